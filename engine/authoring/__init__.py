@@ -1,0 +1,1 @@
+"""From YAML that operators write to a checked bundle that the core understands."""

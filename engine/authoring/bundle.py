@@ -1,0 +1,117 @@
+"""A bundle: everything the core needs to know of a workspace, immutable and hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from engine.errors import Place
+from engine.gate.model import Cap, Purpose
+from engine.journeys.program import Program
+from engine.plugin.contracts import ContentSpec, Lexicon
+from engine.risk.model import Breaker
+from engine.rules.condition import Condition, Rule, YamlPath
+from engine.rules.facts import Catalogue
+
+
+@dataclass(frozen=True)
+class Workspace:
+    id: str
+    title: str
+    timezone: str
+    """IANA zone used where a contact's own is not known."""
+    locales: tuple[str, ...]
+    """The first is the default."""
+    identities: tuple[str, ...]
+    """Platforms whose addresses contacts may have; traits of these names become identities."""
+    attributes: Mapping[str, str]
+    """Declared contact attribute -> fact type."""
+    late_after: timedelta = timedelta(days=7)
+    """An event that happened longer ago than this (journey time) is kept and counted, but starts no journey."""
+    ahead_by: timedelta = timedelta(days=1)
+    """How far a sender's clock may run ahead; events further in the future become dead letters."""
+
+
+@dataclass(frozen=True)
+class ChannelConfig:
+    """One way out, as the ruleset configures it: which plugin, whose addresses, which settings."""
+
+    id: str
+    plugin: str
+    identity: str
+    settings: Mapping[str, Any]
+    """Values; a secret stands as `{"env": NAME}` and is resolved only where the channel is built."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    id: str
+    plugin: str
+    lexicons: tuple[str, ...]
+    purposes: tuple[str, ...]
+    """Empty: all purposes."""
+    channels: tuple[str, ...]
+    """Empty: all channels."""
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TagRule:
+    """A tag that a contact carries exactly while the rule is true."""
+
+    tag: str
+    level: str
+    """basic | behaviour | value"""
+    rule: str
+
+
+@dataclass(frozen=True)
+class EventType:
+    id: str
+    title: str
+    schema: Mapping[str, Any]
+    """JSON Schema of the properties."""
+    effect: str | None
+    """What the engine itself does with it: `order` (paid order, amount in `amount`), `consent_granted`,
+    `consent_withdrawn`, `deleted`; None: nothing but the journeys."""
+    counts_as_activity: bool = True
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All files of a workspace, checked and compiled. Equal files give equal hashes."""
+
+    hash: str
+    files: Mapping[str, str]
+    workspace: Workspace
+    purposes: Mapping[str, Purpose]
+    events: Mapping[str, EventType]
+    programs: Mapping[str, Program]
+    """Enabled journeys by id."""
+    caps: tuple[Cap, ...]
+    channels: Mapping[str, ChannelConfig]
+    contents: Mapping[str, Mapping[str, ContentSpec]]
+    """content id -> locale -> text"""
+    checks: tuple[CheckConfig, ...]
+    lexicons: Mapping[str, Lexicon]
+    breakers: tuple[Breaker, ...]
+    tags: tuple[TagRule, ...]
+    rules: tuple[Rule, ...]
+    """Every condition of every file; shards: `entry:<event type>` (ids `entry:<journey>`),
+    `leave:<journey>`, `goal:<journey>`, `wait:<journey>/<step>`, `branch:<journey>/<step>`, `tags`."""
+    catalogue: Catalogue
+    rule_places: Mapping[str, Place] = field(default_factory=dict)
+    """Rule id -> where it is written."""
+    test_places: Mapping[tuple[str, YamlPath], Place] = field(default_factory=dict)
+    """(rule id, `Test.at`) -> where that single test is written."""
+
+    def condition(self, rule_id: str) -> Condition:
+        """The condition behind a rule id; KeyError when the bundle has no such rule."""
+        return self._conditions[rule_id]
+
+    @cached_property
+    def _conditions(self) -> dict[str, Condition]:
+        return {rule.id: rule.when for rule in self.rules}

@@ -1,0 +1,80 @@
+"""A contact's profile as a value: what events do to it and the facts it offers; pure, shared with simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.rules.facts import FactValue
+
+
+@dataclass
+class Profile:
+    """The living state of one contact. Fields are those of the contact's row."""
+
+    id: str
+    created_at: datetime
+    timezone: str | None = None
+    timezone_source: str | None = None
+    locale: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
+    derived_tags: set[str] = field(default_factory=set)
+    stage: str | None = None
+    last_active_at: datetime | None = None
+    first_order_at: datetime | None = None
+    last_order_at: datetime | None = None
+    order_count: int = 0
+    total_spent: float = 0.0
+    last_send_at: datetime | None = None
+    last_event_seq: int = 0
+    suppressed: str | None = None
+    erased_at: datetime | None = None
+    merged_into: str | None = None
+
+
+def contact_facts(profile: Profile, attribute_types: Mapping[str, str]) -> dict[str, FactValue | None]:
+    """The `contact.` facts; declared attributes keep their declared type, instants are parsed from ISO text."""
+    facts: dict[str, FactValue | None] = {
+        "contact.id": profile.id,
+        "contact.created_at": profile.created_at,
+        "contact.timezone": profile.timezone,
+        "contact.locale": profile.locale,
+        "contact.tags": frozenset(profile.tags | profile.derived_tags),
+        "contact.stage": profile.stage,
+        "contact.last_active_at": profile.last_active_at,
+        "contact.first_order_at": profile.first_order_at,
+        "contact.last_order_at": profile.last_order_at,
+        "contact.order_count": profile.order_count,
+        "contact.total_spent": profile.total_spent,
+        "contact.average_order_value": (
+            profile.total_spent / profile.order_count if profile.order_count else None
+        ),
+        "contact.last_send_at": profile.last_send_at,
+    }
+    for name, kind in attribute_types.items():
+        facts[f"contact.{name}"] = _typed(profile.attributes.get(name), kind)
+    return facts
+
+
+def _typed(value: Any, kind: str) -> FactValue | None:
+    """The attribute as a fact of its declared type, or None (missing) when it cannot be read as one."""
+    match kind, value:
+        case "instant", str():
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                return None
+            return moment if moment.tzinfo is not None else None
+        case "labels", list():
+            return frozenset(str(item) for item in value)
+        case "boolean", bool():
+            return value
+        case "number", int() | float() if not isinstance(value, bool):
+            return value
+        case "text", str():
+            return value
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""What every message passes: stages as pure decisions over a `GateState`."""

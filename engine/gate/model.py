@@ -1,0 +1,148 @@
+"""The gate's words: what the bundle defines, what an intent is, what a stage answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    ALLOW = "allow"
+    HOLD = "hold"
+    SKIP = "skip"
+    BLOCK = "block"
+    FAIL = "fail"
+
+
+class Outcome(StrEnum):
+    """How an intent ended, as a journey sees it."""
+
+    SENT = "sent"
+    CAPPED = "capped"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """A consent purpose. Transactional and legal ones are exempt from caps (never from platform quotas)."""
+
+    id: str
+    title: str
+    version: str
+    kind: str
+    """marketing | transactional | legal"""
+    max_hold: timedelta
+    """Journey time an intent may be held before it expires."""
+    repeat_unknown: bool = False
+    """Whether an unknown hand-over may be repeated (at least once); never for marketing."""
+
+    @property
+    def needs_consent(self) -> bool:
+        return self.kind == "marketing"
+
+    @property
+    def is_exempt_from_caps(self) -> bool:
+        return self.kind in {"transactional", "legal"}
+
+
+class WhenFull(StrEnum):
+    SKIP = "skip"
+    DEFER = "defer"
+    NEXT_CHANNEL = "next_channel"
+
+
+class CalendarUnit(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class RollingWindow:
+    """The half-open span `(now - length, now]`."""
+
+    length: timedelta
+
+
+@dataclass(frozen=True)
+class CalendarWindow:
+    """The calendar day, week or month of a zone: the contact's own, or a named one."""
+
+    unit: CalendarUnit
+    timezone: str
+    """`contact`, `workspace` or an IANA name."""
+    week_starts: int = 1
+    """ISO weekday, Monday is 1."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Which messages a cap counts; an empty field counts everything."""
+
+    purpose: str | None = None
+    channels: tuple[str, ...] = ()
+    journeys: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A frequency limit: `limit` messages in `window`, or at least `min_gap` between two."""
+
+    id: str
+    counts: Counts
+    limit: int | None
+    window: RollingWindow | CalendarWindow | None
+    min_gap: timedelta | None
+    when_full: WhenFull
+    max_defer: timedelta | None = None
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Intent:
+    """The wish to send one message to one contact, as the gate sees it."""
+
+    key: str
+    contact_id: str
+    purpose: str
+    priority: int
+    content: str
+    channels: tuple[str, ...]
+    step_id: str
+    visit: int
+    created_at: datetime
+    """Journey time."""
+    run_id: str | None = None
+    journey: str | None = None
+    deadline_at: datetime | None = None
+    """Delivery time."""
+    expires_at: datetime | None = None
+    """Journey time."""
+    bundle_hash: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one stage says of an intent, with everything needed to explain it afterwards."""
+
+    verdict: Verdict
+    stage: str
+    reason: str = ""
+    """`family.detail`; empty only with ALLOW."""
+    channel: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    would_pass_if: str = ""
+    hold_until: datetime | None = None
+    """Journey time at which a hold should be looked at again; None: only a change of `hold_scope` ends it."""
+    hold_scope: str | None = None
+    outcome: Outcome | None = None
+    """How the intent ends, when this answer ends it."""

@@ -1,0 +1,48 @@
+"""The port to whatever makes waiting durable; Temporal's implementation is `workflows/driver.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """What the durable side needs to know of a run: no program and no personal data."""
+
+    run_id: str
+    journey: str
+    contact_id: str
+    entry_key: str
+    version: str
+
+    @property
+    def workflow_id(self) -> str:
+        return f"{self.journey}/{self.contact_id}/{self.entry_key}"
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Why a waiting run should look at its row again; the row, not the nudge, says what happened."""
+
+    reason: str
+    reference: str = ""
+
+
+class Driver(Protocol):
+    """Starts, wakes and ends the durable side of runs. Every call may be repeated without harm.
+
+    Each raises `engine.errors.DriverUnavailable` when the service cannot be reached.
+    """
+
+    async def start(self, run: RunRef) -> None: ...
+
+    async def signal(self, run: RunRef, nudge: Nudge) -> None:
+        """Wake the run; starts it first when its workflow is missing."""
+
+    async def cancel(self, run: RunRef, reason: str) -> None: ...
+
+    async def is_running(self, run: RunRef) -> bool: ...
+
+    async def watch_breaker(self, breaker: str, scope: str) -> None:
+        """Have the breaker's own workflow look at its figures now; starts it when missing."""

@@ -1,0 +1,41 @@
+"""An event as the core sees it, and the facts it brings to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.rules.facts import FactValue
+
+
+@dataclass(frozen=True)
+class Event:
+    """An immutable fact about a contact. All moments are journey time."""
+
+    event_id: str
+    type: str
+    contact_id: str
+    occurred_at: datetime
+    received_at: datetime
+    source: str = ""
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
+    """Order among the events of one contact."""
+
+
+def event_facts(event: Event) -> dict[str, FactValue | None]:
+    """The `event.` facts; properties that are lists of text become label sets, nested ones are left out."""
+    facts: dict[str, FactValue | None] = {
+        "event.type": event.type,
+        "event.occurred_at": event.occurred_at,
+        "event.received_at": event.received_at,
+        "event.source": event.source,
+    }
+    for name, value in event.properties.items():
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            facts[f"event.{name}"] = frozenset(value)
+        elif isinstance(value, (str, int, float, bool)):
+            facts[f"event.{name}"] = value
+    return facts

@@ -1,0 +1,145 @@
+"""What a journey compiles to: a flat program of steps by id, each with named exits; immutable, cached by hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from enum import StrEnum
+
+StepId = str
+Scalar = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Send:
+    """Wish one message; the run waits for the outcome and leaves by its exit, or by `next`."""
+
+    id: StepId
+    content: str
+    channels: tuple[str, ...]
+    purpose: str
+    next: StepId | None
+    deadline: timedelta | None = None
+    """Delivery time the message may take from the moment the step is reached."""
+    outcomes: Mapping[str, StepId | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Sleep until a moment; the parts apply in the order: `for_`, `days`, `at`, `weekdays`."""
+
+    id: StepId
+    next: StepId | None
+    for_: timedelta | None = None
+    days: int | None = None
+    at: time | None = None
+    weekdays: tuple[int, ...] = ()
+    """ISO weekdays, Monday is 1."""
+    until: str | None = None
+    """The path of an instant fact; a moment already past does not wait."""
+
+
+@dataclass(frozen=True)
+class WaitFor:
+    """Sleep until an event (with a condition on it), or until `up_to` has passed."""
+
+    id: StepId
+    events: tuple[str, ...]
+    rule: str | None
+    up_to: timedelta | None
+    then: StepId | None
+    otherwise: StepId | None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Go to the first case whose rule is true, else to `otherwise`."""
+
+    id: StepId
+    cases: tuple[tuple[str, StepId | None], ...]
+    otherwise: StepId | None
+
+
+@dataclass(frozen=True)
+class SetValues:
+    """Keep values with the run, readable afterwards as `journey.values.<name>`."""
+
+    id: StepId
+    values: Mapping[str, Scalar]
+    next: StepId | None
+
+
+@dataclass(frozen=True)
+class ChangeTags:
+    id: StepId
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+    next: StepId | None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the run here."""
+
+    id: StepId
+
+
+Step = Send | Wait | WaitFor | Branch | SetValues | ChangeTags | Stop
+
+
+class ReentryKind(StrEnum):
+    NEVER = "never"
+    ALWAYS = "always"
+    AFTER = "after"
+    ONCE_PER = "once_per"
+
+
+@dataclass(frozen=True)
+class Reentry:
+    kind: ReentryKind
+    after: timedelta | None = None
+    """With AFTER: how long since the end of the last run."""
+    per: str | None = None
+    """With ONCE_PER: the fact whose value names the entry; runs stand side by side."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    events: tuple[str, ...]
+    rule: str | None
+    reentry: Reentry
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Ends the run from anywhere: on one of `events` (any event when empty), when the rule is true (if any)."""
+
+    id: str
+    events: tuple[str, ...]
+    rule: str | None
+
+
+@dataclass(frozen=True)
+class Goal:
+    events: tuple[str, ...]
+    rule: str | None
+    within: timedelta | None
+
+
+@dataclass(frozen=True)
+class Program:
+    """One journey of one bundle, ready to interpret. `pin` is what a run keeps of it."""
+
+    journey: str
+    version: str
+    """Content hash of the journey's definition: equal programs have equal versions."""
+    purpose: str
+    priority: int
+    entry: Entry
+    leaves: tuple[Leave, ...]
+    goal: Goal | None
+    first: StepId | None
+    steps: Mapping[StepId, Step]
+    owner: str = ""
+    title: str = ""

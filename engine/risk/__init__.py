@@ -1,0 +1,1 @@
+"""Risk circuit-breakers as pure state machines; who reads figures and publishes states is elsewhere."""

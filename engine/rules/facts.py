@@ -1,0 +1,78 @@
+"""The typed catalogue of facts that conditions may name.
+
+Facts live under `event.`, `contact.`, `journey.` and `metric.`. Instants are facts, ages are tests.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+# What a decision sees: catalogue paths to plain values; a missing path (or None) is a missing fact.
+# number -> int | float, text -> str, boolean -> bool, instant -> aware datetime, labels -> frozenset[str]
+FactValue = int | float | str | bool | datetime | frozenset[str]
+Facts = Mapping[str, FactValue | None]
+
+
+class FactType(StrEnum):
+    NUMBER = "number"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    INSTANT = "instant"
+    LABELS = "labels"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing a condition may ask about."""
+
+    path: str
+    type: FactType
+    title: str
+    choices: tuple[str, ...] = ()
+
+
+class Catalogue:
+    """The facts of one place in a workspace: built-in ones, the workspace's attributes, an event's properties."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._facts = {fact.path: fact for fact in facts}
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(sorted(self._facts.values(), key=lambda fact: fact.path))
+
+    def get(self, path: str) -> Fact | None:
+        return self._facts.get(path)
+
+    def nearest(self, path: str) -> str | None:
+        """The known path most like `path`, for a "did you mean"; None when nothing is close."""
+        close = difflib.get_close_matches(path, self._facts, n=1, cutoff=0.6)
+        return close[0] if close else None
+
+    def extended(self, facts: Iterable[Fact]) -> Catalogue:
+        """This catalogue with more facts beside its own."""
+        return Catalogue([*self._facts.values(), *facts])
+
+
+BUILT_IN: tuple[Fact, ...] = (
+    Fact("event.type", FactType.TEXT, "the event's type"),
+    Fact("event.occurred_at", FactType.INSTANT, "when it happened, by the sender's clock"),
+    Fact("event.received_at", FactType.INSTANT, "when Wayline took it in"),
+    Fact("event.source", FactType.TEXT, "who sent it in"),
+    Fact("contact.id", FactType.TEXT, "the contact's own id in Wayline"),
+    Fact("contact.created_at", FactType.INSTANT, "when the contact was first seen"),
+    Fact("contact.timezone", FactType.TEXT, "the contact's IANA time zone"),
+    Fact("contact.locale", FactType.TEXT, "the contact's language, as zh or en"),
+    Fact("contact.tags", FactType.LABELS, "labels on the contact"),
+    Fact("contact.stage", FactType.TEXT, "the life-cycle stage", ("new", "growing", "valued", "churned")),
+    Fact("contact.last_active_at", FactType.INSTANT, "the latest thing the contact did"),
+    Fact("contact.first_order_at", FactType.INSTANT, "the first paid order"),
+    Fact("contact.last_order_at", FactType.INSTANT, "the latest paid order"),
+    Fact("contact.order_count", FactType.NUMBER, "paid orders so far"),
+    Fact("contact.total_spent", FactType.NUMBER, "the sum of paid orders"),
+    Fact("contact.average_order_value", FactType.NUMBER, "total spent divided by orders"),
+    Fact("contact.last_send_at", FactType.INSTANT, "the latest message handed over to a provider"),
+)

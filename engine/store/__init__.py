@@ -1,0 +1,1 @@
+"""The one SQL database of a workspace: tables, migrations, transactions."""

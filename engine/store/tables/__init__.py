@@ -1,0 +1,25 @@
+"""All tables. Rows stay in `engine/store` and the services; models and dataclasses cross their boundaries."""
+
+from engine.store.tables.contacts import ConsentRow, ContactRow, EventRow, IdentityRow
+from engine.store.tables.governance import BundleRow, ControlRow
+from engine.store.tables.intake import DeadLetterRow, OutboxRow
+from engine.store.tables.journeys import RunRow, WaitRow
+from engine.store.tables.messages import AttemptRow, BreakerRow, CapPlaceRow, DecisionRow, IntentRow
+
+__all__ = [
+    "AttemptRow",
+    "BreakerRow",
+    "BundleRow",
+    "CapPlaceRow",
+    "ConsentRow",
+    "ContactRow",
+    "ControlRow",
+    "DeadLetterRow",
+    "DecisionRow",
+    "EventRow",
+    "IdentityRow",
+    "IntentRow",
+    "OutboxRow",
+    "RunRow",
+    "WaitRow",
+]

@@ -1,0 +1,101 @@
+"""Who may be reached, what they did and what they agreed to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Index
+from sqlmodel import Field, SQLModel
+
+from engine.store.columns import BigId, Document, Instant
+
+
+class ContactRow(SQLModel, table=True):
+    """A person, with the profile that every event keeps current. Locked first in every transaction about them."""
+
+    __tablename__ = "contact"
+
+    id: str = Field(primary_key=True)
+    created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    timezone: str | None = None
+    timezone_source: str | None = None
+    """Where the zone comes from: stated > device > number > default."""
+    locale: str | None = None
+    attributes: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """Declared in the workspace file."""
+    tags: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
+    """Set by steps, operators and traits; sorted, without repeats."""
+    derived_tags: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
+    """Set by the rules of kind `tags`; computed anew with every event."""
+    stage: str | None = None
+    last_active_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    first_order_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    last_order_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    order_count: int = 0
+    total_spent: float = 0.0
+    last_send_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    last_event_seq: int = Field(default=0, sa_column=Column(BigId, nullable=False))
+    suppressed: str | None = None
+    """Reason of a contact-level suppression; None when there is none."""
+    erased_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    merged_into: str | None = None
+
+
+class IdentityRow(SQLModel, table=True):
+    """One address of a contact on one platform."""
+
+    __tablename__ = "identity"
+
+    platform: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    contact_id: str = Field(index=True)
+    added_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    suppressed: str | None = None
+    """Why this address must not be used: `hard_bounce`, `complaint`, …; None when it may."""
+
+
+class EventRow(SQLModel, table=True):
+    """An immutable fact about a contact. `seq` orders the events of one contact (their row is locked meanwhile)."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_contact_seq", "contact_id", "seq"),)
+
+    seq: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    event_id: str = Field(unique=True)
+    contact_id: str
+    type: str
+    occurred_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    received_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    source: str
+    properties: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+
+
+class ConsentRow(SQLModel, table=True):
+    """One entry of the append-only consent ledger; the latest entry that applies is the state."""
+
+    __tablename__ = "consent"
+    __table_args__ = (Index("ix_consent_contact", "contact_id", "purpose"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    contact_id: str
+    purpose: str
+    """A purpose id, or `*` for all purposes."""
+    purpose_version: str = "1"
+    channel: str = "*"
+    """A channel id, or `*` for all channels."""
+    decision: str
+    """granted | denied | withdrawn"""
+    legal_basis: str = "consent"
+    notice_hash: str | None = None
+    notice_language: str | None = None
+    mechanism: str | None = None
+    source: str = ""
+    actor: str = "self"
+    jurisdiction: str | None = None
+    recorded_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Journey time, so that ages and points in time agree with the rest of the contact's life."""
+    valid_until: datetime | None = Field(default=None, sa_column=Column(Instant))
+    prev_hash: str = ""
+    hash: str = ""
+    """SHA-256 over the previous hash and this entry's fields: a changed or removed entry shows."""

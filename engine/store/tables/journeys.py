@@ -1,0 +1,78 @@
+"""Runs and what they wait for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Index
+from sqlmodel import Field, SQLModel
+
+from engine.store.columns import BigId, Document, Instant
+
+
+class RunRow(SQLModel, table=True):
+    """One contact going through one journey. `revision` is compared and set by whoever advances it."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("ix_run_contact", "contact_id", "journey"),
+        Index("ix_run_lease", "status", "lease_until"),
+        Index("ix_run_due", "status", "due_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    """hash(workspace, journey, contact, entry key)"""
+    journey: str
+    version: str
+    bundle_hash: str
+    """The bundle the program is read from; `journey` and `version` are found in it."""
+    contact_id: str
+    entry_key: str
+    entry_event_id: str | None = None
+    status: str = "active"
+    """active | ended"""
+    outcome: str | None = None
+    """How it ended: completed | goal | left | stopped | cancelled | failed"""
+    position: str | None = None
+    waiting: str = "ready"
+    """ready (to be advanced now) | timer | event | outcome | ended"""
+    variables: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    revision: int = 0
+    since_seq: int = Field(default=0, sa_column=Column(BigId, nullable=False))
+    """A wait registered now looks back over the contact's events after this one."""
+    due_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time at which the present wait ends by itself."""
+    next_send_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    priority: int = 50
+    lease_owner: str | None = None
+    lease_until: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Delivery time; an active run whose lease has passed and that nothing durable carries is picked up again."""
+    durable: bool = False
+    """Whether the start of its workflow has been written to the outbox."""
+    started_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Journey time."""
+    ended_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+
+
+class WaitRow(SQLModel, table=True):
+    """What an active run listens for. Intake matches these in the event's own transaction."""
+
+    __tablename__ = "wait"
+    __table_args__ = (Index("ix_wait_contact", "contact_id", "event_type"), Index("ix_wait_run", "run_id"))
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    run_id: str
+    contact_id: str
+    event_type: str
+    """An event type, or `*`."""
+    kind: str
+    """step | leave | goal"""
+    name: str
+    """The step's id, or the leave's; `goal` for the goal."""
+    rule: str | None = None
+    since_seq: int = Field(default=0, sa_column=Column(BigId, nullable=False))
+    until: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time after which it no longer counts (a goal's `within`)."""
+    matched_event_id: str | None = None
+    """Set by the event that satisfied it: the truth that a nudge only points at."""
