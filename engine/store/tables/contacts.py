@@ -12,7 +12,7 @@ from engine.store.columns import BigId, Document, Instant
 
 
 class ContactRow(SQLModel, table=True):
-    """A person, with the profile that every event keeps current. Locked first in every transaction about them."""
+    """A person, with the profile that every event keeps current. Locked first in transactions about them."""
 
     __tablename__ = "contact"
 
@@ -56,7 +56,7 @@ class IdentityRow(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """An immutable fact about a contact. `seq` orders the events of one contact (their row is locked meanwhile)."""
+    """An immutable fact about a contact. `seq` orders the events of one contact, whose row is locked."""
 
     __tablename__ = "event"
     __table_args__ = (Index("ix_event_contact_seq", "contact_id", "seq"),)

@@ -12,7 +12,7 @@ from engine.store.columns import BigId, Document, Instant
 
 
 class OutboxRow(SQLModel, table=True):
-    """One thing to tell the durable side, written in the transaction that made it true; kept in order per key."""
+    """One thing to tell the durable side, written in the transaction that made it true; in order per key."""
 
     __tablename__ = "outbox"
     __table_args__ = (Index("ix_outbox_open", "done_at", "id"),)

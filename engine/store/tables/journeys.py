@@ -47,7 +47,7 @@ class RunRow(SQLModel, table=True):
     priority: int = 50
     lease_owner: str | None = None
     lease_until: datetime | None = Field(default=None, sa_column=Column(Instant))
-    """Delivery time; an active run whose lease has passed and that nothing durable carries is picked up again."""
+    """Delivery time; an active run past its lease that nothing durable carries is picked up again."""
     durable: bool = False
     """Whether the start of its workflow has been written to the outbox."""
     started_at: datetime = Field(sa_column=Column(Instant, nullable=False))

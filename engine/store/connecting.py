@@ -1,0 +1,111 @@
+"""Database URLs and engines: what must be set on a connection so that both databases mean the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
+
+from engine.errors import CommandError
+
+LOCK_WAIT_SECONDS = 30
+"""How long a transaction waits for another's lock before it fails."""
+
+
+def parse_url(text: str) -> URL:
+    """The database URL with the driver Wayline uses.
+
+    Accepted: `sqlite:///file`, `postgresql://…`, `postgres://…`. Anything else, and SQLite without a file
+    (whose data no second connection would see), is a CommandError; a password never appears in its message.
+    """
+    if text.startswith("postgres://"):
+        text = "postgresql://" + text.removeprefix("postgres://")
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise CommandError(
+            "the database URL cannot be read; write sqlite:///path or postgresql://host/name"
+        ) from error
+    match url.get_backend_name():
+        case "postgresql":
+            return url.set(drivername="postgresql+psycopg")
+        case "sqlite":
+            if url.database in {None, "", ":memory:"} or "mode" in url.query:
+                raise CommandError("SQLite needs a file: write sqlite:///path/to/wayline.db")
+            return url.set(drivername="sqlite+pysqlite")
+        case other:
+            raise CommandError(f"{other!r} is not a supported database; use sqlite or postgresql")
+
+
+def connect(url: URL, *, pool_size: int) -> Engine:
+    """An engine with at most `pool_size` connections, each set up for Wayline; the caller disposes of it."""
+    options: dict[str, Any] = {
+        "json_serializer": _dump_json,
+        "json_deserializer": orjson.loads,
+        "poolclass": QueuePool,
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": LOCK_WAIT_SECONDS,
+    }
+    if url.get_backend_name() == "postgresql":
+        # A database that was restarted must not cost the next caller a transaction.
+        return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+    assert url.database is not None
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, connect_args={"timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}, **options
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same engine and pool, whose SQLite transactions take the write lock at once.
+
+    A deferred transaction that reads first and writes later fails at once when another wrote in between; no
+    amount of waiting helps it. An immediate one waits for its turn.
+    """
+    return engine.execution_options(takes_write_lock=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin transactions by its own rules (never before a SELECT, never before DDL); with
+    # None it leaves them to us, see _begin_sqlite.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("takes_write_lock", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _dump_json(value: Any) -> str:
+    text = orjson.dumps(value).decode()
+    # PostgreSQL cannot hold U+0000 in text. It means nothing in what people write, so both databases keep the
+    # replacement character in its place rather than refuse a whole batch.
+    if "\\u0000" not in text:
+        return text
+    return orjson.dumps(_without_nul(value)).decode()
+
+
+def _without_nul(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\x00", "\ufffd")
+        case list() | tuple():
+            return [_without_nul(item) for item in value]
+        case dict():
+            return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+        case _:
+            return value

