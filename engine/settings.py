@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     operator_token: SecretStr | None = Field(default=None, description="Operator token; generated when unset.")
     secret_key: SecretStr | None = Field(default=None, description="Signs links; generated when unset.")
     time_scale: float = Field(default=1.0, gt=0, description="Demo only: journey seconds per real second.")
+    max_body: int = Field(
+        default=5 * 1024 * 1024, gt=0, description="Bytes an HTTP body may have, also after decompression."
+    )
+    max_batch: int = Field(default=2000, gt=0, description="Events one HTTP batch may hold.")
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
     @property

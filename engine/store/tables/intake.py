@@ -15,7 +15,7 @@ class OutboxRow(SQLModel, table=True):
     """One thing to tell the durable side, written in the transaction that made it true; in order per key."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_open", "done_at", "id"),)
+    __table_args__ = (Index("ix_outbox_open", "done_at", "id"), Index("ix_outbox_key", "key", "id"))
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
     kind: str
