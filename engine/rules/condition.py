@@ -45,7 +45,16 @@ class FactRef:
     times: float = 1.0
 
 
-Wanted = int | float | str | bool | datetime | timedelta | FactRef | tuple[int | float | str | bool | datetime, ...]
+Wanted = (
+    int
+    | float
+    | str
+    | bool
+    | datetime
+    | timedelta
+    | FactRef
+    | tuple[int | float | str | bool | datetime, ...]
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class Any:
 
 
 @dataclass(frozen=True)
-class None_:
+class None_:  # noqa: N801 - the language's own word; `None` is taken
     """True when every part is false: `none:` in the language."""
 
     parts: tuple[Condition, ...]
@@ -87,7 +96,8 @@ Condition = Test | All | Any | None_
 class Rule:
     """A condition with an id and the shard it is decided in.
 
-    A shard is the set of rules that are asked together: the entries on one event type, the cases of one branch.
+    A shard is the set of rules that are asked together: the entries on one event type, the cases of one
+    branch.
     """
 
     id: str

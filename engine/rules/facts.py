@@ -6,6 +6,7 @@ Facts live under `event.`, `contact.`, `journey.` and `metric.`. Instants are fa
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,10 +34,31 @@ class Fact:
     type: FactType
     title: str
     choices: tuple[str, ...] = ()
+    personal: bool = False
+    """Says something of a person that explanations must not repeat (a name, an address)."""
+
+
+def kind_of(value: object) -> FactType | None:
+    """Which type a plain value is; None for what no fact can be (naive moments, NaN, infinities, lists)."""
+    match value:
+        case bool():
+            return FactType.BOOLEAN
+        case int():
+            return FactType.NUMBER
+        case float():
+            return FactType.NUMBER if math.isfinite(value) else None
+        case str():
+            return FactType.TEXT
+        case datetime():
+            return None if value.utcoffset() is None else FactType.INSTANT
+        case frozenset() | set():
+            return FactType.LABELS
+        case _:
+            return None
 
 
 class Catalogue:
-    """The facts of one place in a workspace: built-in ones, the workspace's attributes, an event's properties."""
+    """The facts of one place: built-in ones, the workspace's attributes, an event's properties."""
 
     def __init__(self, facts: Iterable[Fact]) -> None:
         self._facts = {fact.path: fact for fact in facts}
@@ -51,6 +73,11 @@ class Catalogue:
         """The known path most like `path`, for a "did you mean"; None when nothing is close."""
         close = difflib.get_close_matches(path, self._facts, n=1, cutoff=0.6)
         return close[0] if close else None
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The paths whose values must not be repeated in explanations."""
+        return frozenset(path for path, fact in self._facts.items() if fact.personal)
 
     def extended(self, facts: Iterable[Fact]) -> Catalogue:
         """This catalogue with more facts beside its own."""
