@@ -1,7 +1,7 @@
-"""What plugin authors implement: Channel, Generator, Check; and the values that pass between them and the engine.
+"""What plugin authors implement: Channel, Generator, Check; and the values that pass to and from the engine.
 
-Expected answers are results, not exceptions. Anything a plugin raises is contained by the engine: a check then
-fails closed, a generator falls back, a channel's result counts as unknown.
+Expected answers are results, not exceptions. Anything a plugin raises is contained by the engine: a check
+then fails closed, a generator falls back, a channel's result counts as unknown.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class Preflight:
 class Channel(Protocol):
     """A way to reach people.
 
-    `settings` is the pydantic model that the ruleset's `settings` must satisfy; `configured` returns a channel
-    bound to a validated instance of it. The registry offers unconfigured channels by `name`.
+    `settings` is the pydantic model that the ruleset's `settings` must satisfy; `configured` returns a
+    channel bound to a validated instance of it. The registry offers unconfigured channels by `name`.
     """
 
     name: str

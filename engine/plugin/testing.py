@@ -1,0 +1,210 @@
+"""What plugin authors test with: the contract tests our own plugins pass, and a channel that records.
+
+A contract test raises AssertionError with a sentence that says what to change; call it from an ordinary test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from engine.clock import FixedClock
+from engine.plugin.calling import PARTS, fault_of_findings, fault_of_result
+from engine.plugin.contracts import (
+    Accepted,
+    Channel,
+    Check,
+    CheckContext,
+    ContentSpec,
+    Draft,
+    GenerateRequest,
+    Generator,
+    GeneratorFailed,
+    Lexicon,
+    LexiconEntry,
+    Message,
+    Preflight,
+    Severity,
+)
+from engine.plugin.recording import Recorded, RecordingChannel
+from engine.plugin.registry import fault_of_channel, fault_of_check, fault_of_generator
+
+__all__ = [
+    "EXAMPLE_CONTEXT",
+    "EXAMPLE_MESSAGE",
+    "EXAMPLE_REQUEST",
+    "FixedClock",
+    "Recorded",
+    "RecordingChannel",
+    "check_channel",
+    "check_check",
+    "check_generator",
+]
+
+EXAMPLE_MESSAGE = Message(
+    to="reader@example.com",
+    subject="您好，Ann 🌸",
+    body="第一行\nsecond line\n.a line that starts with a dot\n\u202bשלום\u202c",
+    call_to_action="https://example.com/offer",
+    contact_id="c-1",
+    purpose="marketing",
+    content="hello",
+    locale="zh-CN",
+    unsubscribe_url="https://example.com/u/token",
+)
+
+EXAMPLE_REQUEST = GenerateRequest(
+    content=ContentSpec(id="hello", locale="en", body="Hello {{ contact.name }}", subject="For you"),
+    facts={"contact": {"name": "Ann"}, "event": {}, "journey": {}},
+    channel="email",
+    purpose="marketing",
+)
+
+EXAMPLE_CONTEXT = CheckContext(
+    channel="email",
+    purpose="marketing",
+    locale="zh-CN",
+    settings={},
+    lexicons=(Lexicon("example", (LexiconEntry("forbidden", Severity.BLOCK),), "an example", "2026-01-01"),),
+)
+
+ODD_TEXTS = (
+    "",
+    " ",
+    "plain forbidden text",
+    "最近有新品，欢迎选购",
+    "\u202bمرحبا\u202c 👩‍👩‍👧‍👦 e\u0301 ﬁ ㈱ \u200b\ufeff",
+    "\x00\x1b[31m\r\n\t",
+    "{{ 7 * 7 }} {% raw %} </script>",
+    "forbidden " * 2_000,
+)
+
+
+def check_channel(
+    channel: Channel, *, message: Message = EXAMPLE_MESSAGE, settings: Mapping[str, Any] | None = None
+) -> None:
+    """Pass when the channel keeps its contract; sends about ten messages, so point it at a test server.
+
+    Give a configured channel, or an unconfigured one and its `settings`. The channel is closed afterwards.
+    """
+    fault = fault_of_channel(channel)
+    assert not fault, fault
+    capabilities = channel.capabilities
+    assert capabilities.length_unit in ("characters", "bytes"), "length_unit must be 'characters' or 'bytes'"
+    assert capabilities.max_length is None or capabilities.max_length > 0, (
+        "max_length must be positive or None"
+    )
+    channel.settings.model_json_schema()  # shown to operators; raises when a field has no JSON form
+    for name, field in channel.settings.model_fields.items():
+        looks_secret = any(word in name for word in ("password", "secret", "token", "api_key"))
+        assert not looks_secret or "Secret" in str(field.annotation), (
+            f"setting {name!r} looks like a secret; make it a pydantic.SecretStr so that it is never shown"
+        )
+    if settings is not None:
+        model = channel.settings.model_validate(settings)
+        configured = channel.configured(model)
+        assert configured is not None, "configured() must return a channel"
+        assert not fault_of_channel(configured), f"configured(): {fault_of_channel(configured)}"
+        assert configured.name == channel.name, "configured() must keep the channel's name"
+        for secret in _secrets(model):
+            assert secret not in repr(configured), "the channel's repr shows a secret setting"
+        channel = configured
+    _run(_exercise(channel, message))
+
+
+async def _exercise(channel: Channel, message: Message) -> None:
+    try:
+        answer = channel.preflight(message)
+        assert isinstance(answer, Preflight), f"preflight returned {type(answer).__name__}, not a Preflight"
+        assert answer.ok or answer.reason, "a preflight that says no must give a reason"
+        nameless = channel.preflight(replace(message, to=""))
+        assert not nameless.ok, "preflight must say no to a message without an address"
+
+        await _send(channel, message, "contract-1", accepted=True)
+        if channel.capabilities.idempotency_key:
+            await _send(channel, message, "contract-1", accepted=True)
+        await _send(
+            channel, replace(message, subject="", call_to_action="", unsubscribe_url=None), "contract-2"
+        )
+        keys = [f"contract-together-{number}" for number in range(5)]
+        await asyncio.gather(*(_send(channel, message, key, accepted=True) for key in keys))
+        # Whatever a contact's name or address contains, the answer is a result and never an exception.
+        await _send(channel, replace(message, subject="Hi\r\nBcc: other@example.com"), "contract-3")
+        await _send(channel, replace(message, to="a@example.com\r\nRCPT TO:<b@example.com>"), "contract-4")
+        await _send(channel, message, "key with spaces\r\nX-Injected: 1 ключ")
+    finally:
+        await channel.close()
+        await channel.close()  # closing twice is what a stopping worker may do
+
+
+async def _send(channel: Channel, message: Message, key: str, *, accepted: bool = False) -> None:
+    try:
+        result = await channel.send(message, key)
+    except Exception as error:
+        raise AssertionError(
+            f"send raised {type(error).__name__}: return Retry, Rejected or Unknown instead of raising"
+        ) from error
+    fault = fault_of_result(result)
+    assert not fault, f"send {fault}"
+    assert not accepted or isinstance(result, Accepted), (
+        f"send answered {result!r} to an ordinary message; is the test server running and accepting?"
+    )
+
+
+def check_generator(generator: Generator, *, request: GenerateRequest = EXAMPLE_REQUEST) -> None:
+    """Pass when the generator keeps its contract for this request, for no facts and for hostile ones."""
+    fault = fault_of_generator(generator)
+    assert not fault, fault
+    draft = generator.generate(request)
+    assert isinstance(draft, Draft), f"generate returned {type(draft).__name__}, not a Draft"
+    for part in PARTS:
+        assert isinstance(getattr(draft, part), str), f"the draft's {part} must be text"
+    assert draft.body, "generate returned an empty body; raise GeneratorFailed when there is no text"
+    assert draft.provenance.generator == generator.name, "provenance.generator must be the generator's name"
+    hostile = {"name": "{{ 7 * 191 }}{% raw %}", "__class__": "x"}
+    for facts in ({}, {"contact": hostile, "event": hostile, "journey": hostile}):
+        try:
+            other = generator.generate(replace(request, facts=facts))
+        except GeneratorFailed:
+            continue
+        except Exception as error:
+            raise AssertionError(
+                f"generate raised {type(error).__name__}; raise GeneratorFailed when there is no text"
+            ) from error
+        assert "1337" not in other.body, "a contact's own text was executed as a template"
+
+
+def check_check(check: Check, *, context: CheckContext = EXAMPLE_CONTEXT) -> None:
+    """Pass when the check gives valid findings, twice the same, for odd texts in every part of a draft."""
+    fault = fault_of_check(check)
+    assert not fault, fault
+    for text in ODD_TEXTS:
+        for draft in (Draft(text), Draft("body", subject=text), Draft("body", call_to_action=text)):
+            try:
+                first, second = list(check.examine(draft, context)), list(check.examine(draft, context))
+            except Exception as error:
+                raise AssertionError(
+                    f"examine raised {type(error).__name__} on {text[:40]!r}; such messages would be blocked"
+                ) from error
+            fault = fault_of_findings(first, draft)
+            assert not fault, f"examine {fault} (on {text[:40]!r})"
+            assert first == second, f"examine answered differently the second time (on {text[:40]!r})"
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    work.close()
+    raise AssertionError("call check_channel from an ordinary `def` test; it runs an event loop of its own")
+
+
+def _secrets(model: BaseModel) -> Iterable[str]:
+    values = (getattr(model, name) for name in type(model).model_fields)
+    return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
