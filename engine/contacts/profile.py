@@ -1,4 +1,4 @@
-"""A contact's profile as a value: what events do to it and the facts it offers; pure, shared with simulation."""
+"""A contact's profile as a value: its fields and the facts it offers; pure, shared with simulation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Profile:
 
 
 def contact_facts(profile: Profile, attribute_types: Mapping[str, str]) -> dict[str, FactValue | None]:
-    """The `contact.` facts; declared attributes keep their declared type, instants are parsed from ISO text."""
+    """The `contact.` facts; declared attributes have their declared type, instants are parsed from text."""
     facts: dict[str, FactValue | None] = {
         "contact.id": profile.id,
         "contact.created_at": profile.created_at,

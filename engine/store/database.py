@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session as AlchemySession
 from sqlmodel import Session, col
 
 from engine.errors import CommandError
 from engine.store.connecting import LOCK_WAIT_SECONDS, connect, for_writing, parse_url
+from engine.store.migrating import current_revision, newest_revision, upgrade
 from engine.store.tables import ContactRow
+
+__all__ = ["Store", "lock_contacts", "open_store", "upgrade"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +78,21 @@ class Store:
         """Finish what runs in the threads and let go of every connection; closing twice is harmless."""
         self._threads.shutdown(wait=True)
         self.engine.dispose()
+
+
+def open_store(url: str, *, workers: int = 8) -> Store:
+    """The store at `url`; when its schema is not this version's, a CommandError that says what to do."""
+    store = Store(url, workers=workers)
+    try:
+        found, wanted = current_revision(store.engine), newest_revision()
+    except OperationalError as error:
+        store.close()
+        raise CommandError(f"the database cannot be reached: {parse_url(url).render_as_string()}") from error
+    if found != wanted:
+        store.close()
+        state = "has no tables yet" if found is None else f"is at revision {found}, not {wanted}"
+        raise CommandError(f"the database {state}; run `wayline db upgrade`")
+    return store
 
 
 def lock_contacts(session: AlchemySession, ids: Iterable[str]) -> dict[str, ContactRow]:

@@ -1,6 +1,6 @@
 """All tables. Rows stay in `engine/store` and the services; models and dataclasses cross their boundaries."""
 
-from engine.store.tables.contacts import ConsentRow, ContactRow, EventRow, IdentityRow
+from engine.store.tables.contacts import ChainRow, ConsentRow, ContactRow, EventRow, IdentityRow
 from engine.store.tables.governance import BundleRow, ControlRow
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
 from engine.store.tables.journeys import RunRow, WaitRow
@@ -11,6 +11,7 @@ __all__ = [
     "BreakerRow",
     "BundleRow",
     "CapPlaceRow",
+    "ChainRow",
     "ConsentRow",
     "ContactRow",
     "ControlRow",

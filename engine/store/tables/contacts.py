@@ -99,3 +99,14 @@ class ConsentRow(SQLModel, table=True):
     prev_hash: str = ""
     hash: str = ""
     """SHA-256 over the previous hash and this entry's fields: a changed or removed entry shows."""
+
+
+class ChainRow(SQLModel, table=True):
+    """The end of an append-only chain: its lock, and what shows when the last entries were cut off."""
+
+    __tablename__ = "chain"
+
+    name: str = Field(primary_key=True)
+    """consent"""
+    length: int = 0
+    hash: str = ""

@@ -38,6 +38,9 @@ class ControlRow(SQLModel, table=True):
     killed_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     killed_by: str | None = None
     kill_reason: str | None = None
+    released_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """When sending was last allowed again."""
+    released_by: str | None = None
     paused_journeys: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
     time_origin: datetime = Field(sa_column=Column(Instant, nullable=False))
     time_journey_origin: datetime = Field(sa_column=Column(Instant, nullable=False))

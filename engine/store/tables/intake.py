@@ -36,6 +36,7 @@ class DeadLetterRow(SQLModel, table=True):
     """An event that could not be used, kept whole with the reason until someone retries or drops it."""
 
     __tablename__ = "dead_letter"
+    __table_args__ = (Index("ix_dead_letter_open", "resolved_at", "id"),)
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
     received_at: datetime = Field(sa_column=Column(Instant, nullable=False))

@@ -103,7 +103,10 @@ class CapPlaceRow(SQLModel, table=True):
     """One place in one cap, taken by one intent; tags, purpose and channel as they were then."""
 
     __tablename__ = "cap_place"
-    __table_args__ = (Index("ix_cap_place_contact", "contact_id", "at"),)
+    __table_args__ = (
+        Index("ix_cap_place_contact", "contact_id", "at"),
+        Index("ix_cap_place_intent", "intent_key"),
+    )
 
     cap_id: str = Field(primary_key=True)
     intent_key: str = Field(primary_key=True)

@@ -1,0 +1,159 @@
+"""The append-only consent ledger: every entry seals the one before it, so that later changes show."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.gate.consent import ConsentRecord
+from engine.store.inserting import insert_new
+from engine.store.tables import ChainRow, ConsentRow
+
+CHAIN = "consent"
+DECISIONS = frozenset({"granted", "denied", "withdrawn"})
+
+
+@dataclass(frozen=True)
+class ConsentEntry:
+    """One thing a contact said (or another system reports they said).
+
+    Nothing in it names a person: the contact by its random id, the notice by its hash. So the chain may seal
+    every field as it stands, and erasing a contact's addresses breaks no seal.
+    """
+
+    contact_id: str
+    purpose: str
+    """A purpose id, or `*` for all purposes."""
+    decision: str
+    """granted | denied | withdrawn"""
+    recorded_at: datetime
+    """Journey time."""
+    channel: str = "*"
+    """A channel id, or `*` for all channels."""
+    purpose_version: str = "1"
+    legal_basis: str = "consent"
+    notice_hash: str | None = None
+    notice_language: str | None = None
+    mechanism: str | None = None
+    source: str = ""
+    actor: str = "self"
+    jurisdiction: str | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ChainFault:
+    """Where the ledger is not what was written; `entry_id` is None when entries at the end are missing."""
+
+    entry_id: int | None
+    message: str
+
+
+def record_consent(session: Session, entry: ConsentEntry) -> None:
+    """Append one entry to the ledger."""
+    record_consents(session, [entry])
+
+
+def record_consents(session: Session, entries: Sequence[ConsentEntry]) -> None:
+    """Append entries in the order given. ValueError for a decision the ledger does not know.
+
+    The chain's end is locked until the transaction ends: lock contacts before, and write the ledger late.
+    An import is appended like anything else; that it never overrides a withdrawal is how the ledger is read.
+    """
+    if not entries:
+        return
+    for entry in entries:
+        if entry.decision not in DECISIONS:
+            raise ValueError(f"{entry.decision!r} is not a consent decision")
+    end = _lock_end(session)
+    rows = []
+    for entry in entries:
+        fields = asdict(entry)
+        sealed = seal(end.hash, fields)
+        rows.append(fields | {"prev_hash": end.hash, "hash": sealed})
+        end.hash = sealed
+    end.length += len(rows)
+    session.execute(insert(ConsentRow), rows)
+    session.flush()
+
+
+def consent_records(session: Session, contact_id: str) -> list[ConsentRecord]:
+    """Everything the ledger holds of one contact, in the order written, as decisions need it."""
+    query = select(ConsentRow).where(col(ConsentRow.contact_id) == contact_id).order_by(col(ConsentRow.id))
+    return [
+        ConsentRecord(
+            purpose=row.purpose,
+            channel=row.channel,
+            decision=row.decision,
+            recorded_at=row.recorded_at,
+            valid_until=row.valid_until,
+            source=row.source,
+            purpose_version=row.purpose_version,
+            legal_basis=row.legal_basis,
+        )
+        for row in session.scalars(query)
+    ]
+
+
+def verify_chain(session: Session) -> list[ChainFault]:
+    """Every place where the ledger was changed, cut or added to by another hand; empty when it is whole.
+
+    Someone who can rewrite the whole ledger and its end can still forge it; keep the end's hash elsewhere.
+    """
+    faults = []
+    previous, length = "", 0
+    for row in _entries(session):
+        length += 1
+        if row.prev_hash != previous:
+            faults.append(ChainFault(row.id, "does not follow the entry before it"))
+        if row.hash != seal(row.prev_hash, {name: getattr(row, name) for name in _SEALED}):
+            faults.append(ChainFault(row.id, "was changed after it was written"))
+        previous = row.hash
+    end = session.get(ChainRow, CHAIN, populate_existing=True) or ChainRow(name=CHAIN)
+    if (end.length, end.hash) != (length, previous):
+        faults.append(ChainFault(None, f"{end.length} entries were written, {length} are there"))
+    return faults
+
+
+def seal(previous: str, fields: Mapping[str, Any]) -> str:
+    """The hash of an entry: SHA-256 over the previous entry's hash and the fields as canonical JSON."""
+    plain = {name: _plain(fields[name]) for name in _SEALED}
+    return hashlib.sha256(previous.encode() + orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+_SEALED = tuple(ConsentEntry.__dataclass_fields__)
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+
+
+def _lock_end(session: Session) -> ChainRow:
+    query = (
+        select(ChainRow)
+        .where(col(ChainRow.name) == CHAIN)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    end = session.scalars(query).one_or_none()
+    if end is None:
+        insert_new(session, ChainRow, [ChainRow(name=CHAIN).model_dump()])
+        end = session.scalars(query).one()
+    return end
+
+
+def _entries(session: Session) -> Iterator[ConsentRow]:
+    query = (
+        select(ConsentRow)
+        .order_by(col(ConsentRow.id))
+        .execution_options(yield_per=1000, populate_existing=True)
+    )
+    yield from session.scalars(query)

@@ -1,0 +1,64 @@
+"""Putting a bundle in force, and going back to an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.authoring.loading import bundle_of
+from engine.errors import NotFound
+from engine.store.control import change_control, ensure_control, lock_control
+from engine.store.tables import BundleRow
+
+
+@dataclass(frozen=True)
+class Published:
+    """A bundle as it stands in the history."""
+
+    number: int
+    hash: str
+
+
+def publish(session: Session, files: Mapping[str, str], *, by: str, now: datetime) -> Published:
+    """Put these files in force: the next number in the history, or the present one when nothing changed.
+
+    RulesetError when they hold a mistake; nothing is changed then. `now` is delivery time. Every process
+    takes the new bundle up with its next transaction; runs in flight stay with theirs.
+    """
+    bundle = bundle_of(files)
+    ensure_control(session, now)
+    return _put_in_force(session, bundle.hash, dict(files), by=by, now=now)
+
+
+def rollback(session: Session, number: int, *, by: str, now: datetime) -> Published:
+    """Put an earlier bundle in force again, as the next number, so that the history says who did it and when.
+
+    NotFound when there is no such number. It was clean when it was published and is not checked again: going
+    back must not fail because today's version would refuse yesterday's file.
+    """
+    row = session.get(BundleRow, number)
+    if row is None:
+        raise NotFound(f"no bundle has the number {number}")
+    return _put_in_force(session, row.hash, row.files, by=by, now=now)
+
+
+def list_bundles(session: Session, *, limit: int = 50) -> list[BundleRow]:
+    """The history, the latest first."""
+    return list(session.scalars(select(BundleRow).order_by(col(BundleRow.number).desc()).limit(limit)))
+
+
+def _put_in_force(
+    session: Session, wanted: str, files: dict[str, str], *, by: str, now: datetime
+) -> Published:
+    control = lock_control(session)  # two who publish at once take turns
+    latest = session.scalar(select(func.max(col(BundleRow.number)))) or 0
+    if control.live_bundle == wanted:
+        return Published(latest, wanted)
+    session.add(BundleRow(number=latest + 1, hash=wanted, files=files, published_at=now, published_by=by))
+    change_control(session, live_bundle=wanted)
+    return Published(latest + 1, wanted)

@@ -1,0 +1,49 @@
+"""Bringing a database to the schema of this version, and telling whether it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+from engine.store.connecting import connect, for_writing, parse_url
+
+MIGRATION_LOCK = 0x57_41_59_4C
+"""Key of the advisory lock on PostgreSQL: of several processes that upgrade at once, one does the work."""
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at `url` to the newest schema, all or nothing; doing it again changes nothing."""
+    engine = connect(parse_url(url), pool_size=1)
+    try:
+        with for_writing(engine).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def newest_revision() -> str | None:
+    """The revision this version of Wayline works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The revision the database is at; None for one that was never upgraded."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    folder = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
