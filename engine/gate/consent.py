@@ -1,4 +1,4 @@
-"""What the consent ledger says for one purpose on one channel at one moment; the ledger itself is elsewhere."""
+"""What the consent ledger says for one purpose on one channel at one moment; the ledger is elsewhere."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def settle_consent(
 ) -> ConsentAnswer:
     """The consent in force at `at`, from the entries of one contact in ledger order.
 
-    A refusal (withdrawn or denied) stands until a later grant lifts it. A grant lifts only what it names as
-    narrowly: a refusal of all purposes is not undone by naming one, a refusal on a single channel is not undone
-    by a grant for all channels, and an import lifts nothing. Where no refusal stands, the latest grant that is
-    still valid counts.
+    A refusal (withdrawn or denied) stands until a later grant lifts it. A grant lifts only what it names
+    as narrowly: a refusal of all purposes is not undone by naming one, a refusal on a single channel is not
+    undone by a grant for all channels, and an import lifts nothing. Where no refusal stands, the latest
+    grant that is still valid counts.
     """
     known = [record for record in records if record.recorded_at <= at and _concerns(record, purpose, channel)]
     known.sort(key=lambda record: record.recorded_at)
@@ -94,7 +94,7 @@ def _concerns(record: ConsentRecord, purpose: str, channel: str) -> bool:
 
 
 def _lifts(grant: ConsentRecord, refusal: ConsentRecord) -> bool:
-    """Whether a later entry undoes a refusal: a first-hand grant for the same purposes, on no more channels."""
+    """Whether a later entry undoes a refusal: a first-hand grant, same purposes, no more channels."""
     return (
         grant.is_grant
         and not grant.is_import

@@ -144,5 +144,9 @@ class Answer:
     hold_until: datetime | None = None
     """Journey time at which a hold should be looked at again; None: only a change of `hold_scope` ends it."""
     hold_scope: str | None = None
+    retry_at: datetime | None = None
+    """Delivery time before which nothing should be tried, as a provider asked."""
+    worth_until: datetime | None = None
+    """Journey time after which what is held here is no longer worth sending; None: no sooner than before."""
     outcome: Outcome | None = None
     """How the intent ends, when this answer ends it."""

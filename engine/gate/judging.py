@@ -1,0 +1,142 @@
+"""The order of the stages over an intent's candidate channels, and what comes of it when none passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from engine.gate.model import Answer, Intent, Outcome, Verdict
+from engine.gate.stages import (
+    Stage,
+    check_caps,
+    check_channel_breaker,
+    check_consent,
+    check_halt,
+    check_identity,
+    check_standing,
+    usable_identity,
+)
+from engine.gate.state import Moment, View
+
+ChannelStage = Callable[[Intent, View, Moment, str], Answer]
+
+CHANNEL_STAGES: tuple[ChannelStage, ...] = (
+    check_channel_breaker,
+    check_identity,
+    check_consent,
+    check_caps,
+)
+"""Stages 3, 4, 5 and 7."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A channel that passes every stage up to the look at the caps."""
+
+    channel: str
+    address: str
+    earlier: Mapping[str, str]
+    """Channels before it in the step's order -> why not, as reason codes."""
+
+
+def judge(intent: Intent, view: View, now: Moment, tried: Mapping[str, Answer] | None = None) -> Way | Answer:
+    """The first channel that passes, or the answer that stands against the intent.
+
+    `tried` holds what later stages (content, reservation) already said against single channels in this pass.
+    """
+    for whole in (check_halt, check_standing):
+        answer = whole(intent, view, now)
+        if answer.verdict is not Verdict.ALLOW:
+            return answer
+    against: dict[str, Answer] = {}
+    for channel in intent.channels:
+        answer = (tried or {}).get(channel) or _channel(intent, view, now, channel)
+        if answer.verdict is Verdict.ALLOW:
+            identity = usable_identity(view, channel)
+            assert identity is not None, "stage 4 stops channels without an address"
+            return Way(channel, identity.address, {name: no.reason for name, no in against.items()})
+        against[channel] = answer
+        if ends_search(answer):
+            break
+    return _conclusion(against)
+
+
+def confirm(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    """Stages 2, 5 and 7 once more, for the chosen channel, over what is read under the contact's lock."""
+    standing = check_standing(intent, view, now)
+    if standing.verdict is not Verdict.ALLOW:
+        return standing
+    consent = check_consent(intent, view, now, channel)
+    if consent.verdict is not Verdict.ALLOW:
+        return consent
+    return check_caps(intent, view, now, channel, stage=Stage.RESERVE)
+
+
+def ends_search(answer: Answer) -> bool:
+    """Whether an answer against one channel settles the intent, so that later channels are not asked.
+
+    A full cap says for itself whether another channel may be tried; a breaker always lets the next one try.
+    """
+    deferred = answer.verdict is Verdict.HOLD and answer.stage in {Stage.CAPS, Stage.RESERVE}
+    return answer.outcome is not None or deferred
+
+
+def _channel(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    answer = Answer(Verdict.ALLOW, Stage.CAPS, channel=channel)
+    for stage in CHANNEL_STAGES:
+        answer = stage(intent, view, now, channel)
+        if answer.verdict is not Verdict.ALLOW:
+            return answer
+    return answer
+
+
+def _conclusion(against: Mapping[str, Answer]) -> Answer:
+    """One answer for the intent out of those for its channels: held if waiting helps any of them."""
+    answers = list(against.values())
+    if not answers:
+        return Answer(
+            Verdict.BLOCK,
+            Stage.IDENTITY,
+            "channel.none",
+            would_pass_if="the step names a channel",
+            outcome=Outcome.BLOCKED,
+        )
+    reasons = {channel: answer.reason for channel, answer in against.items()}
+    if answers[-1].outcome is not None:
+        return _with_channels(answers[-1], reasons)
+    holds = [answer for answer in answers if answer.verdict is Verdict.HOLD]
+    if holds:
+        return _with_channels(_joined(holds), reasons)
+    decisive = max(answers, key=_progress)
+    outcome = Outcome.BLOCKED
+    if any(answer.reason == "channel.rejected" for answer in answers):
+        outcome = Outcome.FAILED
+    elif decisive.stage in {Stage.CAPS, Stage.RESERVE}:
+        outcome = Outcome.CAPPED
+    return _with_channels(replace(decisive, outcome=outcome), reasons)
+
+
+def _progress(answer: Answer) -> tuple[bool, int]:
+    """How near an answer came to a send: a provider's own refusal, then the latest stage."""
+    return answer.reason == "channel.rejected", list(Stage).index(Stage(answer.stage))
+
+
+def _joined(holds: list[Answer]) -> Answer:
+    """The first hold, to be looked at again as soon as any of them may end."""
+    untils = [hold.hold_until for hold in holds if hold.hold_until is not None]
+    retries = [hold.retry_at for hold in holds if hold.retry_at is not None]
+    scopes = [hold.hold_scope for hold in holds if hold.hold_scope is not None]
+    worth = [hold.worth_until for hold in holds if hold.worth_until is not None]
+    return replace(
+        holds[0],
+        hold_until=min(untils, default=None),
+        retry_at=min(retries, default=None),
+        hold_scope=scopes[0] if scopes else None,
+        worth_until=max(worth) if len(worth) == len(holds) else None,
+    )
+
+
+def _with_channels(answer: Answer, reasons: Mapping[str, str]) -> Answer:
+    if len(reasons) < 2:
+        return answer
+    return replace(answer, evidence={**answer.evidence, "channels": dict(reasons)})

@@ -1,0 +1,91 @@
+"""Every reason code a decision may carry: what it means in a sentence, and who can change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FAMILIES = (
+    "entry",
+    "kill",
+    "breaker",
+    "suppressed",
+    "expired",
+    "channel",
+    "consent",
+    "quiet",
+    "cap",
+    "content",
+    "review",
+    "rate",
+    "sent",
+    "failed",
+    "unknown",
+    "run",
+)
+"""What stands before the dot of a reason code."""
+
+OPERATIONS = "operations staff"
+COMPLIANCE = "compliance officers"
+RUNNERS = "the people who run the workers"
+CONTACT = "the contact alone"
+PLUGINS = "the plugin's developers"
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a code says of an intent, an entry or a run."""
+
+    sentence: str
+    changed_by: str
+
+
+REASONS: Mapping[str, Reason] = {
+    "kill.switch": Reason("everything is stopped by the kill switch", RUNNERS),
+    "breaker.open": Reason("a breaker has stopped this scope", OPERATIONS),
+    "breaker.half_open": Reason("a breaker lets only probes or a share through", OPERATIONS),
+    "suppressed.no_contact": Reason("there is no such contact", NOBODY),
+    "suppressed.erased": Reason("the contact was erased", NOBODY),
+    "suppressed.merged": Reason("the contact was merged into another one", OPERATIONS),
+    "suppressed.contact": Reason("the contact must not be reached at all", COMPLIANCE),
+    "expired.deadline": Reason("its deadline has passed", OPERATIONS),
+    "expired.held_too_long": Reason("it was held longer than it is worth sending", OPERATIONS),
+    "channel.none": Reason("the step names no channel", OPERATIONS),
+    "channel.not_configured": Reason("the ruleset does not configure the channel", OPERATIONS),
+    "channel.no_identity": Reason("the contact has no address there", CONTACT),
+    "channel.suppressed_address": Reason("the contact's address there must not be used", COMPLIANCE),
+    "channel.rejected": Reason("the provider of this channel has refused the message", RUNNERS),
+    "channel.preflight": Reason("the channel cannot carry this message", OPERATIONS),
+    "channel.preflight_failed": Reason("the channel could not say whether it can carry it", PLUGINS),
+    "channel.unavailable": Reason("the channel's plugin or settings cannot be used", RUNNERS),
+    "consent.unknown": Reason("there is no consent on record", CONTACT),
+    "consent.withdrawn": Reason("the contact withdrew consent", CONTACT),
+    "consent.denied": Reason("the contact denied consent", CONTACT),
+    "consent.expired": Reason("the consent on record is no longer valid", CONTACT),
+    "consent.unknown_purpose": Reason("the ruleset does not define the purpose", OPERATIONS),
+    "cap.full": Reason("a frequency cap has no place left", OPERATIONS),
+    "cap.too_soon": Reason("the last message is too recent", OPERATIONS),
+    "cap.defer_too_long": Reason("the cap frees later than the message may wait", OPERATIONS),
+    "content.missing": Reason("the content is not in the ruleset", OPERATIONS),
+    "content.not_generated": Reason("no text could be made for this contact", OPERATIONS),
+    "content.check_blocked": Reason("a check found something that must not be said", COMPLIANCE),
+    "content.check_failed": Reason("a check could not do its work, so the message is blocked", PLUGINS),
+    "sent.accepted": Reason("the provider took the message", NOBODY),
+    "failed.rejected": Reason("the provider refused the message for good", RUNNERS),
+    "failed.retries": Reason("the provider stayed busy until no attempt was left", RUNNERS),
+    "rate.retry": Reason("the provider asked to come back later", RUNNERS),
+    "unknown.no_answer": Reason("nobody can tell whether it was sent, and it must not be repeated", NOBODY),
+    "run.ended": Reason("the run that asked for it has ended", OPERATIONS),
+}
+
+_ANY = {
+    "channel": Reason("the channel cannot carry this message", PLUGINS),
+}
+"""Families whose details plugins name; the sentence for a detail that is not listed above."""
+
+
+def describe(code: str) -> Reason:
+    """The sentence for a code, also for a detail that a plugin named; KeyError for an unknown family."""
+    found = REASONS.get(code)
+    return found if found is not None else _ANY[code.partition(".")[0]]

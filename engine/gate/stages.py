@@ -1,0 +1,275 @@
+"""The gate's stages, each a function of the intent, what the gate sees and the moment; numbered as designed.
+
+Stages 1 and 2 look at the intent as a whole, 3, 4, 5 and 7 at one candidate channel. Anything unknown that
+protects a person blocks. Evidence never holds an address, a name or a text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from engine.gate.caps import CapsAnswer, applicable_caps, look, zones_of
+from engine.gate.consent import ANY, ConsentState, settle_consent
+from engine.gate.model import Answer, Intent, Outcome, Verdict, WhenFull
+from engine.gate.state import Identity, Moment, PublishedBreaker, View
+
+
+class Stage(StrEnum):
+    """Names as they stand in decisions; the order of definition is the order of the gate."""
+
+    HALT = "halt"
+    STANDING = "standing"
+    BREAKER = "breaker"
+    IDENTITY = "identity"
+    CONSENT = "consent"
+    CAPS = "caps"
+    CONTENT = "content"
+    RESERVE = "reserve"
+    HAND_OVER = "hand_over"
+
+
+KILL_SCOPE = "kill"
+
+
+def check_halt(intent: Intent, view: View, now: Moment) -> Answer:
+    """1: the kill switch, and breakers of the workspace, the journey and the content."""
+    if view.kill_reason is not None:
+        return Answer(
+            Verdict.HOLD,
+            Stage.HALT,
+            "kill.switch",
+            evidence={"stated_reason": view.kill_reason},
+            would_pass_if="the kill switch is off",
+            hold_scope=KILL_SCOPE,
+        )
+    scopes = ["workspace", f"content:{intent.content}"]
+    if intent.journey is not None:
+        scopes.append(f"journey:{intent.journey}")
+    return _check_breakers(Stage.HALT, intent, view, now, frozenset(scopes), channel=None)
+
+
+def check_standing(intent: Intent, view: View, now: Moment) -> Answer:
+    """2: whether the contact may be reached at all, and whether the intent is still in time."""
+    standing = view.standing
+    if standing is None:
+        return _blocked(Stage.STANDING, "suppressed.no_contact", "the contact exists")
+    if standing.is_erased:
+        return _blocked(Stage.STANDING, "suppressed.erased", "nothing: the contact was erased")
+    if standing.is_merged:
+        return _blocked(Stage.STANDING, "suppressed.merged", "the message is meant for the merged contact")
+    if standing.suppressed is not None:
+        return _blocked(
+            Stage.STANDING,
+            "suppressed.contact",
+            "the suppression of the contact is removed",
+            suppressed_for=standing.suppressed,
+        )
+    if intent.deadline_at is not None and now.delivery >= intent.deadline_at:
+        return _expired("expired.deadline", "it is tried before its deadline", intent.deadline_at)
+    if intent.expires_at is not None and now.journey >= intent.expires_at:
+        return _expired("expired.held_too_long", "the hold ends sooner", intent.expires_at)
+    return Answer(Verdict.ALLOW, Stage.STANDING)
+
+
+def check_channel_breaker(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    """3: the breakers of the channel."""
+    return _check_breakers(Stage.BREAKER, intent, view, now, frozenset([f"channel:{channel}"]), channel)
+
+
+def check_identity(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    """4: whether the channel is configured, has not refused this intent, and reaches an address in use."""
+    platform = view.rules.platforms.get(channel)
+    if platform is None:
+        return _passed_over("channel.not_configured", channel, "the ruleset configures the channel")
+    if channel in view.refused_by:
+        return _passed_over(
+            "channel.rejected", channel, "the provider had taken it", code=view.refused_by[channel]
+        )
+    known = [identity for identity in view.identities if identity.platform == platform]
+    if not known:
+        return _passed_over("channel.no_identity", channel, f"the contact has an address on {platform}")
+    if usable_identity(view, channel) is None:
+        return _passed_over(
+            "channel.suppressed_address",
+            channel,
+            f"an address on {platform} is not suppressed",
+            suppressed_for=sorted({identity.suppressed or "" for identity in known}),
+        )
+    return Answer(Verdict.ALLOW, Stage.IDENTITY, channel=channel)
+
+
+def usable_identity(view: View, channel: str) -> Identity | None:
+    """The address the channel would use: the latest added one that is not suppressed."""
+    platform = view.rules.platforms.get(channel)
+    for identity in view.identities:
+        if identity.platform == platform and identity.suppressed is None:
+            return identity
+    return None
+
+
+def check_consent(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    """5: consent for the purpose on the channel as it stands now.
+
+    A purpose that rests on another ground than consent is stopped only by a refusal that names it; a legal
+    one by none.
+    """
+    purpose = view.rules.purposes.get(intent.purpose)
+    if purpose is None:
+        return _no_consent("consent.unknown_purpose", channel, intent, "the ruleset defines the purpose")
+    if purpose.kind == "legal":
+        return Answer(Verdict.ALLOW, Stage.CONSENT, channel=channel)
+    records = view.consents
+    if not purpose.needs_consent:
+        records = tuple(record for record in records if record.purpose != ANY)
+    found = settle_consent(records, intent.purpose, channel, now.journey)
+    refused = found.state in {ConsentState.WITHDRAWN, ConsentState.DENIED}
+    if found.is_granted or (not purpose.needs_consent and not refused):
+        return Answer(Verdict.ALLOW, Stage.CONSENT, channel=channel)
+    since = {"since": found.record.recorded_at.isoformat()} if found.record is not None else {}
+    wanted = f"consent for {intent.purpose} on {channel} is on record and in force"
+    return _no_consent(f"consent.{found.state.value}", channel, intent, wanted, **since)
+
+
+def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: Stage = Stage.CAPS) -> Answer:
+    """7, and 10 when asked under the lock: whether every cap that applies leaves room."""
+    purpose = view.rules.purposes[intent.purpose]
+    standing = view.standing
+    assert standing is not None, "stage 2 stops intents without a contact"
+    caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
+    zones = zones_of(standing, view.rules.timezone)
+    found = look(caps, view.places, zones=zones, now=now.journey, intent_key=intent.key)
+    if not found.full:
+        return Answer(Verdict.ALLOW, stage, channel=channel)
+    return _capped(intent, found, channel, stage)
+
+
+def lets_through(breaker: PublishedBreaker, intent_key: str) -> bool:
+    """Whether a breaker in its present state lets this intent pass.
+
+    On a ramp the share is taken by the key: an intent that passes at a low share passes at every higher one.
+    """
+    if breaker.state == "closed":
+        return True
+    if breaker.state != "half_open":
+        return False
+    if breaker.ramp is None:
+        return breaker.probes_left > 0
+    return share_of(intent_key) < breaker.ramp
+
+
+def share_of(intent_key: str) -> float:
+    """Where a key falls between 0 and 1; the same for ever, and even over many keys."""
+    digest = hashlib.sha256(intent_key.encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _check_breakers(
+    stage: Stage, intent: Intent, view: View, now: Moment, scopes: frozenset[str], channel: str | None
+) -> Answer:
+    for breaker in view.breakers:
+        if breaker.scope in scopes and not lets_through(breaker, intent.key):
+            return held_by(breaker, stage, view, now, channel)
+    return Answer(Verdict.ALLOW, stage, channel=channel)
+
+
+def held_by(breaker: PublishedBreaker, stage: Stage, view: View, now: Moment, channel: str | None) -> Answer:
+    """The hold of a breaker that does not let an intent pass."""
+    resume_within = view.rules.resume_within.get(breaker.breaker_id)
+    return Answer(
+        Verdict.HOLD,
+        stage,
+        f"breaker.{breaker.state}",
+        channel=channel,
+        evidence={"breaker": breaker.breaker_id, "scope": breaker.scope, "level": breaker.level},
+        would_pass_if=f"breaker {breaker.breaker_id} on {breaker.scope} is closed",
+        hold_scope=f"breaker:{breaker.scope}",
+        worth_until=now.journey + resume_within if resume_within is not None else None,
+    )
+
+
+def _capped(intent: Intent, found: CapsAnswer, channel: str, stage: Stage) -> Answer:
+    binding = found.binding
+    cap = binding.cap
+    wish = found.when_full
+    frees_at = binding.frees_at if wish is not WhenFull.DEFER else found.frees_at
+    evidence = {
+        "cap": cap.id,
+        "limit": cap.limit,
+        "used": binding.used,
+        "frees_at": frees_at.isoformat(),
+        "when_full": wish.value,
+        "full": sorted(each.cap.id for each in found.full),
+        "place": f"{cap.file}:{cap.line}" if cap.file else "",
+    }
+    reason = "cap.full" if cap.limit is not None else "cap.too_soon"
+    would_pass_if = f"it is tried at {frees_at.isoformat()} and nothing that {cap.id} counts is sent before"
+    verdict, outcome, hold_until = Verdict.SKIP, None, None
+    if wish is WhenFull.SKIP:
+        outcome = Outcome.CAPPED
+    elif wish is WhenFull.DEFER:
+        latest = min(_latest_moments(intent, found), default=None)
+        if latest is not None and frees_at >= latest:
+            reason, outcome = "cap.defer_too_long", Outcome.CAPPED
+            evidence["would_wait_until_at_most"] = latest.isoformat()
+        else:
+            verdict, hold_until = Verdict.HOLD, frees_at
+    return Answer(
+        verdict,
+        stage,
+        reason,
+        channel=channel,
+        evidence=evidence,
+        would_pass_if=would_pass_if,
+        hold_until=hold_until,
+        outcome=outcome,
+    )
+
+
+def _latest_moments(intent: Intent, found: CapsAnswer) -> list[datetime]:
+    """The moments (journey time) before which a deferred intent has to fit."""
+    moments = [
+        intent.created_at + each.cap.max_defer for each in found.full if each.cap.max_defer is not None
+    ]
+    return [*moments, intent.expires_at] if intent.expires_at is not None else moments
+
+
+def _blocked(stage: Stage, reason: str, would_pass_if: str, **evidence: Any) -> Answer:
+    return Answer(
+        Verdict.BLOCK,
+        stage,
+        reason,
+        evidence=evidence,
+        would_pass_if=would_pass_if,
+        outcome=Outcome.BLOCKED,
+    )
+
+
+def _expired(reason: str, would_pass_if: str, limit: datetime) -> Answer:
+    return Answer(
+        Verdict.SKIP,
+        Stage.STANDING,
+        reason,
+        evidence={"limit": limit.isoformat()},
+        would_pass_if=would_pass_if,
+        outcome=Outcome.EXPIRED,
+    )
+
+
+def _passed_over(reason: str, channel: str, would_pass_if: str, **evidence: Any) -> Answer:
+    return Answer(
+        Verdict.SKIP, Stage.IDENTITY, reason, channel=channel, evidence=evidence, would_pass_if=would_pass_if
+    )
+
+
+def _no_consent(reason: str, channel: str, intent: Intent, would_pass_if: str, **evidence: Any) -> Answer:
+    return Answer(
+        Verdict.BLOCK,
+        Stage.CONSENT,
+        reason,
+        channel=channel,
+        evidence={"purpose": intent.purpose, **evidence},
+        would_pass_if=would_pass_if,
+    )

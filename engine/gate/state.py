@@ -1,0 +1,207 @@
+"""What the gate reads and writes: the values it decides over, and the protocol for SQL and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from engine.clock import JourneyTime
+from engine.gate.consent import ConsentRecord
+from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One instant on both clocks."""
+
+    journey: datetime
+    delivery: datetime
+
+    @classmethod
+    def of(cls, delivery: datetime, time: JourneyTime) -> Moment:
+        """The instant at a delivery time, in a workspace whose journey time runs as `time` says."""
+        return cls(time.at(delivery), delivery)
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """What a bundle tells the gate."""
+
+    version: str
+    """The bundle's hash."""
+    timezone: str
+    """The workspace's IANA zone, used where the contact's own is not known."""
+    purposes: Mapping[str, Purpose]
+    platforms: Mapping[str, str]
+    """Channel id -> the identity platform whose addresses it reaches."""
+    caps: tuple[Cap, ...]
+    resume_within: Mapping[str, timedelta]
+    """Breaker id -> how long (journey time) what it holds stays worth sending; absent: no limit."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a contact may be reached at all, and what caps need to know of them."""
+
+    timezone: str | None = None
+    tags: frozenset[str] = frozenset()
+    suppressed: str | None = None
+    """Why the whole contact must not be reached; None when they may."""
+    is_erased: bool = False
+    is_merged: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One address of the contact."""
+
+    platform: str
+    address: str
+    suppressed: str | None = None
+
+
+@dataclass(frozen=True)
+class PublishedBreaker:
+    """A breaker in one scope as it was last published; scopes without a row are closed."""
+
+    breaker_id: str
+    scope: str
+    """`workspace`, `journey:welcome`, `content:hello`, `channel:email`"""
+    state: str
+    """closed | open | half_open"""
+    level: str | None = None
+    probes_left: int = 0
+    ramp: float | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place in one cap that counts, or may come to count, against the contact."""
+
+    cap_id: str
+    intent_key: str
+    at: datetime
+    """Journey time."""
+    is_confirmed: bool
+    """False: leased by an intent that has not been handed over yet."""
+    purpose: str
+    channel: str
+    journey: str | None = None
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class View:
+    """All that stages look at, read together at one moment."""
+
+    rules: GateRules
+    standing: Standing | None
+    """None: there is no such contact."""
+    kill_reason: str | None = None
+    """Why everything is stopped; None when it is not."""
+    breakers: tuple[PublishedBreaker, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    """Latest added first."""
+    consents: tuple[ConsentRecord, ...] = ()
+    """In ledger order."""
+    places: tuple[Place, ...] = ()
+    """The contact's places that are confirmed or under a running lease."""
+    refused_by: Mapping[str, str] = field(default_factory=dict)
+    """Channels whose provider already refused this intent for good -> the provider's code."""
+    contact: Mapping[str, Any] = field(default_factory=dict)
+    """The contact's facts by name, as templates see them."""
+    time: JourneyTime = field(default_factory=JourneyTime)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An intent that this process alone works on for the length of a lease, with what the gate sees of it."""
+
+    intent: Intent
+    view: View
+    in_doubt_on: str | None = None
+    """The channel of a hand-over whose result is not known; the same key may be repeated there."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The way one intent takes out: everything decided before it is handed over."""
+
+    channel: str
+    address: str
+    content_hash: str
+    earlier: Mapping[str, str] = field(default_factory=dict)
+    """Channels of the step that were not taken -> why, as reason codes."""
+    is_probe: bool = False
+    """Whether it took one of a half-open breaker's probes."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call to a provider, and what came of it."""
+
+    channel: str
+    result: str
+    """accepted | retry | rejected | unknown"""
+    code: str = ""
+    provider_id: str | None = None
+    is_probe: bool = False
+    suppress_address: str | None = None
+    """The address, when it will never work; it is suppressed together with the attempt's record."""
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What an attempt makes of the intent."""
+
+    state: str
+    """accepted | rejected | unknown | ended | held | planned (another channel may try) | handed_over (to be
+    repeated with the same key)"""
+    answer: Answer | None
+    """What to record; None when nothing was decided for good."""
+    outcome: Outcome | None = None
+    repeat_after: timedelta | None = None
+    """With `handed_over`: delivery time after which the same key is sent again."""
+    keeps_places: bool = True
+    """Whether the places in caps stay taken."""
+
+
+class GateState(Protocol):
+    """The gate's memory. Every call is one transaction; `at` is delivery time, moments carry both.
+
+    Calls that name an intent change nothing, and say so, when this process no longer holds its lease.
+    """
+
+    def claim(self, key: str, at: datetime) -> Claim | Outcome | None:
+        """The intent for this process alone; its outcome when it has one; None when it is not to be worked on
+        now: held and not due, at another process, or unknown."""
+
+    def renew(self, claim: Claim, at: datetime) -> Claim | None:
+        """The claim with a fresh view and a fresh lease; None when the lease was lost."""
+
+    def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
+        """One place in every cap that applies, and a probe where a breaker asks for one, all or none of them.
+
+        The contact is locked meanwhile, and consent and caps are judged again. Returns the passage to go on
+        with, or the answer that stands against it.
+        """
+
+    def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
+        """Commits the hand-over and dates the places with it; None when the provider may be called.
+
+        Otherwise the answer that stands against it: the kill switch and breakers are read once more here.
+        """
+
+    def settle(
+        self, claim: Claim, attempt: Attempt, aftermath: Aftermath, now: Moment, *, carried: bool
+    ) -> Outcome | None:
+        """Records an attempt and its aftermath; the outcome when the intent has one now.
+
+        Unless `carried`, whoever waits for the outcome is told in the same transaction.
+        """
+
+    def conclude(self, claim: Claim, answer: Answer, now: Moment, *, carried: bool) -> Outcome | None:
+        """Records a no: every place and probe is given back, the intent is held or ends, one decision is
+        written; the outcome when it ended."""
