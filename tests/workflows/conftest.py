@@ -1,0 +1,151 @@
+"""One real Temporal server for all workflow tests, and activities that answer as a test has written down."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from workflows.connection import connect
+from workflows.devserver import EmbeddedServer, find_binary, free_port
+from workflows.driver import TemporalDriver
+from workflows.messages import ADVANCE, TASK_QUEUE, AdvanceRequest, AdvanceResult
+from workflows.worker import build_worker
+
+PATIENCE = 20.0
+"""Real seconds a test waits for something that takes milliseconds when all is well."""
+
+
+@dataclass
+class ScriptedAdvance:
+    """An `advance` that answers from a list, the last answer for ever, and tells when it was asked."""
+
+    answers: Sequence[Callable[[AdvanceRequest], AdvanceResult]]
+    asked: list[AdvanceRequest] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @activity.defn(name=ADVANCE)
+    async def advance(self, request: AdvanceRequest) -> AdvanceResult:
+        self.asked.append(request)
+        self._changed.set()
+        return self.answers[min(len(self.asked), len(self.answers)) - 1](request)
+
+    async def was_asked(self, times: int) -> None:
+        """Return once `advance` has been asked `times` times in all."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.asked) < times:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+def waits(
+    *, waiting: str = "event", due_in: timedelta | None = None, step: str = "nap"
+) -> Callable[[AdvanceRequest], AdvanceResult]:
+    """The run waits, if asked to until a span after the workflow's present moment."""
+    return lambda request: AdvanceResult(
+        revision=1,
+        status="active",
+        waiting=waiting,
+        due_at=None if due_in is None else request.now + due_in,
+        step=step,
+    )
+
+
+def ends(outcome: str = "completed") -> Callable[[AdvanceRequest], AdvanceResult]:
+    """The run has ended."""
+    return lambda request: AdvanceResult(2, "ended", "ended", outcome=outcome)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What tests write journeys' answers with."""
+
+    advance: Callable[..., ScriptedAdvance] = lambda *answers: ScriptedAdvance(answers)
+    waits: Callable[..., Callable[[AdvanceRequest], AdvanceResult]] = waits
+    ends: Callable[..., Callable[[AdvanceRequest], AdvanceResult]] = ends
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """host:port of a real development server of this test process."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("temporal"), port=free_port(), in_memory=True)
+    yield await server.start()
+    await server.stop()
+
+
+@pytest_asyncio.fixture
+async def client(temporal_address: str) -> AsyncIterator[Client]:
+    """A client of the real server; what a test leaves running is terminated after it."""
+    connected = await connect(temporal_address, "default")
+    yield connected
+    await _terminate_all(connected)
+
+
+@pytest_asyncio.fixture
+async def driver(temporal_address: str, client: Client) -> TemporalDriver:
+    """The driver under test, connected to the real server."""
+    return TemporalDriver(lambda: connect(temporal_address, "default"))
+
+
+WorkerFactory = Callable[..., AbstractAsyncContextManager[Worker]]
+
+
+@pytest.fixture
+def working() -> WorkerFactory:
+    """`async with working(client, activities...)`: a worker of the production shape while the block runs."""
+
+    @asynccontextmanager
+    async def run(client: Client, *activities: Callable[..., Any], **options: Any) -> AsyncIterator[Worker]:
+        async with build_worker(
+            client, activities, graceful_shutdown=timedelta(seconds=1), **options
+        ) as worker:
+            yield worker
+
+    return run
+
+
+@pytest_asyncio.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A real server on which each workflow's time jumps to its next timer."""
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(find_binary()),
+        dev_server_log_level="error",
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+            "--dynamic-config-value",
+            "history.transferProcessorMaxPollRPS=1000",
+        ],
+    )
+    async with environment:
+        yield environment
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def run_id(request: pytest.FixtureRequest) -> str:
+    """A run id of this test's own."""
+    return f"{request.node.name}-{next(_numbers)}"
+
+
+async def _terminate_all(client: Client) -> None:
+    async for found in client.list_workflows(f"ExecutionStatus='Running' AND TaskQueue='{TASK_QUEUE}'"):
+        await client.get_workflow_handle(found.id).terminate("the test is over")

