@@ -1,0 +1,251 @@
+"""Taking events in: one transaction per batch for events, profiles, consents and the runs they set off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from engine.authoring.bundle import Bundle
+from engine.clock import Clock
+from engine.contacts.consent import ConsentEntry, record_consents
+from engine.contacts.identity import Wanted, resolve_batch
+from engine.contacts.profile import Profile
+from engine.contacts.rows import profile_of, write_profile
+from engine.contacts.updating import apply_event, apply_traits, derive_tags, learn_timezone
+from engine.intake import measuring
+from engine.intake.checking import Usable, check
+from engine.intake.consenting import consent_entry
+from engine.intake.incoming import Incoming, Unusable
+from engine.intake.schemas import SchemaShelf
+from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids
+from engine.journeys.event import Event
+from engine.rules.matcher import Matcher
+from engine.store.bundles import BundleShelf
+from engine.store.control import clocks_of, read_control
+from engine.store.database import Store, lock_contacts
+
+if TYPE_CHECKING:
+    from engine.runs.service import Runs
+
+_log = structlog.get_logger(__name__)
+
+_DEADLOCK = {"40P01", "40001"}
+"""PostgreSQL's states for "another transaction had to go first; do it again"."""
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about an accepted event that was left aside, and why."""
+
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a batch; the three counts add up to its size."""
+
+    accepted: int
+    duplicates: int
+    dead: int
+    run_ids: tuple[str, ...]
+    """Runs to carry on now, leased to this process until its lease ends."""
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass
+class Taken:
+    """What became of a batch inside its transaction."""
+
+    accepted: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    refused: dict[int, Unusable] = field(default_factory=dict)
+    """By position in the batch."""
+    run_ids: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+class Intake:
+    """Takes events into the store, each exactly once, whoever else takes in the same ones meanwhile."""
+
+    def __init__(self, store: Store, shelf: BundleShelf, runs: Runs, clock: Clock) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._runs = runs
+        self._clock = clock
+        self._schemas = SchemaShelf()
+
+    def accept(self, batch: Sequence[Incoming], *, source: str) -> Receipt:
+        """Take in a batch, all in one transaction; what cannot be used becomes a dead letter.
+
+        NotFound when no bundle is published: nothing is kept then, and the sender should come again.
+        """
+        begun = time.perf_counter()
+
+        def keep_refused(session: Session, taken: Taken) -> None:
+            insert_dead_letters(session, taken.refused.values(), source=source, now=self._clock.now())
+
+        taken = self.settle(batch, source=source, finish=keep_refused)
+        measuring.BATCH_SECONDS.observe(time.perf_counter() - begun)
+        return _receipt(taken)
+
+    def settle(
+        self, batch: Sequence[Incoming], *, source: str, finish: Callable[[Session, Taken], None]
+    ) -> Taken:
+        """Take in a batch; `finish` does in the same transaction what must be done about the refused ones."""
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._store.begin() as session:
+                    taken = self._take(session, batch, source)
+                    finish(session, taken)
+                break
+            except OperationalError as error:
+                # The whole batch was rolled back, so nothing of it can have an effect twice.
+                if not left or getattr(error.orig, "sqlstate", None) not in _DEADLOCK:
+                    raise
+        return taken
+
+    def _take(self, session: Session, batch: Sequence[Incoming], source: str) -> Taken:
+        taken = Taken()
+        control = read_control(session)
+        bundle = self._shelf.live(session)
+        now = clocks_of(control, self._clock).journey_now()
+        usable = self._usable(session, batch, bundle, now, taken)
+        if not usable:
+            return taken
+        contact_ids = _contacts(session, usable, now)
+        rows = lock_contacts(session, contact_ids.values())
+        ordered: list[tuple[Usable, Event]] = []
+        for position, item in _in_order(usable):
+            contact_id = contact_ids[position]
+            if contact_id in rows:
+                ordered.append((item, _event(item, contact_id, source, now)))
+            else:
+                taken.refused[position] = Unusable("EV004", "there is no such contact", item.event.raw)
+        seqs = insert_events(session, [_row(event) for _, event in ordered])
+        taken.duplicates += len(ordered) - len(seqs)
+        matcher = self._shelf.matcher(bundle)
+        active = self._runs.prefetch(session, sorted(rows))
+        profiles = {id_: profile_of(row) for id_, row in rows.items()}
+        consents: list[ConsentEntry] = []
+        for item, unnumbered in ordered:
+            seq = seqs.get(unnumbered.event_id)
+            if seq is None:
+                continue
+            event = replace(unnumbered, seq=seq)
+            profile = profiles[event.contact_id]
+            notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now)]
+            if (entry := consent_entry(event, item.kind, bundle)) is not None:
+                consents.append(entry)
+            taken.run_ids += self._runs.react(session, active, event, profile, bundle, matcher, now)
+            taken.accepted.append(event.event_id)
+            taken.notes += (Note(event.event_id, text) for text in notes)
+        for id_, profile in profiles.items():
+            write_profile(rows[id_], profile)
+        # Last, for the end of the ledger's chain is locked from here on.
+        record_consents(session, consents)
+        return taken
+
+    def _usable(
+        self, session: Session, batch: Sequence[Incoming], bundle: Bundle, now: datetime, taken: Taken
+    ) -> dict[int, Usable]:
+        """The events that are new and fit the workspace, by position; the others are counted in `taken`.
+
+        Repeats are looked for before anything else: an event that was good once stays accepted, whatever a
+        newer bundle would say of it.
+        """
+        schemas = self._schemas.of(bundle)
+        seen = known_event_ids(session, (item.message_id for item in batch if not isinstance(item, Unusable)))
+        usable: dict[int, Usable] = {}
+        for position, item in enumerate(batch):
+            if isinstance(item, Unusable):
+                taken.refused[position] = item
+            elif item.message_id in seen:
+                taken.duplicates += 1
+            elif isinstance(checked := check(item, bundle, schemas, now), Unusable):
+                taken.refused[position] = checked
+            else:
+                seen.add(item.message_id)
+                usable[position] = checked
+        return usable
+
+
+def _contacts(session: Session, usable: Mapping[int, Usable], now: datetime) -> dict[int, str]:
+    """Position -> contact id; contacts that are new are made."""
+    known = {
+        position: item.event.contact_id
+        for position, item in usable.items()
+        if item.event.contact_id is not None
+    }
+    named = [position for position in usable if position not in known]
+    found = resolve_batch(session, [Wanted(usable[position].identities) for position in named], now)
+    return {**known, **dict(zip(named, found, strict=True))}
+
+
+def _in_order(usable: Mapping[int, Usable]) -> list[tuple[int, Usable]]:
+    """By the moment they happened, then as they were sent (sorting is stable)."""
+    return sorted(usable.items(), key=lambda entry: entry[1].occurred_at)
+
+
+def _event(item: Usable, contact_id: str, source: str, now: datetime) -> Event:
+    return Event(
+        event_id=item.event.message_id,
+        type=item.event.type,
+        contact_id=contact_id,
+        occurred_at=item.occurred_at,
+        received_at=now,
+        source=source,
+        properties=item.event.properties,
+    )
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "contact_id": event.contact_id,
+        "type": event.type,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "source": event.source,
+        "properties": dict(event.properties),
+    }
+
+
+def _update(
+    profile: Profile, item: Usable, event: Event, bundle: Bundle, matcher: Matcher, now: datetime
+) -> list[str]:
+    """Bring the profile to where it stands after the event; what was left aside, as text."""
+    notes: list[str] = []
+    if item.event.timezone is not None and not learn_timezone(profile, item.event.timezone, "device"):
+        notes.append("context.timezone left aside: not an IANA time zone")
+    if item.locale is not None and profile.locale is None:
+        profile.locale = item.locale
+    if item.event.traits:
+        notes += map(str, apply_traits(profile, item.event.traits, bundle.workspace, now))
+    apply_event(profile, event, item.kind)
+    derive_tags(profile, bundle, matcher, now)
+    return notes
+
+
+def _receipt(taken: Taken) -> Receipt:
+    receipt = Receipt(
+        accepted=len(taken.accepted),
+        duplicates=taken.duplicates,
+        dead=len(taken.refused),
+        run_ids=tuple(taken.run_ids),
+        notes=tuple(taken.notes),
+    )
+    for result in ("accepted", "duplicates", "dead"):
+        measuring.EVENTS.labels(result).inc(getattr(receipt, result))
+    if taken.refused:
+        codes = sorted({item.code for item in taken.refused.values()})
+        _log.warning("events became dead letters", dead=receipt.dead, codes=codes)
+    return receipt

@@ -1,0 +1,129 @@
+"""Events out of files: JSON Lines and CSV, read as a stream; a bad line does not stop the others."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from engine.errors import CommandError
+from engine.intake.incoming import Incoming, Unusable, as_text, content_id, unstorable
+from engine.intake.mapping import Mapper, UnreadableError
+from engine.intake.segment import translate
+
+_MAX_LINE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a file: the message in it, or why there is none."""
+
+    place: str
+    """`file:line`"""
+    message: dict[str, Any] | None
+    fault: Unusable | None = None
+    bytes_read: int = 0
+    """Of the file so far, for progress."""
+
+    def incoming(self) -> Incoming:
+        """The event, or the dead letter, with its place in the reason."""
+        if self.fault is not None:
+            return self.fault
+        found = translate(self.message)
+        if isinstance(found, Unusable):
+            return Unusable(found.code, f"{self.place}: {found.message}", found.raw)
+        return found
+
+
+def read_file(path: Path, mapper: Mapper | None = None) -> Iterator[Line]:
+    """The lines of a `.jsonl`, `.ndjson` or `.csv` file, in order; blank lines are passed over.
+
+    A message without messageId is named after file, line and content: the same file taken in twice counts
+    once, and two equal lines count twice. CommandError when the file cannot be read at all.
+    """
+    kind = path.suffix.lower()
+    if kind not in {".jsonl", ".ndjson", ".json", ".csv"}:
+        raise CommandError(f"{path}: wanted a .jsonl or .csv file")
+    if kind == ".csv" and mapper is None:
+        raise CommandError(
+            f"{path}: a CSV file needs --map, for instance --map userId=customer --map event=type"
+        )
+    try:
+        with path.open("rb") as file:
+            yield from _csv(path, file, mapper) if kind == ".csv" and mapper else _json(path, file, mapper)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror or 'cannot be read'}") from error
+
+
+def in_batches(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
+    """The lines, `size` at a time."""
+    rest = iter(lines)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _json(path: Path, file: IO[bytes], mapper: Mapper | None) -> Iterator[Line]:
+    read = 0
+    for number, data in enumerate(iter(lambda: file.readline(_MAX_LINE + 1), b""), start=1):
+        read += len(data)
+        place = f"{path.name}:{number}"
+        if len(data) > _MAX_LINE:
+            raise CommandError(f"{place}: the line is longer than {_MAX_LINE} bytes")
+        text = data.strip(b" \t\r\n" + (b"\xef\xbb\xbf" if number == 1 else b""))
+        if not text:
+            continue
+        try:
+            value = json.loads(text) if b"\\ud" in text.lower() else orjson.loads(text)
+        except (ValueError, RecursionError):
+            raw = text.decode(errors="replace").replace("\x00", "\ufffd")
+            yield Line(place, None, Unusable("EV011", f"{place}: the line is not JSON", raw), read)
+            continue
+        yield _line(place, value, mapper, read)
+
+
+def _csv(path: Path, file: IO[bytes], mapper: Mapper) -> Iterator[Line]:
+    read = 0
+
+    def decoded() -> Iterator[str]:
+        nonlocal read
+        for number, data in enumerate(file):
+            read += len(data)
+            yield data.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace")
+
+    reader = csv.DictReader(decoded(), strict=True)
+    try:
+        missing = mapper.missing(reader.fieldnames or ())
+    except csv.Error as error:
+        raise CommandError(f"{path}: the heading line cannot be read: {error}") from error
+    if missing:
+        raise CommandError(f"{path}: no column {', '.join(map(repr, missing))}; it has {reader.fieldnames}")
+    while True:
+        place = f"{path.name}:{reader.line_num + 1}"
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Line(place, None, Unusable("EV011", f"{place}: {error}", None), read)
+            continue
+        yield _line(place, {key: cell for key, cell in row.items() if key is not None}, mapper, read)
+
+
+def _line(place: str, value: Any, mapper: Mapper | None, read: int) -> Line:
+    if not isinstance(value, dict):
+        return Line(place, None, Unusable("EV001", f"{place}: an event must be a JSON object", value), read)
+    if (fault := unstorable(value)) is not None:
+        return Line(place, None, Unusable("EV009", f"{place}: {fault}", as_text(value)), read)
+    try:
+        message = dict(value) if mapper is None else mapper.message(value)
+    except UnreadableError as error:
+        return Line(place, None, Unusable("EV011", f"{place}: {error}", value), read)
+    if message.get("messageId") in (None, ""):
+        message["messageId"] = f"{place}:{content_id(value).removeprefix('content:')}"[-256:]
+    return Line(place, message, None, read)

@@ -1,0 +1,124 @@
+"""The outbox's queries: claim what is due, in order per key; give back, finish, look how far behind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session, aliased
+from sqlmodel import col
+
+from engine.store.tables import OutboxRow
+
+LEASE = timedelta(seconds=60)
+"""Delivery time a process may take over what it claimed before another one may repeat it."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One claimed row."""
+
+    id: int
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How much is open, and how old the oldest is."""
+
+    open: int
+    lag: timedelta
+
+
+def claim(session: Session, now: datetime, limit: int) -> list[Errand]:
+    """The oldest open rows nobody works on, now claimed by the caller; the oldest of each key only.
+
+    So whatever happens, a key's rows are told one after another in the order in which they were written.
+    """
+    earlier = aliased(OutboxRow)
+    is_first = ~(
+        select(col(earlier.id))
+        .where(
+            col(earlier.key) == col(OutboxRow.key),
+            col(earlier.done_at).is_(None),
+            col(earlier.id) < col(OutboxRow.id),
+        )
+        .exists()
+    )
+    query = (
+        select(OutboxRow)
+        .where(
+            col(OutboxRow.done_at).is_(None),
+            (col(OutboxRow.next_at).is_(None)) | (col(OutboxRow.next_at) <= now),
+            (col(OutboxRow.claimed_until).is_(None)) | (col(OutboxRow.claimed_until) < now),
+            is_first,
+        )
+        .order_by(col(OutboxRow.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = list(session.scalars(query))
+    for row in rows:
+        row.claimed_until = now + LEASE
+    return [_errand(row) for row in rows]
+
+
+def finish(session: Session, ids: Collection[int]) -> None:
+    """Told: the rows are not needed any more, for what they said stands in the rows of runs and breakers."""
+    if ids:
+        session.execute(delete(OutboxRow).where(col(OutboxRow.id).in_(ids)))
+
+
+def give_back(session: Session, ids: Collection[int]) -> None:
+    """Not tried: anybody may claim them at once."""
+    if ids:
+        session.execute(update(OutboxRow).where(col(OutboxRow.id).in_(ids)).values(claimed_until=None))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that could not be told."""
+
+    id: int
+    next_at: datetime
+    error: str
+
+
+def postpone(session: Session, failures: Sequence[Failure]) -> None:
+    """Tried in vain: counted, and left alone until `next_at`."""
+    for failure in failures:
+        session.execute(
+            update(OutboxRow)
+            .where(col(OutboxRow.id) == failure.id)
+            .values(
+                attempts=col(OutboxRow.attempts) + 1,
+                next_at=failure.next_at,
+                claimed_until=None,
+                error=failure.error[:500],
+            )
+        )
+
+
+def backlog(session: Session, now: datetime) -> Backlog:
+    """How far behind the outbox is."""
+    query = select(func.count(), func.min(col(OutboxRow.created_at))).where(col(OutboxRow.done_at).is_(None))
+    count, oldest = session.execute(query).one()
+    return Backlog(count, max(timedelta(0), now - oldest) if count else timedelta(0))
+
+
+def has_open(session: Session) -> bool:
+    """Whether anything waits at all: the cheap question that an idle process asks."""
+    query = select(col(OutboxRow.id)).where(col(OutboxRow.done_at).is_(None)).limit(1)
+    return session.scalars(query).first() is not None
+
+
+def _errand(row: OutboxRow) -> Errand:
+    assert row.id is not None
+    return Errand(row.id, row.kind, row.key, dict(row.payload), row.attempts, row.created_at)
