@@ -1,4 +1,4 @@
-"""What a journey compiles to: a flat program of steps by id, each with named exits; immutable, cached by hash."""
+"""What a journey compiles to: a flat program of steps by id, each with named exits; immutable."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Leave:
-    """Ends the run from anywhere: on one of `events` (any event when empty), when the rule is true (if any)."""
+    """Ends the run from anywhere: on one of `events` (any when empty), when the rule is true (if any)."""
 
     id: str
     events: tuple[str, ...]

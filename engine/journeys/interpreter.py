@@ -1,0 +1,229 @@
+"""The one interpreter: carries a run from a cause to its next wait or its end. Every driver calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from engine.journeys.localtime import next_moment
+from engine.journeys.program import (
+    Branch,
+    ChangeTags,
+    Program,
+    Send,
+    SetValues,
+    StepId,
+    Stop,
+    Wait,
+    WaitFor,
+)
+from engine.journeys.run import (
+    Cancelled,
+    Cause,
+    Effect,
+    Ended,
+    EventSeen,
+    GoalReached,
+    LeaveSeen,
+    OutcomeKnown,
+    RunOutcome,
+    RunState,
+    SendIntent,
+    Started,
+    TagChange,
+    TimerDue,
+    Waiting,
+    WaitKind,
+    journey_facts,
+)
+from engine.rules.facts import Facts, FactValue
+
+
+class Decider(Protocol):
+    """Decides the rules of one bundle; `engine.rules.matcher.Matcher` is one."""
+
+    def matching(self, shard: str, facts: Facts, now: datetime) -> Sequence[str]:
+        """The ids of the shard's rules that are true, in the order of their definition."""
+
+    def holds(self, rule_id: str, facts: Facts, now: datetime) -> bool:
+        """Whether one rule is true; unknown is not."""
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The run as it stands now, and what is to be done in the transaction that stores it, in order."""
+
+    run: RunState
+    effects: tuple[Effect, ...] = ()
+
+
+def advance(
+    program: Program,
+    run: RunState,
+    cause: Cause,
+    *,
+    facts: Facts,
+    zone: ZoneInfo,
+    now: datetime,
+    matcher: Decider,
+) -> Advanced:
+    """Carry the run from its cause to its next wait or its end; `now` is journey time.
+
+    A cause that does not fit what the run waits for (it came twice, or too late) changes nothing and has no
+    effects. `facts` are those of the contact and of the event that started the run; the run adds its own.
+    """
+    if not run.is_active:
+        return Advanced(run)
+    match cause:
+        case LeaveSeen(leave):
+            return _end(run, (), Ended(RunOutcome.LEFT, "run.left", leave))
+        case GoalReached():
+            return _end(run, (), Ended(RunOutcome.GOAL, "run.goal"))
+        case Cancelled(reason):
+            return _end(run, (), Ended(RunOutcome.CANCELLED, reason))
+    resumed = _resume(program, run, cause, now)
+    if resumed is None:
+        return Advanced(run)
+    return _Walk(program, facts, zone, now, matcher).walk(*resumed)
+
+
+def _resume(
+    program: Program, run: RunState, cause: Cause, now: datetime
+) -> tuple[RunState, StepId | None] | None:
+    """The run past its present wait and the step to go to; None when the cause does not fit."""
+    waiting = run.waiting
+    if waiting is None:
+        if isinstance(cause, Started) and run.position is None:
+            return run, program.first
+        return None
+    past = replace(run, waiting=None)
+    match cause, program.steps[waiting.step]:
+        case TimerDue(), Wait(next=following) if _is_due(waiting, now):
+            return past, following
+        case TimerDue(), WaitFor(otherwise=following) if _is_due(waiting, now):
+            return past, following
+        case EventSeen(), WaitFor(then=following):
+            return past, following
+        case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
+            past = replace(past, outcomes={**run.outcomes, step: outcome})
+            return past, send.outcomes.get(outcome, send.next)
+    return None
+
+
+def _is_due(waiting: Waiting, now: datetime) -> bool:
+    return waiting.due_at is not None and waiting.due_at <= now
+
+
+@dataclass
+class _Walk:
+    """One advance: the steps taken between two waits."""
+
+    program: Program
+    facts: Facts
+    zone: ZoneInfo
+    now: datetime
+    matcher: Decider
+
+    def walk(self, run: RunState, here: StepId | None) -> Advanced:
+        effects: list[Effect] = []
+        known: dict[str, FactValue | None] = {**self.facts, **journey_facts(run)}
+        left = self._left(known)
+        if left is not None:
+            return _end(run, (), left)
+        # Programs have no cycles; if one ever slips through, the run ends with a reason instead of spinning.
+        for _ in range(len(self.program.steps) + 1):
+            if here is None:
+                return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"))
+            step = self.program.steps[here]
+            run = replace(run, position=here)
+            match step:
+                case Send():
+                    visit = run.visits.get(here, 0) + 1
+                    waiting = Waiting(WaitKind.OUTCOME, here)
+                    run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    wish = SendIntent(here, visit, step.content, step.channels, step.purpose, step.deadline)
+                    return Advanced(run, (*effects, wish))
+                case Wait():
+                    over = self._over(step, known)
+                    if over > self.now:
+                        return Advanced(
+                            replace(run, waiting=Waiting(WaitKind.TIMER, here, over)), tuple(effects)
+                        )
+                    here = step.next
+                case WaitFor():
+                    due_at = self.now + step.up_to if step.up_to is not None else None
+                    return Advanced(
+                        replace(run, waiting=Waiting(WaitKind.EVENT, here, due_at)), tuple(effects)
+                    )
+                case Branch():
+                    here = self._case(step, known)
+                case SetValues():
+                    run = replace(run, values={**run.values, **step.values})
+                    known.update(journey_facts(run))
+                    here = step.next
+                case ChangeTags():
+                    effects.append(TagChange(step.add, step.remove))
+                    known["contact.tags"] = _changed(known.get("contact.tags"), step)
+                    here = step.next
+                case Stop():
+                    return _end(run, effects, Ended(RunOutcome.STOPPED, "run.stopped", here))
+        return _end(run, effects, Ended(RunOutcome.FAILED, "run.loop", here or ""))
+
+    def _left(self, known: Facts) -> Ended | None:
+        """The end by a leave that is about the contact's state, not about an event, if one holds by now."""
+        for leave in self.program.leaves:
+            if not leave.events and leave.rule and self.matcher.holds(leave.rule, known, self.now):
+                return Ended(RunOutcome.LEFT, "run.left", leave.id)
+        return None
+
+    def _over(self, step: Wait, known: Facts) -> datetime:
+        until = known.get(step.until) if step.until is not None else None
+        return next_moment(step, self.zone, self.now, until=until if isinstance(until, datetime) else None)
+
+    def _case(self, step: Branch, known: Facts) -> StepId | None:
+        shard = f"branch:{self.program.journey}/{step.id}"
+        true = frozenset(self.matcher.matching(shard, known, self.now))
+        return next((following for rule, following in step.cases if rule in true), step.otherwise)
+
+
+def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
+    before = tags if isinstance(tags, frozenset) else frozenset()
+    return (before | frozenset(step.add)) - frozenset(step.remove)
+
+
+def _end(run: RunState, effects: Sequence[Effect], ended: Ended) -> Advanced:
+    return Advanced(replace(run, waiting=None, outcome=ended.outcome), (*effects, ended))
+
+
+def next_send_at(program: Program, run: RunState) -> datetime | None:
+    """The moment (journey time) at which the present wait may lead to a send by itself; None when it cannot.
+
+    A cap that looks ahead leaves room for it.
+    """
+    waiting = run.waiting
+    if waiting is None or waiting.due_at is None:
+        return None
+    step = program.steps[waiting.step]
+    following = step.otherwise if isinstance(step, WaitFor) else step.next if isinstance(step, Wait) else None
+    return waiting.due_at if _sends_first(program.steps, following) else None
+
+
+def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
+    """Whether some way from `here` reaches a send before it waits or ends."""
+    reached, open_ = set[StepId](), [here]
+    while open_:
+        at = open_.pop()
+        if at is None or at in reached:
+            continue
+        reached.add(at)
+        match steps[at]:
+            case Send():
+                return True
+            case SetValues(next=following) | ChangeTags(next=following):
+                open_.append(following)
+            case Branch(cases=cases, otherwise=otherwise):
+                open_ += [otherwise, *(following for _, following in cases)]
+    return False

@@ -1,0 +1,169 @@
+"""A run as a value: where it stands, what it waits for, what may move it and what moving it brings about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from engine.journeys.program import Scalar, StepId
+from engine.rules.facts import FactValue
+
+
+class WaitKind(StrEnum):
+    TIMER = "timer"
+    EVENT = "event"
+    OUTCOME = "outcome"
+
+
+class RunOutcome(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    GOAL = "goal"
+    LEFT = "left"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a run waits for at a step; `due_at` (journey time) ends the wait by itself."""
+
+    kind: WaitKind
+    step: StepId
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One contact's place in one journey: without a position before its start, with an outcome once ended."""
+
+    run_id: str
+    journey: str
+    contact_id: str
+    entry_key: str
+    position: StepId | None = None
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+    """What `set` steps kept."""
+    outcomes: Mapping[StepId, str] = field(default_factory=dict)
+    """What became of the sends, by step."""
+    visits: Mapping[StepId, int] = field(default_factory=dict)
+    """How often each send was reached."""
+    waiting: Waiting | None = None
+    outcome: RunOutcome | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.outcome is None
+
+
+def journey_facts(run: RunState) -> dict[str, FactValue | None]:
+    """The `journey.` facts of a run."""
+    facts: dict[str, FactValue | None] = {
+        f"journey.values.{name}": value for name, value in run.values.items()
+    }
+    facts.update((f"journey.outcomes.{step}", outcome) for step, outcome in run.outcomes.items())
+    return facts
+
+
+def to_variables(run: RunState) -> dict[str, Any]:
+    """What of a run is kept as one document beside its position and wait."""
+    return {"values": dict(run.values), "outcomes": dict(run.outcomes), "visits": dict(run.visits)}
+
+
+def with_variables(run: RunState, variables: Mapping[str, Any]) -> RunState:
+    """The run with what `to_variables` kept; what is missing there counts as empty."""
+    return replace(
+        run,
+        values=variables.get("values", {}),
+        outcomes=variables.get("outcomes", {}),
+        visits=variables.get("visits", {}),
+    )
+
+
+# --- causes: what may move a run ---
+
+
+@dataclass(frozen=True)
+class Started:
+    """The contact has just entered."""
+
+
+@dataclass(frozen=True)
+class TimerDue:
+    """The wait's own moment has come."""
+
+
+@dataclass(frozen=True)
+class EventSeen:
+    """The event that a `wait_for` listens for has come."""
+
+    event_id: str
+
+
+@dataclass(frozen=True)
+class OutcomeKnown:
+    """The message of a send has come to its end."""
+
+    step: StepId
+    outcome: str
+
+
+@dataclass(frozen=True)
+class LeaveSeen:
+    """A leave condition came true."""
+
+    leave: str
+
+
+@dataclass(frozen=True)
+class GoalReached:
+    """The goal's event has come in time."""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """Someone or something outside the journey ends the run; `reason` is a reason code."""
+
+    reason: str
+
+
+Cause = Started | TimerDue | EventSeen | OutcomeKnown | LeaveSeen | GoalReached | Cancelled
+
+
+# --- effects: what moving a run brings about ---
+
+
+@dataclass(frozen=True)
+class SendIntent:
+    """One message is wished for; the run waits for its outcome."""
+
+    step: StepId
+    visit: int
+    content: str
+    channels: tuple[str, ...]
+    purpose: str
+    deadline: timedelta | None
+    """Delivery time it may take from now."""
+
+
+@dataclass(frozen=True)
+class TagChange:
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over; `reason` is a reason code, `detail` the leave or step that ended it."""
+
+    outcome: RunOutcome
+    reason: str
+    detail: str = ""
+
+
+Effect = SendIntent | TagChange | Ended

@@ -1,0 +1,278 @@
+"""What the interpreter does with single causes: each step, each exit, and causes that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.journeys.interpreter import Advanced, Decider, advance, next_send_at
+from engine.journeys.program import (
+    Branch,
+    ChangeTags,
+    Entry,
+    Leave,
+    Program,
+    Reentry,
+    ReentryKind,
+    Send,
+    SetValues,
+    Step,
+    Stop,
+    Wait,
+    WaitFor,
+)
+from engine.journeys.run import (
+    Cancelled,
+    Cause,
+    Ended,
+    EventSeen,
+    GoalReached,
+    LeaveSeen,
+    OutcomeKnown,
+    RunOutcome,
+    RunState,
+    SendIntent,
+    Started,
+    TagChange,
+    TimerDue,
+    Waiting,
+    WaitKind,
+    to_variables,
+    with_variables,
+)
+from engine.rules.condition import Op, Rule, Test
+from engine.rules.facts import FactValue
+
+NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+DAY = timedelta(days=1)
+Rules = Callable[..., Decider]
+FRESH = RunState("r1", "welcome", "c1", "once")
+
+
+def program(*steps: Step, leaves: tuple[Leave, ...] = ()) -> Program:
+    return Program(
+        journey="welcome",
+        version="v1",
+        purpose="marketing",
+        priority=50,
+        entry=Entry(("contact_added",), None, Reentry(ReentryKind.NEVER)),
+        leaves=leaves,
+        goal=None,
+        first=steps[0].id if steps else None,
+        steps={step.id: step for step in steps},
+    )
+
+
+def send(step: str, following: str | None = None, **more: Any) -> Send:
+    return Send(step, f"{step}_text", ("email", "app"), "marketing", following, **more)
+
+
+def go(
+    journey: Program,
+    run: RunState,
+    cause: Cause,
+    matcher: Decider,
+    *,
+    facts: Mapping[str, FactValue | None] | None = None,
+    now: datetime = NOW,
+) -> Advanced:
+    return advance(journey, run, cause, facts=facts or {}, zone=SHANGHAI, now=now, matcher=matcher)
+
+
+def test_a_send_wishes_one_message_and_waits_for_its_outcome(decider: Rules) -> None:
+    done = go(program(send("hello", deadline=timedelta(seconds=20))), FRESH, Started(), decider())
+    assert done.effects == (
+        SendIntent("hello", 1, "hello_text", ("email", "app"), "marketing", timedelta(seconds=20)),
+    )
+    assert done.run.waiting == Waiting(WaitKind.OUTCOME, "hello")
+    assert done.run.visits == {"hello": 1}
+
+
+def test_sends_follow_each_other_and_the_end_completes_the_run(decider: Rules) -> None:
+    journey = program(send("a", "b"), send("b"))
+    at_a = go(journey, FRESH, Started(), decider()).run
+    at_b = go(journey, at_a, OutcomeKnown("a", "sent"), decider())
+    assert at_b.run.position == "b"
+    done = go(journey, at_b.run, OutcomeKnown("b", "blocked"), decider())
+    assert done.effects == (Ended(RunOutcome.COMPLETED, "run.completed"),)
+    assert done.run.outcomes == {"a": "sent", "b": "blocked"}
+    assert not done.run.is_active
+
+
+def test_an_outcome_without_an_exit_goes_on_and_one_with_an_exit_takes_it(decider: Rules) -> None:
+    journey = program(send("a", "b", outcomes={"capped": "c", "failed": None}), send("b"), send("c"))
+    at_a = go(journey, FRESH, Started(), decider()).run
+    assert go(journey, at_a, OutcomeKnown("a", "sent"), decider()).run.position == "b"
+    assert go(journey, at_a, OutcomeKnown("a", "capped"), decider()).run.position == "c"
+    assert go(journey, at_a, OutcomeKnown("a", "failed"), decider()).run.outcome is RunOutcome.COMPLETED
+
+
+def test_a_wait_sleeps_until_its_moment_on_the_contacts_clock(decider: Rules) -> None:
+    journey = program(Wait("night", "hello", days=1, at=time(10)), send("hello"))
+    asleep = go(journey, FRESH, Started(), decider()).run
+    due_at = datetime(2026, 5, 5, 2, 0, tzinfo=UTC)
+    assert asleep.waiting == Waiting(WaitKind.TIMER, "night", due_at)
+    assert next_send_at(journey, asleep) == due_at
+    assert go(journey, asleep, TimerDue(), decider(), now=due_at - timedelta(seconds=1)) == Advanced(asleep)
+    assert go(journey, asleep, TimerDue(), decider(), now=due_at).run.position == "hello"
+
+
+def test_a_wait_until_a_past_or_missing_moment_does_not_wait(decider: Rules) -> None:
+    journey = program(Wait("w", None, until="contact.renewal_at"))
+    assert go(journey, FRESH, Started(), decider(), facts={"contact.renewal_at": NOW - DAY}).run.outcome
+    assert go(journey, FRESH, Started(), decider()).run.outcome is RunOutcome.COMPLETED
+    ahead = go(journey, FRESH, Started(), decider(), facts={"contact.renewal_at": NOW + DAY})
+    assert ahead.run.waiting == Waiting(WaitKind.TIMER, "w", NOW + DAY)
+
+
+def test_wait_for_takes_then_on_its_event_and_otherwise_when_time_is_up(decider: Rules) -> None:
+    journey = program(
+        WaitFor("look", ("viewed",), None, 2 * DAY, "picks", "best"), send("picks"), send("best")
+    )
+    waiting = go(journey, FRESH, Started(), decider()).run
+    assert waiting.waiting == Waiting(WaitKind.EVENT, "look", NOW + 2 * DAY)
+    assert next_send_at(journey, waiting) == NOW + 2 * DAY
+    assert go(journey, waiting, EventSeen("e1"), decider()).run.position == "picks"
+    assert go(journey, waiting, TimerDue(), decider(), now=NOW + 2 * DAY).run.position == "best"
+
+
+def test_wait_for_without_a_limit_is_never_due(decider: Rules) -> None:
+    journey = program(WaitFor("look", ("viewed",), None, None, None, None))
+    waiting = go(journey, FRESH, Started(), decider()).run
+    assert go(journey, waiting, TimerDue(), decider(), now=NOW + 1000 * DAY) == Advanced(waiting)
+
+
+def test_a_branch_takes_the_first_true_case_and_else_when_facts_are_missing(decider: Rules) -> None:
+    shard = "branch:welcome/fork"
+    rules = decider(
+        Rule("branch:welcome/fork/1", shard, Test("contact.total_spent", Op.GTE, 100)),
+        Rule("branch:welcome/fork/2", shard, Test("contact.total_spent", Op.GTE, 10)),
+    )
+    cases = (("branch:welcome/fork/1", "gold"), ("branch:welcome/fork/2", "silver"))
+    journey = program(Branch("fork", cases, "plain"), send("gold"), send("silver"), send("plain"))
+    for spent, step in ((500, "gold"), (50, "silver"), (5, "plain"), (None, "plain")):
+        assert go(journey, FRESH, Started(), rules, facts={"contact.total_spent": spent}).run.position == step
+
+
+def test_values_and_outcomes_are_facts_of_later_branches(decider: Rules) -> None:
+    shard = "branch:welcome/fork"
+    rules = decider(
+        Rule("a", shard, Test("journey.values.tier", Op.EQ, "gold")),
+        Rule("b", shard, Test("journey.outcomes.hello", Op.EQ, "capped")),
+    )
+    fork = Branch("fork", (("b", "sorry"), ("a", "gift")), None)
+    journey = program(
+        SetValues("keep", {"tier": "gold"}, "hello"), send("hello", "fork"), fork, send("sorry"), send("gift")
+    )
+    at_hello = go(journey, FRESH, Started(), rules).run
+    assert at_hello.values == {"tier": "gold"}
+    assert go(journey, at_hello, OutcomeKnown("hello", "sent"), rules).run.position == "gift"
+    assert go(journey, at_hello, OutcomeKnown("hello", "capped"), rules).run.position == "sorry"
+
+
+def test_a_tag_step_is_seen_by_the_branch_after_it(decider: Rules) -> None:
+    rules = decider(Rule("vip", "branch:welcome/fork", Test("contact.tags", Op.HAS, "vip")))
+    journey = program(
+        ChangeTags("mark", ("vip",), ("new",), "fork"), Branch("fork", (("vip", "gift"),), None), send("gift")
+    )
+    done = go(journey, FRESH, Started(), rules, facts={"contact.tags": frozenset({"new"})})
+    assert done.effects[0] == TagChange(("vip",), ("new",))
+    assert done.run.position == "gift"
+
+
+def test_stop_ends_the_run_where_it_stands(decider: Rules) -> None:
+    done = go(program(Stop("enough")), FRESH, Started(), decider())
+    assert done.effects == (Ended(RunOutcome.STOPPED, "run.stopped", "enough"),)
+
+
+def test_an_empty_journey_is_completed_at_once(decider: Rules) -> None:
+    assert go(program(), FRESH, Started(), decider()).run.outcome is RunOutcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("cause", "outcome", "reason"),
+    [
+        (LeaveSeen("1"), RunOutcome.LEFT, "run.left"),
+        (GoalReached(), RunOutcome.GOAL, "run.goal"),
+        (Cancelled("consent.withdrawn"), RunOutcome.CANCELLED, "consent.withdrawn"),
+    ],
+)
+def test_leaves_goals_and_cancelling_end_a_run_from_anywhere(
+    decider: Rules, cause: Cause, outcome: RunOutcome, reason: str
+) -> None:
+    journey = program(send("hello"))
+    for run in (FRESH, go(journey, FRESH, Started(), decider()).run):
+        done = go(journey, run, cause, decider())
+        assert done.run.outcome is outcome
+        assert done.run.waiting is None
+        assert [effect.reason for effect in done.effects if isinstance(effect, Ended)] == [reason]
+        assert go(journey, done.run, cause, decider()) == Advanced(done.run)
+
+
+def test_a_state_to_leave_on_is_looked_at_before_every_move(decider: Rules) -> None:
+    rules = decider(Rule("leave:welcome/1", "leave:welcome", Test("contact.tags", Op.HAS, "do_not_disturb")))
+    journey = program(
+        Wait("w", "hello", for_=DAY), send("hello"), leaves=(Leave("1", (), "leave:welcome/1"),)
+    )
+    asleep = go(journey, FRESH, Started(), rules).run
+    disturbed = {"contact.tags": frozenset({"do_not_disturb"})}
+    done = go(journey, asleep, TimerDue(), rules, facts=disturbed, now=NOW + DAY)
+    assert done.effects == (Ended(RunOutcome.LEFT, "run.left", "1"),)
+
+
+def test_a_loop_that_slipped_through_ends_the_run_as_failed(decider: Rules) -> None:
+    done = go(program(SetValues("a", {}, "b"), SetValues("b", {}, "a")), FRESH, Started(), decider())
+    assert done.run.outcome is RunOutcome.FAILED
+    assert done.effects == (Ended(RunOutcome.FAILED, "run.loop", "b"),)
+
+
+CAUSES = (Started(), TimerDue(), EventSeen("e"), OutcomeKnown("hello", "sent"), OutcomeKnown("other", "sent"))
+FITTING: dict[WaitKind | None, set[Cause]] = {
+    None: {Started()},
+    WaitKind.TIMER: {TimerDue()},
+    WaitKind.EVENT: {EventSeen("e"), TimerDue()},
+    WaitKind.OUTCOME: {OutcomeKnown("hello", "sent")},
+}
+
+
+@settings(max_examples=100, deadline=None)
+@given(cause=st.sampled_from(CAUSES), kind=st.sampled_from([None, *WaitKind]))
+def test_only_a_fitting_cause_moves_a_run(cause: Cause, kind: WaitKind | None) -> None:
+    journey = program(
+        Wait("sleep", "look", for_=DAY),
+        WaitFor("look", ("viewed",), None, DAY, "hello", "hello"),
+        send("hello"),
+    )
+    step = {None: None, WaitKind.TIMER: "sleep", WaitKind.EVENT: "look", WaitKind.OUTCOME: "hello"}[kind]
+    run = FRESH
+    if kind is not None and step is not None:
+        due_at = None if kind is WaitKind.OUTCOME else NOW
+        run = replace(FRESH, position=step, waiting=Waiting(kind, step, due_at))
+    done = advance(journey, run, cause, facts={}, zone=SHANGHAI, now=NOW, matcher=NoRules())
+    assert (done.run != run) == (cause in FITTING[kind])
+    if cause not in FITTING[kind]:
+        assert done.effects == ()
+
+
+def test_variables_survive_being_kept_as_a_document(decider: Rules) -> None:
+    run = replace(FRESH, values={"a": 1}, outcomes={"hello": "sent"}, visits={"hello": 2})
+    assert with_variables(FRESH, to_variables(run)) == run
+    assert with_variables(FRESH, {}) == FRESH
+
+
+class NoRules:
+    """For journeys that ask nothing."""
+
+    def matching(self, shard: str, facts: object, now: datetime) -> tuple[str, ...]:
+        return ()
+
+    def holds(self, rule_id: str, facts: object, now: datetime) -> bool:
+        return False
