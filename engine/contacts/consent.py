@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.gate.consent import ConsentRecord
-from engine.store.inserting import insert_new
+from engine.store.bulk import insert_new
 from engine.store.tables import ChainRow, ConsentRow
 
 CHAIN = "consent"

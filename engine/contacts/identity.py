@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.store.inserting import insert_new
+from engine.store.bulk import insert_new, is_one_of
 from engine.store.tables import ContactRow, IdentityRow
 
 Address = tuple[str, str]
@@ -97,7 +97,7 @@ def _look_up(session: Session, addresses: Iterable[Address]) -> dict[Address, st
     for platform, group in groupby(sorted(set(addresses)), key=lambda pair: pair[0]):
         query = select(col(IdentityRow.address), col(IdentityRow.contact_id)).where(
             col(IdentityRow.platform) == platform,
-            col(IdentityRow.address).in_([address for _, address in group]),
+            is_one_of(session, IdentityRow.address, [address for _, address in group]),
         )
         owners |= {(platform, address): owner for address, owner in session.execute(query)}
     return owners

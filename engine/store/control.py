@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from engine.clock import Clock, Clocks, JourneyTime
 from engine.errors import NotFound
-from engine.store.inserting import insert_new
+from engine.store.bulk import insert_new
 from engine.store.tables import ControlRow
 
 ONLY_ROW = 1

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session as AlchemySession
 from sqlmodel import Session, col
 
 from engine.errors import CommandError
+from engine.store.bulk import is_one_of
 from engine.store.connecting import LOCK_WAIT_SECONDS, connect, for_writing, parse_url
 from engine.store.migrating import current_revision, newest_revision, upgrade
 from engine.store.tables import ContactRow
@@ -106,7 +107,7 @@ def lock_contacts(session: AlchemySession, ids: Iterable[str]) -> dict[str, Cont
         return {}
     query = (
         select(ContactRow)
-        .where(col(ContactRow.id).in_(wanted))
+        .where(is_one_of(session, ContactRow.id, wanted))
         .order_by(col(ContactRow.id))
         .with_for_update()
         .execution_options(populate_existing=True)

@@ -1,14 +1,14 @@
-"""Inserting many rows at once, leaving alone those that are there already."""
+"""Statements about many rows at once that both databases are quick with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Insert
+from sqlalchemy import ARRAY, ColumnElement, Insert, String, any_, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
 
 def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -26,3 +26,15 @@ def _ignoring_conflicts(session: Session, table: type[SQLModel]) -> Insert:
     if session.get_bind().dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
+    """That a text column holds one of `values`.
+
+    On PostgreSQL they travel as one array: a list of parameters is a new statement for every length, which the
+    database would parse and plan each time.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        array = bindparam(None, list(values), type_=ARRAY(String))
+        return col(column) == any_(array)
+    return col(column).in_(values)
