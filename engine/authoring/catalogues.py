@@ -1,0 +1,153 @@
+"""Which facts a condition may ask about, depending on where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.authoring.bundle import EventType
+from engine.authoring.models.journey import JourneyFile
+from engine.authoring.models.steps import BranchStep, SendStep, SetStep, WaitForStep
+from engine.authoring.models.workspace import WorkspaceFile
+from engine.gate.model import Outcome
+from engine.rules.condition import YamlPath
+from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
+
+AnyStep = Any  # a step of any kind; pydantic's union cannot be named without its discriminator
+
+
+class Catalogues:
+    """The facts of one workspace, by place."""
+
+    def __init__(self, workspace: WorkspaceFile, events: Mapping[str, EventType]) -> None:
+        self._contact = [
+            *(fact for fact in BUILT_IN if fact.path.startswith("contact.")),
+            *(
+                Fact(f"contact.{name}", FactType(entry.type), entry.title or name, entry.choices)
+                for name, entry in workspace.attributes.items()
+            ),
+        ]
+        self._event = [fact for fact in BUILT_IN if fact.path.startswith("event.")]
+        self._events = events
+
+    @property
+    def contact(self) -> Catalogue:
+        """What is known of a contact, without any event or journey: for tags."""
+        return Catalogue(self._contact)
+
+    @property
+    def everything(self) -> Catalogue:
+        """Every fact outside journeys, for listings; a property that types differ about is left out."""
+        return Catalogue([*self._contact, *self._event, *self._properties(self._events)])
+
+    def on_events(self, types: Iterable[str], journey: JourneyFile | None = None) -> Catalogue:
+        """For conditions on events of these types: entries, waits, leave entries and goals."""
+        facts = [*self._contact, *self._event, *self._properties(types)]
+        return Catalogue([*facts, *(journey_facts(journey) if journey is not None else ())])
+
+    def inside(self, journey: JourneyFile) -> Catalogue:
+        """For conditions between events: the cases of branches."""
+        return Catalogue([*self._contact, *journey_facts(journey)])
+
+    def properties_of(self, event_type: str) -> frozenset[str]:
+        """The fact paths that events of one type can bring."""
+        own = self._events.get(event_type)
+        declared = property_facts(own.schema) if own is not None else ()
+        return frozenset(fact.path for fact in (*self._event, *declared))
+
+    def _properties(self, types: Iterable[str]) -> list[Fact]:
+        by_path: dict[str, Fact] = {}
+        disputed: set[str] = set()
+        for event_type in types:
+            kind = self._events.get(event_type)
+            for fact in property_facts(kind.schema) if kind is not None else ():
+                known = by_path.setdefault(fact.path, fact)
+                if known.type is not fact.type:
+                    disputed.add(fact.path)
+                elif known.choices != fact.choices:
+                    both = tuple(dict.fromkeys((*known.choices, *fact.choices)))
+                    choices = both if known.choices and fact.choices else ()
+                    by_path[fact.path] = Fact(fact.path, fact.type, known.title, choices)
+        return [fact for path, fact in by_path.items() if path not in disputed]
+
+
+def property_facts(schema: Mapping[str, Any]) -> Iterator[Fact]:
+    """The facts that a JSON Schema of properties declares; nested objects and lists of other things offer none."""
+    properties = schema.get("properties")
+    for name, entry in properties.items() if isinstance(properties, dict) else ():
+        if not isinstance(entry, dict):
+            continue
+        kind = _fact_type(entry)
+        if kind is None:
+            continue
+        options = entry.get("enum", ())
+        choices = (
+            tuple(option for option in options if isinstance(option, str)) if kind is FactType.TEXT else ()
+        )
+        yield Fact(
+            f"event.{name}", kind, str(entry.get("title") or entry.get("description") or name), choices
+        )
+
+
+def _fact_type(entry: Mapping[str, Any]) -> FactType | None:
+    match entry.get("type"):
+        case "number" | "integer":
+            return FactType.NUMBER
+        case "string":
+            return FactType.TEXT
+        case "boolean":
+            return FactType.BOOLEAN
+        case "array" if isinstance(entry.get("items"), dict) and entry["items"].get("type") == "string":
+            return FactType.LABELS
+        case _:
+            return None
+
+
+def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
+    """What a journey knows of its own run: outcomes of its sends and the values it set."""
+    outcomes = tuple(str(outcome) for outcome in Outcome)
+    values: dict[str, FactType] = {}
+    for _, step in walk(journey.steps, ("steps",)):
+        if isinstance(step, SendStep):
+            yield Fact(f"journey.outcomes.{step.send}", FactType.TEXT, f"outcome of {step.send}", outcomes)
+        elif isinstance(step, SetStep):
+            for name, value in step.values.items():
+                values.setdefault(name, type_of(value))
+    for name, kind in values.items():
+        yield Fact(f"journey.values.{name}", kind, f"value {name} of the run")
+
+
+def type_of(value: int | float | str | bool) -> FactType:
+    """The fact type of a plain value."""
+    if isinstance(value, bool):
+        return FactType.BOOLEAN
+    return FactType.TEXT if isinstance(value, str) else FactType.NUMBER
+
+
+def walk(steps: Sequence[AnyStep], path: YamlPath) -> Iterator[tuple[YamlPath, AnyStep]]:
+    """Every step with its place in the file, nested ones included, in the order written."""
+    for number, step in enumerate(steps):
+        here = (*path, number)
+        yield here, step
+        for key, nested in nested_lists(step):
+            yield from walk(nested, (*here, *key))
+
+
+def nested_lists(step: AnyStep) -> Iterator[tuple[YamlPath, Sequence[AnyStep]]]:
+    """The lists of steps inside a step, each with the path that leads to it."""
+    match step:
+        case SendStep():
+            for outcome, steps in step.outcomes.items():
+                yield ("outcomes", outcome), steps
+        case WaitForStep():
+            yield ("then",), step.then
+            yield ("otherwise",), step.otherwise
+        case BranchStep():
+            for number, case in enumerate(step.cases):
+                yield ("cases", number, "steps"), case.steps
+            yield ("else",), step.else_
+
+
+def step_id(step: AnyStep) -> str:
+    """The id of a step: what stands after its kind."""
+    return str(next(value for name, value in step if name in type(step).model_fields))

@@ -1,0 +1,162 @@
+"""Whether the files of a workspace fit together: everything that one file alone cannot tell, conditions aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jinja2 import TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import SandboxedEnvironment
+from jsonschema import Draft202012Validator, SchemaError
+
+from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
+from engine.authoring.models.limits import CapEntry
+from engine.authoring.models.messages import ContentEntry
+from engine.authoring.models.workspace import EventEntry
+from engine.authoring.references import References
+from engine.authoring.validating import known_list
+from engine.errors import Place, Problem
+from engine.rules.condition import YamlPath
+from engine.rules.facts import BUILT_IN
+
+_TEMPLATE_NAMES = {"contact", "event", "journey"}
+
+
+def check(found: Definitions) -> Iterator[Problem]:
+    """Every problem between files, in no particular order."""
+    references = References(found)
+    yield from found.problems
+    yield from _workspace(found)
+    for event in found.events.values():
+        yield from _event(event)
+    for channel in found.channels.values():
+        yield from references.check("identity", channel.item.identity, channel, ("identity",))
+    for content in found.contents.values():
+        yield from _content(content, found, references)
+    for check_ in found.checks.values():
+        for key, noun, names in (
+            ("lexicons", "lexicon", check_.item.lexicons),
+            ("purposes", "purpose", check_.item.purposes),
+            ("channels", "channel", check_.item.channels),
+        ):
+            for number, name in enumerate(names):
+                yield from references.check(noun, name, check_, (key, number))
+    for cap in found.caps.values():
+        yield from _cap(cap, found, references)
+
+
+def _workspace(found: Definitions) -> Iterator[Problem]:
+    if found.workspace is None:
+        if found.is_complete("workspace"):
+            hint = f"add {WORKSPACE_FILE} with kind: workspace, or name the folder that holds it"
+            yield Problem(
+                Place(WORKSPACE_FILE), "RS040", "(file)", f"there is no {WORKSPACE_FILE} here", hint
+            )
+        return
+    workspace = found.workspace
+    built_in = {fact.path.removeprefix("contact.") for fact in BUILT_IN if fact.path.startswith("contact.")}
+    for name in workspace.item.attributes:
+        if name in built_in:
+            message = f"'{name}' is a built-in fact about contacts"
+            yield workspace.problem("RS043", message, "use another name", at=("attributes", name))
+        elif name in workspace.item.identities:
+            message = f"'{name}' is an identity already"
+            yield workspace.problem(
+                "RS043", message, "addresses are kept as identities; remove it here", at=("attributes", name)
+            )
+    for key in ("locales", "identities"):
+        seen: set[str] = set()
+        for number, name in enumerate(getattr(workspace.item, key)):
+            if name in seen:
+                yield workspace.problem(
+                    "RS042", f"'{name}' stands here twice", "remove one of them", at=(key, number)
+                )
+            seen.add(name)
+
+
+def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
+    entry = event.item
+    try:
+        Draft202012Validator.check_schema(entry.schema_)
+    except SchemaError as error:
+        at: YamlPath = ("schema", *(part for part in error.absolute_path))
+        yield event.problem(
+            "RS053", "this is not JSON Schema: " + _schema_fault(error), "see https://json-schema.org", at=at
+        )
+        return
+    built_in = BUILT_IN_EVENTS.get(entry.id)
+    if built_in is not None and entry.effect not in {None, built_in.effect}:
+        message = f"'{entry.id}' is built in, and its effect cannot be changed"
+        yield event.problem("RS054", message, "remove 'effect'", at=("effect",))
+    elif built_in is None and entry.effect not in {None, "order"}:
+        only = next(kind.id for kind in BUILT_IN_EVENTS.values() if kind.effect == entry.effect)
+        yield event.problem(
+            "RS054", f"only '{only}' has the effect '{entry.effect}'", f"send '{only}'", at=("effect",)
+        )
+    if entry.effect == "order":
+        properties = entry.schema_.get("properties", {})
+        amount = properties.get("amount") if isinstance(properties, dict) else None
+        if not isinstance(amount, dict) or amount.get("type") not in {"number", "integer"}:
+            message = "an event with the effect order needs a numeric property 'amount'"
+            yield event.problem(
+                "RS054",
+                message,
+                "add 'amount: {type: number, minimum: 0}' to the schema's properties",
+                at=("schema",),
+            )
+
+
+def _schema_fault(error: SchemaError) -> str:
+    return str(error.message).replace("\n", " ")[:200]
+
+
+def _content(content: Defined[ContentEntry], found: Definitions, references: References) -> Iterator[Problem]:
+    entry = content.item
+    for locale, text in entry.locales.items():
+        yield from references.check("locale", locale, content, ("locales", locale))
+        if entry.generator == "template":
+            for part in ("subject", "body", "call_to_action"):
+                yield from _template(content, ("locales", locale, part), str(getattr(text, part)))
+    if found.workspace is None:
+        return
+    locales = found.workspace.item.locales
+    missing = [locale for locale in locales if locale not in entry.locales]
+    if not missing:
+        return
+    if missing[0] == locales[0]:
+        message = f"'{entry.id}' lacks the workspace's default language '{locales[0]}'"
+        yield content.problem("RS057", message, f"add locales.{locales[0]}", at=("locales",))
+    else:
+        message = (
+            f"'{entry.id}' has no text in {', '.join(missing)}; contacts of that language get '{locales[0]}'"
+        )
+        yield content.problem("RW003", message, f"add locales.{missing[0]}", at=("locales",))
+
+
+def _template(content: Defined[ContentEntry], at: YamlPath, text: str) -> Iterator[Problem]:
+    try:
+        tree = SandboxedEnvironment().parse(text)
+    except TemplateSyntaxError as error:
+        said = (error.message or "it cannot be read").rstrip(".")
+        message = f"this template cannot be filled in: {said[:1].lower()}{said[1:]}"
+        yield content.problem("RS058", message, "variables are written {{ contact.city }}", at=at)
+        return
+    for name in sorted(find_undeclared_variables(tree) - _TEMPLATE_NAMES):
+        yield content.problem(
+            "RS058", f"'{name}' is not at hand in a template", known_list(_TEMPLATE_NAMES), at=at
+        )
+
+
+def _cap(cap: Defined[CapEntry], found: Definitions, references: References) -> Iterator[Problem]:
+    counts = cap.item.counts
+    if counts.purpose is not None:
+        yield from references.check("purpose", counts.purpose, cap, ("counts", "purpose"))
+        purpose = found.purposes.get(counts.purpose)
+        if purpose is not None and purpose.item.kind != "marketing":
+            message = f"messages of '{counts.purpose}' are {purpose.item.kind} and exempt from caps, so this limits nothing"
+            yield cap.problem("RW004", message, "count a marketing purpose", at=("counts", "purpose"))
+    for number, name in enumerate(counts.channels):
+        yield from references.check("channel", name, cap, ("counts", "channels", number))
+    for number, name in enumerate(counts.journeys):
+        yield from references.check("journey", name, cap, ("counts", "journeys", number))

@@ -1,0 +1,212 @@
+"""Turns definitions that fit together into the bundle that the core understands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.bundle import (
+    Bundle,
+    ChannelConfig,
+    CheckConfig,
+    EventType,
+    TagRule,
+    Workspace,
+)
+from engine.authoring.catalogues import Catalogues
+from engine.authoring.conditions import Rulebook
+from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.journeys import WEEKDAYS, compile_journey
+from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
+from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
+from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
+from engine.errors import Problem
+from engine.gate.model import (
+    CalendarUnit,
+    CalendarWindow,
+    Cap,
+    Counts,
+    Purpose,
+    RollingWindow,
+    WhenFull,
+)
+from engine.journeys.program import Program
+from engine.plugin.contracts import ContentSpec, Lexicon, LexiconEntry, Severity
+from engine.risk.model import Breaker, Level, Recovery
+from engine.rules.condition import tests_of
+
+
+def hash_of(files: Mapping[str, str]) -> str:
+    """The bundle's hash: equal files, in whatever order, give equal hashes."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        for text in (path, files[path]):
+            encoded = text.encode()
+            digest.update(len(encoded).to_bytes(8, "big"))
+            digest.update(encoded)
+    return digest.hexdigest()
+
+
+def compile_bundle(found: Definitions, files: Mapping[str, str]) -> tuple[Bundle | None, list[Problem]]:
+    """The bundle and the problems of its conditions; None when the workspace file itself is missing."""
+    if found.workspace is None or not found.is_complete("workspace", "events"):
+        return None, []
+    workspace = found.workspace.item
+    events = event_types(found)
+    catalogues = Catalogues(workspace, events)
+    rulebook = Rulebook()
+    problems: list[Problem] = []
+    programs: dict[str, Program] = {}
+    for name, journey in found.journeys.items():
+        programs[name], more = compile_journey(journey, catalogues, rulebook)
+        problems.extend(more)
+    tags = _tags(found, catalogues, rulebook, problems)
+    bundle = Bundle(
+        hash=hash_of(files),
+        files=dict(files),
+        workspace=_workspace(workspace),
+        purposes={name: _purpose(defined.item) for name, defined in found.purposes.items()},
+        events=events,
+        programs=programs,
+        caps=tuple(_cap(defined) for defined in found.caps.values()),
+        channels={
+            name: ChannelConfig(name, each.item.plugin, each.item.identity, _settings(each.item.settings))
+            for name, each in found.channels.items()
+        },
+        contents={name: _content(defined.item) for name, defined in found.contents.items()},
+        checks=tuple(
+            CheckConfig(
+                each.item.id,
+                each.item.plugin,
+                each.item.lexicons,
+                each.item.purposes,
+                each.item.channels,
+                dict(each.item.settings),
+            )
+            for each in found.checks.values()
+        ),
+        lexicons={name: _lexicon(defined.item) for name, defined in found.lexicons.items()},
+        breakers=tuple(_breaker(defined.item) for defined in found.breakers.values()),
+        tags=tags,
+        rules=tuple(rulebook.rules),
+        catalogue=catalogues.everything,
+        rule_places=rulebook.places,
+        test_places=rulebook.test_places,
+    )
+    return bundle, [*problems, *rulebook.problems]
+
+
+def event_types(found: Definitions) -> dict[str, EventType]:
+    """All event types by id: the built-in ones, and the workspace's own, which may add to them."""
+    types = dict(BUILT_IN_EVENTS)
+    for name, defined in found.events.items():
+        types[name] = _event(defined.item)
+    return types
+
+
+def _event(entry: EventEntry) -> EventType:
+    built_in = BUILT_IN_EVENTS.get(entry.id)
+    if built_in is None:
+        return EventType(entry.id, entry.title, entry.schema_, entry.effect, entry.counts_as_activity)
+    # Both must hold: what the engine needs of it, and what the workspace wants of it.
+    schema: dict[str, Any] = {**entry.schema_}
+    properties = {**built_in.schema.get("properties", {}), **entry.schema_.get("properties", {})}
+    required = [*built_in.schema.get("required", ()), *entry.schema_.get("required", ())]
+    if properties:
+        schema["properties"] = properties
+    if required:
+        schema["required"] = list(dict.fromkeys(required))
+    return EventType(entry.id, entry.title, schema, built_in.effect, built_in.counts_as_activity)
+
+
+def _workspace(entry: WorkspaceFile) -> Workspace:
+    return Workspace(
+        id=entry.id,
+        title=entry.title,
+        timezone=entry.timezone,
+        locales=entry.locales,
+        identities=entry.identities,
+        attributes={name: attribute.type for name, attribute in entry.attributes.items()},
+        late_after=entry.late_after,
+        ahead_by=entry.ahead_by,
+    )
+
+
+def _purpose(entry: PurposeEntry) -> Purpose:
+    return Purpose(entry.id, entry.title, entry.version, entry.kind, entry.max_hold, entry.repeat_unknown)
+
+
+def _cap(defined: Defined[CapEntry]) -> Cap:
+    entry, place = defined.item, defined.place()
+    window: RollingWindow | CalendarWindow | None = None
+    if isinstance(entry.window, RollingEntry):
+        window = RollingWindow(entry.window.rolling)
+    elif entry.window is not None:
+        starts = WEEKDAYS.index(entry.window.week_starts or "mon") + 1
+        window = CalendarWindow(CalendarUnit(entry.window.calendar), entry.window.timezone, starts)
+    counts = entry.counts
+    return Cap(
+        id=entry.id,
+        counts=Counts(counts.purpose, counts.channels, counts.journeys, counts.tags),
+        limit=entry.limit,
+        window=window,
+        min_gap=entry.min_gap,
+        when_full=WhenFull(entry.when_full),
+        max_defer=entry.max_defer,
+        file=place.file,
+        line=place.line,
+    )
+
+
+def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.model_dump(exclude_unset=True) if isinstance(value, FromEnvironment) else value
+        for name, value in settings.items()
+    }
+
+
+def _content(entry: ContentEntry) -> dict[str, ContentSpec]:
+    return {
+        locale: ContentSpec(entry.id, locale, text.body, text.subject, text.call_to_action, entry.generator)
+        for locale, text in entry.locales.items()
+    }
+
+
+def _lexicon(entry: LexiconFile) -> Lexicon:
+    entries = tuple(
+        LexiconEntry(each.term, Severity(each.severity), each.law, each.suggestion, each.exempt_when)
+        for each in entry.entries
+    )
+    return Lexicon(entry.id, entries, entry.source, entry.as_of)
+
+
+def _breaker(entry: BreakerEntry) -> Breaker:
+    named = (("yellow", entry.levels.yellow), ("red", entry.levels.red))
+    levels = tuple(Level(name, level.gt) for name, level in named if level is not None)
+    recover = entry.recover
+    recovery = Recovery(recover.probe_after, recover.probes, recover.close_when.lt, recover.ramp)
+    held = entry.held.resume_within if entry.held is not None else None
+    return Breaker(
+        entry.id, entry.scope, entry.metric, entry.window, entry.min_samples, levels, recovery, held
+    )
+
+
+def _tags(
+    found: Definitions, catalogues: Catalogues, rulebook: Rulebook, problems: list[Problem]
+) -> tuple[TagRule, ...]:
+    rules: list[TagRule] = []
+    for name, defined in found.tags.items():
+        rule = f"tag:{name}"
+        condition = rulebook.add(defined, ("when",), defined.item.when, catalogues.contact, [(rule, "tags")])
+        rules.append(TagRule(name, defined.item.level, rule))
+        for test in tests_of(condition) if condition is not None else ():
+            asked = test.wanted if isinstance(test.wanted, tuple) else (test.wanted,)
+            derived = [tag for tag in asked if tag in found.tags] if test.path == "contact.tags" else []
+            if derived:
+                message = f"the rule for '{name}' asks for '{derived[0]}', which follows from a rule itself"
+                place = defined.source.key_place(test.at)
+                path = ".".join(str(part) for part in test.at)
+                problems.append(Problem(place, "RS061", path, message, "test the facts behind it instead"))
+    return tuple(rules)

@@ -1,0 +1,64 @@
+"""Reads the conditions of all files into rules, and remembers where each rule and each single test is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.authoring.definitions import Defined
+from engine.authoring.source import dotted
+from engine.errors import Place, Problem
+from engine.rules.condition import Condition, Rule, YamlPath, tests_of
+from engine.rules.facts import Catalogue
+from engine.rules.faults import UNKNOWN_FACT
+from engine.rules.parsing import parse_condition
+
+
+@dataclass
+class Rulebook:
+    """The rules of a bundle while it is being compiled."""
+
+    rules: list[Rule] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    test_places: dict[tuple[str, YamlPath], Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(
+        self,
+        defined: Defined[Any],
+        at: YamlPath,
+        raw: object,
+        catalogue: Catalogue,
+        names: Sequence[tuple[str, str]],
+    ) -> Condition | None:
+        """Read the condition at `at` of a definition and keep it under every (rule id, shard) of `names`."""
+        path = (*defined.path, *at)
+        condition, faults = parse_condition(raw, catalogue, at=path)
+        for fault in faults:
+            hint = fault.hint
+            if fault.code == UNKNOWN_FACT and (
+                elsewhere := _not_here(str(fault.at[-1]) if fault.at else "", catalogue)
+            ):
+                hint = elsewhere
+            place = defined.source.key_place(fault.at)
+            self.problems.append(Problem(place, fault.code, dotted(fault.at), fault.message, hint))
+        if condition is None or faults:
+            return None
+        for rule_id, shard in names:
+            self.rules.append(Rule(rule_id, shard, condition))
+            self.places[rule_id] = defined.source.key_place(path)
+            for test in tests_of(condition):
+                self.test_places[rule_id, test.at] = defined.source.key_place(test.at)
+        return condition
+
+
+def _not_here(path: str, catalogue: Catalogue) -> str:
+    """Why a fact of a family that this place does not have at all is missing; "" when the family is here."""
+    family = path.partition(".")[0]
+    if family in {"event", "journey", "metric"} and not any(
+        fact.path.startswith(f"{family}.") for fact in catalogue
+    ):
+        families = sorted({f"{fact.path.partition('.')[0]}." for fact in catalogue})
+        return f"no {family} is at hand here; known are facts that begin with {' or '.join(families)}"
+    return ""

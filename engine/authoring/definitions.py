@@ -1,0 +1,183 @@
+"""All files of a workspace together: what is defined where, and what is defined twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from engine.authoring.models.journey import JourneyFile
+from engine.authoring.models.limits import BreakerEntry, BreakersFile, CapEntry, CapsFile
+from engine.authoring.models.messages import (
+    ChannelEntry,
+    ChannelsFile,
+    CheckEntry,
+    ChecksFile,
+    ContentEntry,
+    ContentFile,
+    LexiconFile,
+)
+from engine.authoring.models.part import Head, Part
+from engine.authoring.models.workspace import (
+    EventEntry,
+    EventsFile,
+    PurposeEntry,
+    PurposesFile,
+    TagEntry,
+    TagsFile,
+    WorkspaceFile,
+)
+from engine.authoring.source import Source, dotted
+from engine.errors import Place, Problem
+from engine.rules.condition import YamlPath
+
+WORKSPACE_FILE = "wayline.yaml"
+Item = TypeVar("Item", bound=Part)
+
+
+@dataclass(frozen=True)
+class Defined(Generic[Item]):
+    """One thing that a file defines, and where."""
+
+    item: Item
+    source: Source
+    path: YamlPath
+
+    def place(self, *further: str | int) -> Place:
+        """Where it stands, or the value further down in it."""
+        return self.source.place((*self.path, *further))
+
+    def problem(self, code: str, message: str, hint: str = "", *, at: YamlPath = ()) -> Problem:
+        """A problem with it, at the value that `at` leads to."""
+        path = (*self.path, *at)
+        return Problem(self.source.place(path), code, dotted(path), message, hint)
+
+
+@dataclass
+class Definitions:
+    """Everything the enabled, readable files define, by id."""
+
+    workspace: Defined[WorkspaceFile] | None = None
+    purposes: dict[str, Defined[PurposeEntry]] = field(default_factory=dict)
+    events: dict[str, Defined[EventEntry]] = field(default_factory=dict)
+    channels: dict[str, Defined[ChannelEntry]] = field(default_factory=dict)
+    contents: dict[str, Defined[ContentEntry]] = field(default_factory=dict)
+    checks: dict[str, Defined[CheckEntry]] = field(default_factory=dict)
+    lexicons: dict[str, Defined[LexiconFile]] = field(default_factory=dict)
+    caps: dict[str, Defined[CapEntry]] = field(default_factory=dict)
+    breakers: dict[str, Defined[BreakerEntry]] = field(default_factory=dict)
+    tags: dict[str, Defined[TagEntry]] = field(default_factory=dict)
+    journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
+    disabled: set[str] = field(default_factory=set)
+    """`<kind> <id>` of what stands in files that are switched off."""
+    unreadable: set[str] = field(default_factory=set)
+    """Kinds of which at least one file could not be read: references to them cannot be judged."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def is_complete(self, *kinds: str) -> bool:
+        """Whether every file of these kinds could be read."""
+        return not self.unreadable & {*kinds, "?"}
+
+
+def collect(
+    documents: Sequence[tuple[Source, Head]], unreadable: Sequence[Source], texts: Mapping[str, str]
+) -> Definitions:
+    """The definitions of all files; things defined twice are noted at the later place."""
+    found = Definitions()
+    found.unreadable = {kind_of(source, texts[source.file]) for source in unreadable}
+    heads: dict[tuple[str, str], Defined[Head]] = {}
+    for source, head in documents:
+        kind = str(source.data["kind"])
+        defined = Defined(head, source, ())
+        if (earlier := heads.setdefault((kind, head.id), defined)) is not defined:
+            found.problems.append(_twice(defined, f"the {kind} file '{head.id}'", earlier, ("id",)))
+        if not head.enabled:
+            _switch_off(found, source, head)
+            continue
+        _sort_in(found, source, head)
+    return found
+
+
+def kind_of(source: Source, text: str) -> str:
+    """The kind that a file means to be, from its data or else its text; `?` when it does not show."""
+    if isinstance(source.data, dict) and isinstance(source.data.get("kind"), str):
+        return str(source.data["kind"])
+    written = re.search(r"^kind\s*[:：]\s*[\"']?([a-z_]+)", text, re.MULTILINE)
+    return written[1] if written else "?"
+
+
+def _sort_in(found: Definitions, source: Source, head: Head) -> None:
+    match head:
+        case WorkspaceFile():
+            found.workspace = Defined(head, source, ())
+        case JourneyFile():
+            found.journeys.setdefault(head.id, Defined(head, source, ()))
+        case LexiconFile():
+            found.lexicons.setdefault(head.id, Defined(head, source, ()))
+        case PurposesFile():
+            _add(found, found.purposes, "purpose", "purposes", head.purposes, source)
+        case EventsFile():
+            _add(found, found.events, "event type", "events", head.events, source)
+        case ChannelsFile():
+            _add(found, found.channels, "channel", "channels", head.channels, source)
+        case ContentFile():
+            _add(found, found.contents, "content", "contents", head.contents, source)
+        case ChecksFile():
+            _add(found, found.checks, "check", "checks", head.checks, source)
+        case CapsFile():
+            _add(found, found.caps, "cap", "caps", head.caps, source)
+        case BreakersFile():
+            _add(found, found.breakers, "breaker", "breakers", head.breakers, source)
+        case TagsFile():
+            _add(found, found.tags, "tag", "tags", head.tags, source, key="tag")
+
+
+def _add(
+    found: Definitions,
+    into: dict[str, Defined[Item]],
+    noun: str,
+    key_in_file: str,
+    items: Sequence[Item],
+    source: Source,
+    *,
+    key: str = "id",
+) -> None:
+    for number, item in enumerate(items):
+        name = str(getattr(item, key))
+        defined = Defined(item, source, (key_in_file, number))
+        earlier = into.setdefault(name, defined)
+        if earlier is not defined:
+            found.problems.append(_twice(defined, f"the {noun} '{name}'", earlier, (key,)))
+
+
+def _twice(defined: Defined[Item], what: str, earlier: Defined[Item], at: YamlPath) -> Problem:
+    place = earlier.place(*at)
+    message = f"{what} is defined twice; the first is in {place.file}:{place.line}"
+    return defined.problem("RS042", message, "rename or remove one of them", at=at)
+
+
+def _switch_off(found: Definitions, source: Source, head: Head) -> None:
+    if isinstance(head, WorkspaceFile):
+        problem = Defined(head, source, ()).problem(
+            "RS055", "the workspace itself cannot be switched off", "remove it", at=("enabled",)
+        )
+        found.problems.append(problem)
+        found.workspace = Defined(head, source, ())
+        return
+    shadow = Definitions()
+    _sort_in(shadow, source, head)
+    found.disabled |= set(_names(shadow))
+
+
+def _names(found: Definitions) -> Iterator[str]:
+    by_noun: dict[str, Mapping[str, object]] = {
+        "purpose": found.purposes,
+        "event type": found.events,
+        "channel": found.channels,
+        "content": found.contents,
+        "lexicon": found.lexicons,
+        "journey": found.journeys,
+    }
+    for noun, names in by_noun.items():
+        yield from (f"{noun} {name}" for name in names)

@@ -1,0 +1,132 @@
+"""Says in an operator's words why a YAML file cannot be read, and spots Chinese punctuation used as syntax."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from engine.errors import Place, Problem
+
+_KEY_FULL_WIDTH = re.compile(r"\s*(?:- )?\s*([A-Za-z_][A-Za-z0-9_.]*)\s*：")
+_KEY_NO_SPACE = re.compile(r"\s*(?:- )?\s*([A-Za-z_][A-Za-z0-9_.]*):([^\s/:].*)")
+
+# The parser's phrase (libyaml's, then PyYAML's own) -> what happened, and the way out.
+_PHRASES: tuple[tuple[str, str, str], ...] = (
+    (
+        "mapping values are not allowed",
+        "a ':' is not possible here",
+        "check the indentation of this line and the one above; put a text that contains ': ' in quotes",
+    ),
+    (
+        "could not find expected ':'",
+        "this line has no ': ' after its key",
+        "write 'key: value'; check the indentation",
+    ),
+    (
+        "did not find expected key",
+        "the indentation does not fit the lines above",
+        "let keys of one mapping begin in one column",
+    ),
+    (
+        "expected <block end>",
+        "the indentation does not fit the lines above",
+        "let keys of one mapping begin in one column",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "the indentation does not fit the list above",
+        "let the '-' of one list stand in one column",
+    ),
+    (
+        "block sequence entries are not allowed",
+        "a list item is not possible here",
+        "put the '-' on a line of its own below the key",
+    ),
+    (
+        "did not find expected ',' or '}'",
+        "a '{' is not closed",
+        "close it with '}', separate its entries with ', '",
+    ),
+    ("expected ',' or '}'", "a '{' is not closed", "close it with '}', separate its entries with ', '"),
+    (
+        "did not find expected ',' or ']'",
+        "a '[' is not closed",
+        "close it with ']', separate its entries with ', '",
+    ),
+    ("expected ',' or ']'", "a '[' is not closed", "close it with ']', separate its entries with ', '"),
+    ("unexpected end of stream", "a quoted text is not closed", "close it with the quote that opened it"),
+    (
+        "unexpected document indicator",
+        "a quoted text is not closed",
+        "close it with the quote that opened it",
+    ),
+    (
+        "unknown escape character",
+        "a backslash in double quotes needs a second one",
+        "write '\\\\', or use single quotes",
+    ),
+    ("alphabetic or numeric character", "an unquoted text cannot begin with '*' or '&'", "put it in quotes"),
+    ("cannot start any token", "an unquoted text cannot begin with this character", "put it in quotes"),
+    ("did not find expected node content", "a value is missing here", "write one, or remove the key"),
+    ("expected the node content", "a value is missing here", "write one, or remove the key"),
+    (
+        "did not find expected <document start>",
+        "something stands after the end of the file's content",
+        "check the indentation",
+    ),
+    (
+        "block scalar",
+        "a text that begins with | or > is not written correctly",
+        "write only | or > after the colon, and the text indented below",
+    ),
+)
+
+
+def breakage(error: Any, lines: list[str], file: str) -> Problem:
+    """The problem behind a parser's error: often Chinese punctuation or a missing space, said as such."""
+    mark = getattr(error, "problem_mark", None)
+    context = getattr(error, "context_mark", None)
+    line = mark.line if mark is not None else 0
+    column = mark.column if mark is not None else 0
+    first = context.line if context is not None else line
+    for number in range(max(0, min(first, line - 1)), min(line + 1, len(lines))):
+        if (found := _KEY_FULL_WIDTH.match(lines[number])) is not None:
+            at = Place(file, number + 1, found.end())
+            return Problem(
+                at, "RS014", "(file)", "full-width '：' does not end a key", f"write '{found[1]}: …'"
+            )
+        if (found := _KEY_NO_SPACE.match(lines[number])) is not None:
+            at = Place(file, number + 1, found.start(2))
+            hint = f"write '{found[1]}: {found[2].rstrip()}'"
+            return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint)
+    phrase = " ".join(
+        str(part) for part in (getattr(error, "problem", None), getattr(error, "context", None)) if part
+    )
+    if "unexpected ':'" in phrase:
+        at = Place(file, line + 1, column + 1)
+        return Problem(at, "RS013", "(file)", "a space is missing after the colon", "write ': '")
+    if "could not find expected ':'" in phrase and context is not None:
+        line, column = context.line, context.column
+    at = Place(file, min(line, max(len(lines) - 1, 0)) + 1, column + 1)
+    for known, message, hint in _PHRASES:
+        if known in phrase:
+            opened = f" (opened in line {first + 1})" if "not closed" in message and first != line else ""
+            return Problem(at, "RS001", "(file)", message + opened, hint)
+    return Problem(
+        at,
+        "RS001",
+        "(file)",
+        f"this is not YAML: {phrase or 'it cannot be read'}",
+        "check this line and the one above",
+    )
+
+
+def lookalike(text: str, *, flow: bool) -> str | None:
+    """The way out when an unquoted text uses full-width punctuation as if it were syntax; None when it does not."""
+    if text[:1] in {"“", "”", "‘", "’", "＂", "＇"}:
+        return 'use straight quotes: "…"'
+    if (found := _KEY_FULL_WIDTH.match(text)) is not None:
+        return f"write '{found[1]}: …'; put it in quotes if it is text"
+    if flow and any(mark in text for mark in "：，、"):
+        return "write ': ' and ', '; put it in quotes if it is text"
+    return None

@@ -1,0 +1,375 @@
+"""Compiles a journey's file into the flat program that the interpreter runs, and checks it on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.authoring.catalogues import Catalogues, journey_facts, step_id, type_of, walk
+from engine.authoring.conditions import Rulebook
+from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
+from engine.authoring.models.steps import (
+    BranchStep,
+    SendStep,
+    SetStep,
+    StopStep,
+    TagStep,
+    WaitForStep,
+    WaitStep,
+)
+from engine.authoring.references import References
+from engine.errors import Problem
+from engine.journeys.program import (
+    Branch,
+    ChangeTags,
+    Entry,
+    Goal,
+    Leave,
+    Program,
+    Reentry,
+    ReentryKind,
+    Send,
+    SetValues,
+    Step,
+    Stop,
+    Wait,
+    WaitFor,
+)
+from engine.rules.condition import Condition, YamlPath, tests_of
+from engine.rules.facts import Catalogue, FactType
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_PROSE = {"title", "owner", "description", "enabled", "id"}
+
+
+def check_journey(
+    journey: Defined[JourneyFile], found: Definitions, references: References
+) -> Iterator[Problem]:
+    """What is wrong with a journey, its conditions aside."""
+    entry = journey.item
+    yield from references.check("purpose", entry.purpose, journey, ("purpose",))
+    yield from _event_types(journey, references, entry.enter.event, ("enter", "event"))
+    for number, leave in enumerate(entry.leave):
+        yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))
+    if entry.goal is not None:
+        yield from _event_types(journey, references, entry.goal.event, ("goal", "event"))
+    first: dict[str, YamlPath] = {}
+    values: dict[str, FactType] = {}
+    for path, step in walk(entry.steps, ("steps",)):
+        name = step_id(step)
+        kind = next(iter(type(step).model_fields))
+        if name in first:
+            line = journey.place(*first[name]).line
+            message = f"two steps are called '{name}'; the first is in line {line}"
+            yield journey.problem(
+                "RS043", message, "ids are unique in a journey, nested steps included", at=(*path, kind)
+            )
+        first.setdefault(name, path)
+        yield from _step(journey, found, references, path, step)
+        if isinstance(step, SetStep):
+            for value_name, value in step.values.items():
+                if values.setdefault(value_name, type_of(value)) is not type_of(value):
+                    message = (
+                        f"'{value_name}' is set to {type_of(value)} here and to {values[value_name]} before"
+                    )
+                    yield journey.problem(
+                        "RS056", message, "use one type, or two names", at=(*path, "values", value_name)
+                    )
+
+
+def _event_types(
+    journey: Defined[JourneyFile], references: References, types: Sequence[str], at: YamlPath
+) -> Iterator[Problem]:
+    written = journey.source.data
+    for part in at:
+        written = written[part] if not isinstance(written, str) and _holds(written, part) else None
+    for number, name in enumerate(types):
+        yield from references.check(
+            "event type", name, journey, (*at, number) if isinstance(written, list) else at
+        )
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    return part in data if isinstance(data, dict) else isinstance(part, int) and part < len(data)
+
+
+def _step(
+    journey: Defined[JourneyFile], found: Definitions, references: References, path: YamlPath, step: Any
+) -> Iterator[Problem]:
+    match step:
+        case SendStep():
+            yield from references.check("content", step.content, journey, (*path, "content"))
+            for number, channel in enumerate(step.channels):
+                yield from references.check("channel", channel, journey, (*path, "channels", number))
+                if channel in step.channels[:number]:
+                    message = f"the channel '{channel}' stands here twice"
+                    yield journey.problem(
+                        "RS042", message, "remove one of them", at=(*path, "channels", number)
+                    )
+            if step.purpose is not None:
+                yield from references.check("purpose", step.purpose, journey, (*path, "purpose"))
+        case WaitForStep():
+            yield from _event_types(journey, references, step.event, (*path, "event"))
+            if step.up_to is None:
+                message = f"'{step.wait_for}' waits without end when the event never comes"
+                yield journey.problem("RW002", message, "add 'up_to: 14d'", at=path)
+        case TagStep():
+            for key, names in (("add", step.add), ("remove", step.remove)):
+                for number, tag in enumerate(names):
+                    if tag in found.tags:
+                        place = found.tags[tag].place()
+                        message = f"the tag '{tag}' follows from a rule ({place.file}:{place.line}); a step cannot change it"
+                        yield journey.problem(
+                            "RS062", message, "use another tag, or remove the rule", at=(*path, key, number)
+                        )
+
+
+def compile_journey(
+    journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook
+) -> tuple[Program, list[Problem]]:
+    """The program of a journey; its rules go into the rulebook. Problems concern facts and unreachable steps."""
+    compiler = _Compiler(journey, catalogues, rulebook)
+    return compiler.program(), compiler.problems
+
+
+class _Compiler:
+    def __init__(self, journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook) -> None:
+        self._journey = journey
+        self._entry = journey.item
+        self._catalogues = catalogues
+        self._rulebook = rulebook
+        self._steps: dict[str, Step] = {}
+        self.problems: list[Problem] = []
+
+    def program(self) -> Program:
+        entry, name = self._entry, self._entry.id
+        enter = self._enter(entry.enter)
+        leaves = tuple(self._leave(number) for number in range(len(entry.leave)))
+        goal = self._goal()
+        first = self._sequence(entry.steps, ("steps",), None)
+        order = [step_id(step) for _, step in walk(entry.steps, ("steps",))]
+        steps = {step: self._steps[step] for step in order if step in self._steps}
+        self._unreachable(first, steps)
+        return Program(
+            journey=name,
+            version=version_of(entry),
+            purpose=entry.purpose,
+            priority=entry.priority,
+            entry=enter,
+            leaves=leaves,
+            goal=goal,
+            first=first,
+            steps=steps,
+            owner=entry.owner,
+            title=entry.title,
+        )
+
+    def _enter(self, enter: EnterEntry) -> Entry:
+        name = self._entry.id
+        rule = None
+        if enter.when is not None:
+            names = [(f"entry:{name}#{kind}", f"entry:{kind}") for kind in dict.fromkeys(enter.event)]
+            self._condition(
+                ("enter", "when"), enter.when, self._catalogues.on_events(enter.event), names, enter.event
+            )
+            rule = f"entry:{name}"
+            self._rulebook.places[rule] = self._journey.source.key_place(("enter", "when"))
+        return Entry(tuple(dict.fromkeys(enter.event)), rule, self._reentry(enter))
+
+    def _reentry(self, enter: EnterEntry) -> Reentry:
+        if not isinstance(enter.reentry, ReentryEntry):
+            return Reentry(ReentryKind(enter.reentry))
+        if enter.reentry.after is not None:
+            return Reentry(ReentryKind.AFTER, after=enter.reentry.after)
+        path = enter.reentry.once_per or ""
+        catalogue = self._catalogues.on_events(enter.event)
+        at: YamlPath = ("enter", "reentry", "once_per")
+        if self._fact(path, catalogue, {FactType.TEXT, FactType.NUMBER}, at, "a text or a number"):
+            for kind in enter.event:
+                if path.startswith("event.") and path not in self._catalogues.properties_of(kind):
+                    message = (
+                        f"'{path}' is not a property of '{kind}', so such events could not be told apart"
+                    )
+                    self._note("RS056", message, "name a property that all the event types have", at)
+        return Reentry(ReentryKind.ONCE_PER, per=path)
+
+    def _leave(self, number: int) -> Leave:
+        leave = self._entry.leave[number]
+        name, events = str(number + 1), tuple(leave.event or ())
+        rule = None
+        if leave.when is not None:
+            rule = f"leave:{self._entry.id}/{name}"
+            catalogue = self._catalogues.on_events(events, self._entry)
+            self._condition(
+                ("leave", number, "when"), leave.when, catalogue, [(rule, f"leave:{self._entry.id}")], events
+            )
+        return Leave(name, events, rule)
+
+    def _goal(self) -> Goal | None:
+        goal = self._entry.goal
+        if goal is None:
+            return None
+        rule = None
+        if goal.when is not None:
+            rule = f"goal:{self._entry.id}"
+            catalogue = self._catalogues.on_events(goal.event, self._entry)
+            self._condition(("goal", "when"), goal.when, catalogue, [(rule, rule)], goal.event)
+        return Goal(tuple(goal.event), rule, goal.within)
+
+    def _sequence(self, steps: Sequence[Any], path: YamlPath, following: str | None) -> str | None:
+        """Compile a list of steps that goes on with `following`; the id of its first step, or `following`."""
+        for number in reversed(range(len(steps))):
+            following = self._step(steps[number], (*path, number), following)
+        return following
+
+    def _step(self, step: Any, path: YamlPath, following: str | None) -> str:
+        name = step_id(step)
+        self._steps[name] = self._compiled(step, name, path, following)
+        return name
+
+    def _compiled(self, step: Any, name: str, path: YamlPath, following: str | None) -> Step:
+        match step:
+            case SendStep():
+                outcomes: dict[str, str | None] = {
+                    outcome: self._sequence(steps, (*path, "outcomes", outcome), following)
+                    for outcome, steps in step.outcomes.items()
+                }
+                purpose = step.purpose or self._entry.purpose
+                return Send(name, step.content, step.channels, purpose, following, step.deadline, outcomes)
+            case WaitStep():
+                if step.until is not None:
+                    catalogue = self._catalogues.inside(self._entry)
+                    self._fact(step.until, catalogue, {FactType.INSTANT}, (*path, "until"), "a moment")
+                days = tuple(sorted({WEEKDAYS.index(day) + 1 for day in step.weekdays}))
+                return Wait(name, following, step.for_, step.days, step.at, days, step.until)
+            case WaitForStep():
+                return self._wait_for(step, name, path, following)
+            case BranchStep():
+                return self._branch(step, name, path, following)
+            case SetStep():
+                return SetValues(name, dict(step.values), following)
+            case TagStep():
+                return ChangeTags(name, step.add, step.remove, following)
+            case StopStep():
+                return Stop(name)
+        raise AssertionError(f"no step: {step!r}")
+
+    def _wait_for(self, step: WaitForStep, name: str, path: YamlPath, following: str | None) -> WaitFor:
+        rule = None
+        if step.when is not None:
+            rule = f"wait:{self._entry.id}/{name}"
+            catalogue = self._catalogues.on_events(step.event, self._entry)
+            self._condition((*path, "when"), step.when, catalogue, [(rule, rule)], step.event)
+        then = self._sequence(step.then, (*path, "then"), following)
+        otherwise = self._sequence(step.otherwise, (*path, "otherwise"), following)
+        return WaitFor(name, tuple(dict.fromkeys(step.event)), rule, step.up_to, then, otherwise)
+
+    def _branch(self, step: BranchStep, name: str, path: YamlPath, following: str | None) -> Branch:
+        shard = f"branch:{self._entry.id}/{name}"
+        catalogue = self._catalogues.inside(self._entry)
+        cases: list[tuple[str, str | None]] = []
+        for number, case in enumerate(step.cases):
+            rule, at = f"{shard}/{number + 1}", (*path, "cases", number)
+            self._condition((*at, "when"), case.when, catalogue, [(rule, shard)])
+            cases.append((rule, self._sequence(case.steps, (*at, "steps"), following)))
+        return Branch(name, tuple(cases), self._sequence(step.else_, (*path, "else"), following))
+
+    def _condition(
+        self,
+        at: YamlPath,
+        raw: object,
+        catalogue: Catalogue,
+        names: Sequence[tuple[str, str]],
+        events: Sequence[str] = (),
+    ) -> None:
+        condition = self._rulebook.add(self._journey, at, raw, catalogue, names)
+        if condition is not None and len(events) > 1:
+            self._warn_of_one_sided(condition, events)
+
+    def _warn_of_one_sided(self, condition: Condition, events: Sequence[str]) -> None:
+        """A test on a property that only some of the event types have is never settled for the others."""
+        for test in tests_of(condition):
+            if not test.path.startswith("event."):
+                continue
+            without = [kind for kind in events if test.path not in self._catalogues.properties_of(kind)]
+            if without:
+                message = (
+                    f"'{test.path}' is not a property of '{without[0]}': for such events this stays unknown"
+                )
+                place = self._journey.source.key_place(test.at)
+                path = ".".join(str(part) for part in test.at)
+                self.problems.append(
+                    Problem(
+                        place,
+                        "RW005",
+                        path,
+                        message,
+                        "write one journey per event type, or test another fact",
+                    )
+                )
+
+    def _fact(self, path: str, catalogue: Catalogue, types: set[FactType], at: YamlPath, wanted: str) -> bool:
+        fact = catalogue.get(path)
+        if fact is None:
+            near = catalogue.nearest(path)
+            hint = f"did you mean '{near}'?" if near else "`wayline facts` lists what there is"
+            self._note("RS056", f"'{path}' is not a known fact", hint, at)
+            return False
+        if fact.type not in types:
+            self._note(
+                "RS056", f"'{path}' is {fact.type}, and {wanted} is needed here", "name another fact", at
+            )
+            return False
+        return True
+
+    def _unreachable(self, first: str | None, steps: Mapping[str, Step]) -> None:
+        reached: set[str] = set()
+        ahead = [first] if first is not None else []
+        while ahead:
+            name = ahead.pop()
+            if name not in reached:
+                reached.add(name)
+                ahead.extend(exit_ for exit_ in exits(steps[name]) if exit_ is not None)
+        for path, step in walk(self._entry.steps, ("steps",)):
+            if step_id(step) not in reached:
+                self._note(
+                    "RS059",
+                    f"the step '{step_id(step)}' can never be reached",
+                    "remove it, or the stop before it",
+                    path,
+                )
+                return
+
+    def _note(self, code: str, message: str, hint: str, at: YamlPath) -> None:
+        self.problems.append(self._journey.problem(code, message, hint, at=at))
+
+
+def exits(step: Step) -> Iterator[str | None]:
+    """Where a step can lead; None is the end of the run."""
+    match step:
+        case Send():
+            yield step.next
+            yield from step.outcomes.values()
+        case WaitFor():
+            yield step.then
+            yield step.otherwise
+        case Branch():
+            yield from (case for _, case in step.cases)
+            yield step.otherwise
+        case Stop():
+            return
+        case _:
+            yield step.next
+
+
+def version_of(journey: JourneyFile) -> str:
+    """Content hash of what a journey does; titles and owners may change without a new version."""
+    data = journey.model_dump(mode="json", by_alias=True, exclude=_PROSE)
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+__all__ = ["check_journey", "compile_journey", "exits", "journey_facts", "version_of"]

@@ -1,0 +1,139 @@
+"""From a folder or a mapping of files to a checked bundle, with every problem of every file at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.authoring.bundle import Bundle
+from engine.authoring.checking import check
+from engine.authoring.compiling import compile_bundle
+from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
+from engine.authoring.journeys import check_journey
+from engine.authoring.models.part import Head
+from engine.authoring.models.workspace import WorkspaceFile
+from engine.authoring.references import References
+from engine.authoring.source import MAX_CHARACTERS, Source, read
+from engine.authoring.validating import validate
+from engine.errors import CommandError, Place, Problem, RulesetError
+
+TEST_SUFFIX = ".test.yaml"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a set of files: the bundle, unless a problem that is no warning forbids it."""
+
+    bundle: Bundle | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if not problem.is_warning)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.is_warning)
+
+
+def load_folder(path: Path | str) -> Loaded:
+    """The workspace in a folder. Places in problems are relative to it. CommandError when there is no such folder."""
+    files, problems = read_folder(path)
+    loaded = load_files(files)
+    both = tuple(sorted({*problems, *loaded.problems}))
+    is_usable = not any(not problem.is_warning for problem in problems)
+    return Loaded(loaded.bundle if is_usable else None, both)
+
+
+def read_folder(path: Path | str) -> tuple[dict[str, str], list[Problem]]:
+    """The YAML files below a folder by relative path, hidden folders left out, and those that are not text."""
+    root = Path(path)
+    if not root.is_dir():
+        raise CommandError(f"there is no folder {str(path)!r}; name the one that holds {WORKSPACE_FILE}")
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(folder, name)
+            relative = file.relative_to(root).as_posix()
+            if name.startswith("."):
+                continue
+            if file.suffix == ".yml":
+                hint = f"rename it to {file.stem}.yaml"
+                problems.append(
+                    Problem(Place(relative), "RW006", "(file)", "files ending in .yml are not read", hint)
+                )
+            if file.suffix != ".yaml":
+                continue
+            text = _text_of(file, relative, problems)
+            if text is not None:
+                files[relative] = text
+    return files, problems
+
+
+def _text_of(file: Path, relative: str, problems: list[Problem]) -> str | None:
+    if file.stat().st_size > 4 * MAX_CHARACTERS:
+        message = f"the file is larger than {4 * MAX_CHARACTERS // 1_000_000} MB"
+        problems.append(Problem(Place(relative), "RS015", "(file)", message, "split it into several files"))
+        return None
+    raw = file.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = "the file is not UTF-8 text"
+        problems.append(Problem(Place(relative, line), "RS019", "(file)", message, "save it as UTF-8"))
+        return None
+
+
+def load_files(files: Mapping[str, str]) -> Loaded:
+    """The workspace in a mapping from relative path to text."""
+    documents: list[tuple[Source, Head]] = []
+    unreadable: list[Source] = []
+    problems: list[Problem] = []
+    for file in sorted(files):
+        source = read(files[file], file)
+        problems.extend(source.problems)
+        if file.endswith(TEST_SUFFIX):
+            continue
+        head = None
+        if not source.problems:
+            head, more = validate(source)
+            problems.extend(more)
+        if head is None:
+            unreadable.append(source)
+        elif isinstance(head, WorkspaceFile) and file != WORKSPACE_FILE:
+            problems.append(_misplaced(source))
+        else:
+            documents.append((source, head))
+    found = collect(documents, unreadable, files)
+    bundle = _check_all(found, files, problems)
+    ordered = tuple(sorted(set(problems)))
+    is_usable = not any(not problem.is_warning for problem in ordered)
+    return Loaded(bundle if is_usable else None, ordered)
+
+
+def _misplaced(source: Source) -> Problem:
+    message = f"the workspace is described in {WORKSPACE_FILE} at the top of the folder, not here"
+    return Problem(source.place(("kind",)), "RS041", "kind", message, f"move it to {WORKSPACE_FILE}")
+
+
+def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Problem]) -> Bundle | None:
+    problems.extend(check(found))
+    references = References(found)
+    for journey in found.journeys.values():
+        problems.extend(check_journey(journey, found, references))
+    bundle, more = compile_bundle(found, files)
+    problems.extend(more)
+    return bundle
+
+
+def bundle_of(files: Mapping[str, str]) -> Bundle:
+    """The bundle of files that are expected to be good; RulesetError with every problem when they are not."""
+    loaded = load_files(files)
+    if loaded.bundle is None:
+        raise RulesetError(loaded.errors)
+    return loaded.bundle

@@ -1,0 +1,179 @@
+"""The values that occur everywhere in the files: ids, durations, clock times, percentages, lists, conditions."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from datetime import date, time, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, TypeVar
+from zoneinfo import available_timezones
+
+from pydantic import BeforeValidator, Strict, WithJsonSchema
+
+from engine.authoring.models.refusing import refuse
+from engine.rules.duration import parse_duration
+
+Item = TypeVar("Item")
+
+Items = Annotated[tuple[Item, ...], Strict(False)]
+"""A YAML list, kept as a tuple; only the list is converted, its items stay strict."""
+
+
+def _from_text(convert: Callable[[str], Any], example: str) -> Callable[[Any], Any]:
+    """A validator of quoted or plain text; anything else is answered with an example of what is wanted."""
+
+    def validate(raw: Any) -> Any:
+        if not isinstance(raw, str):
+            raise refuse("RS005", f"must be text, as {example}", f"write {example}")
+        return convert(raw)
+
+    return validate
+
+
+def _id(text: str) -> str:
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text):
+        return text
+    fixed = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:64]
+    hint = (
+        f"as '{fixed}'"
+        if re.fullmatch(r"[a-z][a-z0-9_]*", fixed)
+        else "as 'welcome_2'; the title may be in any language"
+    )
+    message = f"'{text}' is not an id: lower case letters, digits and _, beginning with a letter, at most 64"
+    raise refuse("RS029", message, hint)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        duration = parse_duration(text)
+    except ValueError:
+        message = f"'{text}' is not a duration: a whole number and one of s, m, h, d, w"
+        raise refuse("RS026", message, "as 90s, 15m, 2h, 3d or 2w") from None
+    if not duration:
+        raise refuse("RS026", f"'{text}' is no time at all", "a duration is longer than nothing")
+    return duration
+
+
+def _clock_time(text: str) -> time:
+    if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        return time.fromisoformat(text)
+    hint = f'as "0{text}"' if re.fullmatch(r"[0-9]:[0-5][0-9]", text) else 'as "09:30" or "22:00"'
+    raise refuse("RS027", f"'{text}' is not a time of day: two digits, ':', two digits, up to 23:59", hint)
+
+
+def _share(text: str) -> float:
+    if re.fullmatch(r"(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%", text):
+        share = Decimal(text[:-1]) / 100
+        if share <= 1:
+            return float(share)
+    raise refuse("RS028", f"'{text}' is not a percentage from 0% to 100%", "as 5% or 0.5%")
+
+
+def _date(text: str) -> str:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise refuse("RS031", f"'{text}' is not a date of the calendar", 'as "2026-03-01", in quotes')
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """The IANA time zones known to this machine."""
+    return frozenset(available_timezones())
+
+
+_BEIJING = {"asia/beijing", "beijing", "china", "cst", "asia/peking", "gmt+8", "utc+8", "utc+08:00", "+08:00"}
+
+
+def zone(text: str) -> str:
+    """The IANA name itself; refused with the nearest one when there is no such zone."""
+    if text in zone_names():
+        return text
+    if text.lower() in _BEIJING:
+        hint = "did you mean 'Asia/Shanghai'?"
+    else:
+        near = difflib.get_close_matches(text, zone_names(), n=1, cutoff=0.6)
+        hint = f"did you mean '{near[0]}'?" if near else "as Asia/Shanghai or Europe/Berlin"
+    raise refuse("RS050", f"'{text}' is not a known time zone", hint)
+
+
+def _cap_zone(text: str) -> str:
+    return text if text in {"contact", "workspace"} else zone(text)
+
+
+def _scalar(raw: Any) -> Any:
+    if isinstance(raw, str | int | float | bool):
+        return raw
+    raise refuse("RS005", "must be a text, a number, true or false", "lists and mappings cannot stand here")
+
+
+def _one_or_more(raw: Any) -> Any:
+    return (raw,) if isinstance(raw, str) else raw
+
+
+def _condition(raw: Any) -> Any:
+    if raw is None:
+        raise refuse("RS005", "must be a condition, not null", "as {contact.tags: {has: vip}}")
+    return raw
+
+
+def _text_schema(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+Id = Annotated[
+    str, BeforeValidator(_from_text(_id, "welcome_2")), _text_schema("^[a-z][a-z0-9_]{0,63}$", "welcome_2")
+]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_from_text(_duration, "3d")),
+    _text_schema("^[1-9][0-9]*(s|m|h|d|w)$", "90s", "15m", "2h", "3d", "2w"),
+]
+ClockTime = Annotated[
+    time,
+    BeforeValidator(_from_text(_clock_time, '"10:00"')),
+    _text_schema("^([01][0-9]|2[0-3]):[0-5][0-9]$", "10:00"),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_from_text(_share, "5%")),
+    _text_schema(r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%$", "5%"),
+]
+Date = Annotated[
+    str,
+    BeforeValidator(_from_text(_date, '"2026-03-01"')),
+    _text_schema("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-03-01"),
+]
+Zone = Annotated[
+    str,
+    BeforeValidator(_from_text(zone, "Asia/Shanghai")),
+    WithJsonSchema({"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]}),
+]
+CapZone = Annotated[
+    str,
+    BeforeValidator(_from_text(_cap_zone, "contact")),
+    WithJsonSchema({"type": "string", "examples": ["contact", "workspace", "Asia/Shanghai"]}),
+]
+Scalar = Annotated[
+    int | float | str | bool,
+    BeforeValidator(_scalar),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+OneOrMore = Annotated[
+    Items[Id],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+    ),
+]
+Condition = Annotated[
+    Any,
+    BeforeValidator(_condition),
+    WithJsonSchema({"anyOf": [{"type": "object", "minProperties": 1}, {"type": "array", "minItems": 1}]}),
+]
+"""A condition as written; `engine.authoring.conditions` reads it."""

@@ -1,0 +1,111 @@
+"""A journey: who enters, what ends it, and its steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore
+from engine.authoring.models.part import Head, Part
+from engine.authoring.models.refusing import refuse
+from engine.authoring.models.steps import Step
+
+
+class ReentryEntry(Part):
+    """When a contact may enter again: a while after the last run, or once for every value of a fact."""
+
+    after: Duration | None = Field(None, title="间隔", description="Time since the end of the last run.")
+    once_per: str | None = Field(
+        None,
+        title="每个值一次",
+        description="A fact of the event, as event.order_id; runs then stand side by side.",
+        min_length=1,
+    )
+
+    @model_validator(mode="after")
+    def _is_one_rule(self) -> ReentryEntry:
+        if (self.after is None) == (self.once_per is None):
+            message = "reentry is one of never, always, {after: 90d} or {once_per: event.order_id}"
+            raise refuse("RS055", message, "keep one of 'after' and 'once_per'")
+        return self
+
+
+def _kind_of_reentry(raw: Any) -> str:
+    return "<rule>" if isinstance(raw, dict | ReentryEntry) else "<word>"
+
+
+ReentryRule = Annotated[
+    Annotated[Literal["never", "always"], Tag("<word>")] | Annotated[ReentryEntry, Tag("<rule>")],
+    Discriminator(_kind_of_reentry),
+]
+
+
+class EnterEntry(Part):
+    """Who comes in."""
+
+    not_yet = {
+        "schedule": "entering by schedule comes with a later version; enter by 'event'",
+        "audience": "entering by audience comes with a later version; enter by 'event' and wait",
+        "pattern": "entering by pattern comes with a later version; enter by 'event' and use wait_for",
+        "api": "entering by API comes with a later version; send an event and enter by it",
+    }
+
+    event: OneOrMore = Field(
+        title="事件", description="Event type that lets a contact in, or a list of them.", min_length=1
+    )
+    when: Condition | None = Field(
+        None, title="条件", description="Which of them; sees event and contact facts."
+    )
+    reentry: ReentryRule = Field(
+        "never",
+        title="重复进入",
+        description="never, always, {after: 90d} since the last run's end, or {once_per: event.order_id}.",
+    )
+
+
+class LeaveEntry(Part):
+    """One reason to leave, from anywhere in the journey."""
+
+    event: OneOrMore | None = Field(
+        None, title="事件", description="Event type, or a list of them; not said: any event."
+    )
+    when: Condition | None = Field(None, title="条件", description="Sees event, contact and journey facts.")
+
+    @model_validator(mode="after")
+    def _has_a_reason(self) -> LeaveEntry:
+        if self.event is None and self.when is None:
+            raise refuse(
+                "RS055", "a leave entry needs an event, a condition or both", "add 'event' or 'when'"
+            )
+        if self.event is not None and not self.event:
+            raise refuse("RS005", "must not be empty", "name at least one event type", at=("event",))
+        return self
+
+
+class GoalEntry(Part):
+    """What the journey is for; reaching it is recorded and ends the run."""
+
+    event: OneOrMore = Field(
+        title="事件", description="Event type that reaches it, or a list of them.", min_length=1
+    )
+    when: Condition | None = Field(
+        None, title="条件", description="Which of them; sees event, contact and journey facts."
+    )
+    within: Duration | None = Field(None, title="时限", description="Counts only this long after entering.")
+
+
+class JourneyFile(Head):
+    """One journey."""
+
+    not_yet = {"revival": "comes with the tolerance model of caps"}
+
+    kind: Literal["journey"] = Field(title="种类", description="Always journey.")
+    purpose: Id = Field(title="用途", description="Consent purpose that its messages need.")
+    priority: int = Field(
+        50, title="优先级", description="0 to 100; decides when a cap has one place left.", ge=0, le=100
+    )
+    enter: EnterEntry = Field(title="进入", description="Who comes in, and how often.")
+    leave: Items[LeaveEntry] = Field((), title="离开", description="Reasons to leave at any time.")
+    goal: GoalEntry | None = Field(None, title="目标", description="What the journey is for.")
+    steps: Items[Step] = Field(title="步骤", description="What happens, in order.", min_length=1)

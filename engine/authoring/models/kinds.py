@@ -1,0 +1,24 @@
+"""The kinds of files there are."""
+
+from __future__ import annotations
+
+from engine.authoring.models.journey import JourneyFile
+from engine.authoring.models.limits import BreakersFile, CapsFile
+from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
+from engine.authoring.models.part import Head
+from engine.authoring.models.workspace import EventsFile, PurposesFile, TagsFile, WorkspaceFile
+
+KINDS: dict[str, type[Head]] = {
+    "workspace": WorkspaceFile,
+    "purposes": PurposesFile,
+    "events": EventsFile,
+    "journey": JourneyFile,
+    "caps": CapsFile,
+    "tags": TagsFile,
+    "channels": ChannelsFile,
+    "content": ContentFile,
+    "checks": ChecksFile,
+    "lexicon": LexiconFile,
+    "breakers": BreakersFile,
+}
+KINDS_NOT_YET = ("audience", "budgets", "quiet_hours", "calendar", "brand", "review", "plan", "experiment")

@@ -1,0 +1,57 @@
+"""Looks up the names that files use for things in other files, and says what is wrong with one that leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.validating import known_list, nearest
+from engine.errors import Problem
+from engine.rules.condition import YamlPath
+
+# noun -> (code, the kind of file in which such things are defined)
+_NOUNS = {
+    "content": ("RS044", "content"),
+    "channel": ("RS045", "channels"),
+    "purpose": ("RS046", "purposes"),
+    "event type": ("RS047", "events"),
+    "lexicon": ("RS048", "lexicon"),
+    "journey": ("RS049", "journey"),
+    "identity": ("RS051", "workspace"),
+    "locale": ("RS052", "workspace"),
+}
+
+
+class References:
+    """The names that may be referred to, by noun."""
+
+    def __init__(self, found: Definitions) -> None:
+        self._found = found
+        workspace = found.workspace.item if found.workspace is not None else None
+        self._known: dict[str, Collection[str]] = {
+            "content": found.contents,
+            "channel": found.channels,
+            "purpose": found.purposes,
+            "event type": {*found.events, *BUILT_IN_EVENTS},
+            "lexicon": found.lexicons,
+            "journey": found.journeys,
+            "identity": workspace.identities if workspace is not None else (),
+            "locale": workspace.locales if workspace is not None else (),
+        }
+
+    def check(self, noun: str, name: str, user: Defined[Any], at: YamlPath) -> list[Problem]:
+        """No problem when the name is known, or when the files that could define it could not all be read."""
+        code, kind = _NOUNS[noun]
+        known = self._known[noun]
+        if name in known or not self._found.is_complete(kind):
+            return []
+        if kind == "workspace" and self._found.workspace is None:
+            return []  # that there is no workspace file is reported by itself
+        if f"{noun} {name}" in self._found.disabled:
+            hint = "it stands in a file with 'enabled: false'"
+        else:
+            hint = nearest(name, known) or known_list(known)
+        article = "an" if noun[0] in "aeiou" else "a"
+        return [user.problem(code, f"'{name}' is not {article} {noun} of this workspace", hint, at=at)]

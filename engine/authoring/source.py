@@ -1,0 +1,328 @@
+"""YAML text to plain data, with the place of every value beside it; refuses what a person would read differently.
+
+The only module that knows PyYAML. It walks parser events instead of letting YAML construct values, so that
+anchors, tags and odd scalars can be refused one by one, each with its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from engine.authoring import scalars
+from engine.authoring.faults import breakage, lookalike
+from engine.errors import Place, Problem
+from engine.rules.condition import YamlPath
+
+MAX_CHARACTERS = 5_000_000
+MAX_DEPTH = 40
+
+# The C parser reads a large lexicon in well under a second; the Python one is the same grammar, only slower.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# Control characters, line breaks that only YAML 1.1 honours (editors would count lines differently), zero-width
+# spaces, direction overrides (they show a text in another order than it is read), halves of surrogate pairs.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069"
+    "\ufeff\ud800-\udfff\ufffe\uffff]"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: its plain data (dict, list, text, numbers, booleans, None) and where everything in it stands."""
+
+    file: str
+    data: Any
+    places: Mapping[YamlPath, Place] = field(default_factory=dict)
+    keys: Mapping[YamlPath, Place] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def place(self, path: YamlPath) -> Place:
+        """Where the value at `path` begins; of the nearest part that exists when `path` itself does not."""
+        return self._nearest(self.places, path)
+
+    def key_place(self, path: YamlPath) -> Place:
+        """Where the key that leads to `path` stands; the value's place for list items."""
+        return self.keys.get(path) or self.place(path)
+
+    def _nearest(self, places: Mapping[YamlPath, Place], path: YamlPath) -> Place:
+        for length in range(len(path), -1, -1):
+            if (found := places.get(path[:length])) is not None:
+                return found
+        return Place(self.file)
+
+
+def dotted(path: YamlPath) -> str:
+    """A path as people write it: `steps[0].channels[1]`; `(file)` for the file as a whole."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text or "(file)"
+
+
+def read(text: str, file: str) -> Source:
+    """The data of one YAML file. Every mistake found is in `problems`; data are only to be used when there are none."""
+    text = text.removeprefix("\ufeff")
+    if len(text) > MAX_CHARACTERS:
+        problem = Problem(
+            Place(file),
+            "RS015",
+            "(file)",
+            f"{len(text):,} characters are more than the {MAX_CHARACTERS:,} a file may have",
+            "split it into several files; all of them are read",
+        )
+        return Source(file, None, problems=(problem,))
+    early = [*_invisible(text, file), *_tabs(text, file)]
+    if any(problem.code == "RS020" for problem in early):
+        return Source(file, None, problems=tuple(sorted(early)))
+    reader = _Reader(text, file)
+    data = reader.document()
+    problems = [*early, *(p for p in reader.problems if not _is_repeated(p, early))]
+    return Source(file, data, reader.places, reader.keys, tuple(sorted(problems)))
+
+
+def _is_repeated(problem: Problem, early: list[Problem]) -> bool:
+    """Whether a syntax error only says again what a tab on the same line already explains."""
+    return problem.code == "RS001" and any(tab.place.line <= problem.place.line for tab in early)
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def _invisible(text: str, file: str) -> Iterator[Problem]:
+    if _INVISIBLE.search(text) is None:
+        return
+    for number, line in enumerate(_lines(text), 1):
+        for found in _INVISIBLE.finditer(line):
+            code = f"U+{ord(found[0]):04X}"
+            yield Problem(
+                Place(file, number, found.start() + 1),
+                "RS020",
+                "(file)",
+                f"there is an invisible character here ({code})",
+                "delete it; it usually comes in by copying from a document or a web page",
+            )
+
+
+def _tabs(text: str, file: str) -> Iterator[Problem]:
+    if "\t" not in text:
+        return
+    for number, line in enumerate(_lines(text), 1):
+        if (column := line.find("\t")) >= 0:
+            yield Problem(
+                Place(file, number, column + 1),
+                "RS012",
+                "(file)",
+                "there is a tab here",
+                'use spaces; inside a text in double quotes write "\\t"',
+            )
+
+
+class _Stop(Exception):
+    """The rest of the file cannot be read; what is wrong has been noted."""
+
+
+class _Reader:
+    """Builds plain data from the events of one file and notes places and problems on the way."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+        self.places: dict[YamlPath, Place] = {}
+        self.keys: dict[YamlPath, Place] = {}
+        self.problems: list[Problem] = []
+
+    def document(self) -> Any:
+        """The one document of the file; None when there is none or it cannot be read to its end."""
+        data: Any = None
+        documents = 0
+        try:
+            for event in self._events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        self._note(
+                            event, "RS011", (), "a second document begins here", "one file holds one document"
+                        )
+                        break
+                    data = self._value(next(self._events), (), flow=False)
+        except _Stop:
+            return None
+        except yaml.YAMLError as error:
+            self.problems.append(breakage(error, _lines(self._text), self._file))
+            return None
+        if documents == 0:
+            problem = Problem(
+                Place(self._file), "RS017", "(file)", "the file is empty", "begin with 'kind: …'"
+            )
+            self.problems.append(problem)
+        return data
+
+    def _value(self, event: Any, path: YamlPath, *, flow: bool) -> Any:
+        self.places[path] = self._place(event)
+        if len(path) > MAX_DEPTH:
+            self._note(
+                event, "RS016", path, f"this is nested more than {MAX_DEPTH} levels deep", "flatten it"
+            )
+            raise _Stop
+        if isinstance(event, yaml.AliasEvent):
+            self._note(
+                event,
+                "RS008",
+                path,
+                f"'*{event.anchor}' repeats another part of the file",
+                "write the part out",
+            )
+            return None
+        self._refuse_extras(event, path)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(event, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(event, path)
+        return self._scalar(event, path, flow=flow)
+
+    def _refuse_extras(self, event: Any, path: YamlPath) -> None:
+        if event.anchor is not None:
+            self._note(
+                event,
+                "RS008",
+                path,
+                f"'&{event.anchor}' marks a part to be repeated",
+                "write the part out where needed",
+            )
+        if event.tag is not None:
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+            self._note(
+                event, "RS010", path, f"the tag '{tag}' would change how the value is read", "remove it"
+            )
+
+    def _sequence(self, start: Any, path: YamlPath) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items)), flow=bool(start.flow_style)))
+        return items
+
+    def _mapping(self, start: Any, path: YamlPath) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        flow = bool(start.flow_style)
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._key(event, path, flow=flow)
+            following = next(self._events)
+            if key is None:
+                self._value(following, (*path, "?"), flow=flow)
+                continue
+            here = (*path, key)
+            if key in data:
+                first = self.keys[here]
+                message = f"'{key}' stands here twice; the first is in line {first.line}"
+                self._note(event, "RS002", here, message, "keep one of them")
+                # The second value is still looked at, but must not move the places of the first.
+                kept = (dict(self.places), dict(self.keys))
+                self._value(following, here, flow=flow)
+                self.places, self.keys = kept
+                continue
+            self.keys[here] = self._place(event)
+            data[key] = None
+            if _is_absent(following):
+                self._without_value(event, here, key)
+                self.places[here] = self.keys[here]
+                continue
+            data[key] = self._value(following, here, flow=flow)
+        return data
+
+    def _without_value(self, event: Any, path: YamlPath, key: str) -> None:
+        if not event.style and (found := re.fullmatch(r"([\w.]+):(\S.*)", key)):
+            hint = f"write '{found[1]}: {found[2]}'"
+            self._note(event, "RS013", path, "a space is missing after the colon", hint)
+            return
+        self._note(event, "RS022", path, f"'{key}' has no value", "give it one, or remove the key")
+
+    def _key(self, event: Any, path: YamlPath, *, flow: bool) -> str | None:
+        """The key as text, or None (noted) when it cannot be one."""
+        if not isinstance(event, yaml.ScalarEvent):
+            at = self._place(event)
+            self.problems.append(
+                Problem(
+                    at,
+                    "RS018",
+                    dotted(path),
+                    "a key must be a word",
+                    "quote a text that begins with [ { or *",
+                )
+            )
+            if not isinstance(event, yaml.AliasEvent):
+                self._value(event, (*path, "?"), flow=flow)
+            return None
+        text = str(event.value)
+        if not event.style and text == "<<":
+            self._note(
+                event,
+                "RS009",
+                path,
+                "'<<' merges another part of the file into this one",
+                "write the keys out",
+            )
+            return None
+        here = (*path, text)
+        self._refuse_extras(event, here)
+        value = self._scalar(event, here, flow=flow)
+        if isinstance(value, str):
+            return value
+        if not event.style and not any(p.place == self._place(event) for p in self.problems):
+            self._note(event, "RS018", here, f"the key '{text}' is not text", f'put it in quotes: "{text}"')
+        return text
+
+    def _scalar(self, event: Any, path: YamlPath, *, flow: bool) -> Any:
+        text = str(event.value)
+        if event.style:
+            return text
+        if event.start_mark.line != event.end_mark.line:
+            message = "a text without quotes runs on over several lines"
+            self._note(
+                event,
+                "RS021",
+                path,
+                message,
+                "if it is one text, put it in quotes or begin it with |; else check the indentation",
+            )
+            return text
+        if (hint := lookalike(text, flow=flow)) is not None:
+            self._note(event, "RS014", path, f"full-width punctuation in '{_short(text)}'", hint)
+            return text
+        if (reason := scalars.surprise(text)) is not None:
+            self._note(
+                event, "RS007", path, f"'{_short(text)}' {reason}", f'put it in quotes: "{_short(text)}"'
+            )
+            return text
+        return scalars.value_of(text)
+
+    def _place(self, event: Any) -> Place:
+        return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def _note(self, event: Any, code: str, path: YamlPath, message: str, hint: str) -> None:
+        self.problems.append(Problem(self._place(event), code, dotted(path), message, hint))
+
+
+def _is_absent(event: Any) -> bool:
+    """Whether a key was written with nothing after it."""
+    return (
+        isinstance(event, yaml.ScalarEvent)
+        and not event.style
+        and event.value == ""
+        and event.tag is None
+        and event.anchor is None
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,201 @@
+"""One file's data against the model of its kind; what pydantic finds is said in an operator's words, with places."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.authoring.anatomy import keys_of, part_at
+from engine.authoring.models.kinds import KINDS, KINDS_NOT_YET
+from engine.authoring.models.part import Head
+from engine.authoring.models.steps import STEP_KINDS, STEPS_NOT_YET
+from engine.authoring.source import Source, dotted
+from engine.errors import Problem
+from engine.rules.condition import YamlPath
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys and values",
+    "model_type": "a mapping of keys and values",
+    "model_attributes_type": "a mapping of keys and values",
+}
+
+
+def validate(source: Source) -> tuple[Head | None, list[Problem]]:
+    """The file as its model, or None and every problem. The source itself must be free of problems."""
+    if not isinstance(source.data, dict):
+        return None, [
+            _problem(source, (), "RS005", "must be a mapping of keys and values", "begin with 'kind: …'")
+        ]
+    kind = source.data.get("kind")
+    if "kind" not in source.data:
+        return None, [_problem(source, (), "RS004", "'kind' is missing", f"one of {', '.join(KINDS)}")]
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        return None, [_unknown_kind(source, kind)]
+    try:
+        return model.model_validate(source.data), []
+    except ValidationError as error:
+        found = (_translate(source, model, item) for item in error.errors(include_url=False))
+        return None, [problem for problem in found if problem is not None]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint "did you mean …?", or "" when nothing is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def known_list(known: Iterable[str], limit: int = 12) -> str:
+    """The known words as a hint, cut when there are many."""
+    words = sorted(known)
+    if not words:
+        return "there are none yet"
+    more = f" and {len(words) - limit} more" if len(words) > limit else ""
+    return f"known are {', '.join(words[:limit])}{more}"
+
+
+def _problem(
+    source: Source, path: YamlPath, code: str, message: str, hint: str = "", *, key: bool = False
+) -> Problem:
+    place = source.key_place(path) if key else source.place(path)
+    return Problem(place, code, dotted(path), message, hint)
+
+
+def _unknown_kind(source: Source, kind: Any) -> Problem:
+    if kind in KINDS_NOT_YET:
+        message = f"files of kind '{kind}' come with a later version"
+        return _problem(source, ("kind",), "RS024", message, f"remove the file; {known_list(KINDS)}")
+    hint = nearest(str(kind), KINDS) or known_list(KINDS)
+    return _problem(source, ("kind",), "RS023", f"'{kind}' is not a kind of file", hint)
+
+
+def _translate(source: Source, model: type[Head], item: Mapping[str, Any]) -> Problem | None:
+    """One pydantic error as a problem; None when it only follows from another one."""
+    loc: tuple[str | int, ...] = tuple(item["loc"])
+    is_key = bool(loc) and loc[-1] == "[key]"
+    # Tags of unions stand in angle brackets and exist in the location only, not in the file.
+    path: YamlPath = tuple(part for part in loc if not (isinstance(part, str) and part[:1] in {"<", "["}))
+    kind, raw, context = str(item["type"]), item["input"], item.get("ctx") or {}
+    if kind == "wayline":
+        path = (*path, *context["at"])
+        return _problem(source, path, item["msg"], context["message"], context["hint"], key=is_key)
+    if kind == "missing":
+        part = part_at(model, loc[:-1])
+        described = keys_of(part).get(str(loc[-1]), "") if part is not None else ""
+        hint = f"{loc[-1]}: {described}" if described else ""
+        return Problem(source.place(path[:-1]), "RS004", dotted(path), f"'{loc[-1]}' is missing", hint)
+    if kind == "extra_forbidden":
+        return _unknown_key(source, model, loc, path)
+    if kind == "wayline_step":
+        return _not_a_step(source, path, raw)
+    if kind == "literal_error":
+        choices = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
+        message = f"must be one of {', '.join(choices)}; this is {_shown(raw)}"
+        return _problem(source, path, "RS006", message, nearest(str(raw), choices), key=is_key)
+    if kind in _WANTED:
+        return _wrong_type(source, path, kind, raw)
+    return _out_of_bounds(source, path, kind, raw, context)
+
+
+def _unknown_key(source: Source, model: type[Head], loc: tuple[str | int, ...], path: YamlPath) -> Problem:
+    name, part = str(loc[-1]), part_at(model, loc[:-1])
+    if part is not None and name in part.not_yet:
+        return _problem(
+            source, path, "RS025", f"'{name}' is not available in this version", part.not_yet[name], key=True
+        )
+    known = keys_of(part) if part is not None else {}
+    return _problem(
+        source,
+        path,
+        "RS003",
+        f"'{name}' is not a known key",
+        nearest(name, known) or known_list(known),
+        key=True,
+    )
+
+
+def _not_a_step(source: Source, path: YamlPath, raw: Any) -> Problem:
+    if not isinstance(raw, dict):
+        return _problem(
+            source, path, "RS005", f"must be a step, not {_shown(raw)}", "as {wait: overnight, for: 1d}"
+        )
+    if later := [kind for kind in STEPS_NOT_YET if kind in raw]:
+        message = f"steps of kind '{later[0]}' come with a later version"
+        return _problem(source, (*path, later[0]), "RS024", message, known_list(STEP_KINDS), key=True)
+    found = [kind for kind in raw if kind in STEP_KINDS]
+    if len(found) > 1:
+        message = f"this step has two kinds: '{found[0]}' and '{found[1]}'"
+        return _problem(
+            source, (*path, found[1]), "RS023", message, "begin each step with '- ' on its own", key=True
+        )
+    first = next(iter(raw), "")
+    hint = nearest(first, STEP_KINDS) or known_list(STEP_KINDS)
+    return _problem(source, path, "RS023", "this step does not say what kind it is", hint)
+
+
+def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any) -> Problem:
+    wanted = _WANTED[kind]
+    hint = ""
+    if isinstance(raw, bool | int | float) and wanted == "text":
+        hint = f'put it in quotes: "{str(raw).lower() if isinstance(raw, bool) else raw}"'
+    elif isinstance(raw, str) and wanted.startswith("a mapping") and ":" in raw:
+        before, _, after = raw.partition(":")
+        hint = f"put a space after the colon: {{{before.strip()}: {after.strip()}}}"
+    elif wanted == "a list":
+        hint = "as [one, two], or each on a line of its own after '- '"
+    elif isinstance(raw, str) and wanted in {"a number", "a whole number", "true or false"}:
+        hint = (
+            "remove the quotes"
+            if raw.strip("-").replace(".", "", 1).isdigit() or raw in {"true", "false"}
+            else ""
+        )
+    return _problem(source, path, "RS005", f"must be {wanted}; this is {_shown(raw)}", hint)
+
+
+def _out_of_bounds(
+    source: Source, path: YamlPath, kind: str, raw: Any, context: Mapping[str, Any]
+) -> Problem | None:
+    match kind:
+        case "too_short" | "string_too_short":
+            if isinstance(raw, list | dict | tuple) and raw:
+                return None  # its items were refused one by one; it only looks empty without them
+            return _problem(source, path, "RS005", "must not be empty")
+        case "string_too_long" | "too_long":
+            return _problem(
+                source, path, "RS030", f"is longer than {context['max_length']} characters", "shorten it"
+            )
+        case "greater_than_equal":
+            return _problem(source, path, "RS030", f"must be {context['ge']} or more; this is {_shown(raw)}")
+        case "less_than_equal":
+            return _problem(source, path, "RS030", f"must be {context['le']} or less; this is {_shown(raw)}")
+        case "string_pattern_mismatch":
+            message = f"{_shown(raw)} is not a name: letters, digits and _ only"
+            return _problem(source, path, "RS029", message, "as SMTP_HOST")
+        case _:
+            return _problem(source, path, "RS005", f"{_shown(raw)} cannot stand here")
+
+
+def _shown(raw: Any) -> str:
+    """What stands in the file, in a few words."""
+    match raw:
+        case None:
+            return "null"
+        case bool():
+            return str(raw).lower()
+        case str():
+            return f"'{raw}'" if len(raw) <= 60 else f"'{raw[:57]}…'"
+        case int() | float():
+            return str(raw)
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "a mapping"
