@@ -1,0 +1,16 @@
+"""Finds the files that come with Wayline: in the installed package, or in the repository when run from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import CommandError
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder `rulesets`, `schemas` or `data` that came with this installation; CommandError when it is missing."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "shipped" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise CommandError(f"this installation has no {name!r}; install Wayline again")
