@@ -53,7 +53,7 @@ def settle(test: Test, facts: Facts, now: datetime) -> Truth:
     if test.op is Op.EXISTS:
         return Truth.of((value is not None) == bool(test.wanted))
     wanted = resolve(test.wanted, facts)
-    if value is None or wanted is None:
+    if value is None or wanted is None or not _fits(test):
         return Truth.UNKNOWN
     answer = _answer(test.op, value, wanted, now)
     return Truth.UNKNOWN if answer is None else Truth.of(answer)
@@ -72,6 +72,19 @@ def resolve(wanted: Wanted, facts: Facts) -> object | None:
         return value * wanted.times
     except OverflowError:  # a whole number beyond what a float can hold
         return None
+
+
+def _fits(test: Test) -> bool:
+    """Whether the value has the form the test works with; the parser lets no other through."""
+    match test.op:
+        case Op.BETWEEN | Op.IN | Op.NOT_IN | Op.HAS_ANY | Op.HAS_ALL:
+            return isinstance(test.wanted, tuple)
+        case Op.WITHIN | Op.OLDER_THAN:
+            return isinstance(test.wanted, timedelta)
+        case Op.MATCHES:
+            return isinstance(test.wanted, str)
+        case _:
+            return not isinstance(test.wanted, tuple)
 
 
 def _answer(op: Op, value: object, wanted: object, now: datetime) -> bool | None:

@@ -1,0 +1,112 @@
+"""One shard compiled: its columns, its gate and its networks; and one decision through all three."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.rules.condition import Rule, tests_of
+from engine.rules.facts import Facts
+from engine.rules.gate import Gate
+from engine.rules.network import MOST_FLAGS, MOST_PROPERTIES, MOST_RULES, Names, Network, NetworkSpoilt
+from engine.rules.normal_form import Conjunction, conjunctions, normal_form
+from engine.rules.quantise import Quantiser
+
+_MOST_CONJUNCTIONS = 16
+"""Per rule; what would split further is folded into a column."""
+_LONGEST_CONJUNCTION = 24
+
+
+@dataclass(frozen=True)
+class _Conjunction:
+    """One way for a rule to hold, as its network knows it."""
+
+    rule: int
+    name: str
+    columns: frozenset[int]
+
+
+class Shard:
+    """The rules that are asked together, in definition order."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        quantiser = Quantiser(test for rule in rules for test in tests_of(rule.when))
+        split: list[tuple[int, Conjunction]] = []
+        for place, rule in enumerate(rules):
+            formula = normal_form(rule.when, quantiser.settle)
+            found = conjunctions(
+                formula, quantiser.fold, most=_MOST_CONJUNCTIONS, longest=_LONGEST_CONJUNCTION
+            )
+            split.extend((place, conjunction) for conjunction in found)
+        self._gate = Gate(quantiser.columns, [conjunction for _, conjunction in split])
+        self._bits: dict[int, int] = {}
+        for bit, (place, _) in enumerate(split):
+            self._bits[place] = self._bits.get(place, 0) | 1 << bit
+        self._all = (1 << len(split)) - 1
+        names = Names()
+        self._column_names = [names.next("p", number) for number in range(len(quantiser.columns))]
+        self._conjunctions = [
+            _Conjunction(place, names.next("r", bit), frozenset(each.column for each in conjunction))
+            for bit, (place, conjunction) in enumerate(split)
+        ]
+        self.networks = [self._network(split, start) for start in range(0, len(split), MOST_RULES)]
+
+    def _network(self, split: Sequence[tuple[int, Conjunction]], start: int) -> Network:
+        return Network(
+            {
+                self._conjunctions[bit].name: [
+                    (self._column_names[each.column], each.relation, each.code)
+                    for each in sorted(split[bit][1], key=lambda each: (each.column, each.code))
+                ]
+                for bit in range(start, min(start + MOST_RULES, len(split)))
+            }
+        )
+
+    def holding(self, facts: Facts, now: datetime, only: int | None = None) -> list[int]:
+        """The places of the rules that are true (or just whether the one at place `only` is), in order.
+
+        Raises NetworkSpoilt when a network did not agree with the gate; then nothing can be said.
+        """
+        codes: dict[int, int] = {}
+        asked = self._all if only is None else self._bits.get(only, 0)
+        mask = self._gate.survivors(asked, facts, now, codes)
+        if not mask:
+            return []
+        for network, candidates in self._documents(mask):
+            columns = {column for each in candidates for column in each.columns}
+            flags = [each.name for each in candidates]
+            fired = network.decide(flags, {self._column_names[column]: codes[column] for column in columns})
+            if sorted(fired) != sorted(flags):
+                network.distrust()
+                raise NetworkSpoilt("it does not agree with the gate")
+        return sorted({self._conjunctions[bit].rule for bit in _bits(mask)})
+
+    def _documents(self, mask: int) -> Iterator[tuple[Network, list[_Conjunction]]]:
+        """The surviving conjunctions in portions that one network takes as one document."""
+        portion: list[_Conjunction] = []
+        columns: set[int] = set()
+        place = -1
+        for bit in _bits(mask):
+            each = self._conjunctions[bit]
+            full = len(portion) == MOST_FLAGS or (
+                len(portion) + 1 + len(columns | each.columns) > MOST_PROPERTIES
+            )
+            if portion and (full or bit // MOST_RULES != place):
+                yield self.networks[place], portion
+                portion, columns = [], set()
+            place = bit // MOST_RULES
+            portion.append(each)
+            columns |= each.columns
+        yield self.networks[place], portion
+
+    def close(self) -> None:
+        for network in self.networks:
+            network.close()
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
