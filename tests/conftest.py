@@ -1,4 +1,4 @@
-"""Real databases for tests: a fresh one for each, copied from a migrated template."""
+"""What all tests share: real databases, fresh for each test, and workspaces."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from engine.store.database import Store, upgrade
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "wayline_template"
+
+# How fast a machine is says nothing about the code; what examples find does.
+settings.register_profile("wayline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wayline")
 
 
 @pytest.fixture(scope="session")
@@ -129,4 +134,57 @@ def shipped_files() -> Mapping[str, str]:
     return {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(folder.rglob("*.yaml"))
+    }
+
+
+@pytest.fixture(scope="session")
+def small_files() -> Mapping[str, str]:
+    """A workspace with attributes, tags and event types, and nothing else; clean."""
+    return {
+        "wayline.yaml": """\
+kind: workspace
+id: small
+title: Small
+owner: tests
+timezone: Asia/Shanghai
+locales: [zh, en]
+identities: [email]
+attributes:
+  city: {type: text}
+  visits: {type: number}
+  member: {type: boolean}
+  birthday: {type: instant}
+  likes: {type: labels}
+""",
+        "events.yaml": """\
+kind: events
+id: events
+title: Events
+owner: tests
+events:
+  - id: order_paid
+    title: Order paid
+    effect: order
+    schema: {type: object, properties: {amount: {type: number}}}
+  - {id: product_viewed, title: Product viewed}
+""",
+        "tags.yaml": """\
+kind: tags
+id: tags
+title: Tags
+owner: tests
+tags:
+  - tag: big_spender
+    level: value
+    when: {contact.total_spent: {gte: 100}}
+  - tag: local
+    level: basic
+    when: {contact.city: 上海}
+  - tag: silent
+    level: behaviour
+    when: {contact.last_active_at: {older_than: 30d}}
+  - tag: inside
+    level: basic
+    when: {contact.tags: {has: employee}}
+""",
     }

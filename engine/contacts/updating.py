@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeGuard
 from zoneinfo import available_timezones
@@ -172,12 +172,11 @@ _WANTED = {
 def _moment(text: str, now: datetime) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
+        if moment.tzinfo is None or abs(moment - now) > FARTHEST:
             return None
-        moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if abs(moment - now) <= FARTHEST else None
+    return moment
 
 
 @cache

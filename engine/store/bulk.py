@@ -31,8 +31,8 @@ def _ignoring_conflicts(session: Session, table: type[SQLModel]) -> Insert:
 def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
     """That a text column holds one of `values`.
 
-    On PostgreSQL they travel as one array: a list of parameters is a new statement for every length, which the
-    database would parse and plan each time.
+    On PostgreSQL they travel as one array: a list of parameters is a new statement for every length,
+    which the database would parse and plan each time.
     """
     if session.get_bind().dialect.name == "postgresql":
         array = bindparam(None, list(values), type_=ARRAY(String))
