@@ -37,6 +37,8 @@ TESTS_FOR: dict[FactType, frozenset[Op]] = {
 }
 """The tests that make sense for each type of fact."""
 
+_SIGNS = {"=": "eq", "==": "eq", "!=": "ne", "not": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+
 # What the author most likely meant by a test that does not fit the type.
 _MEANT: dict[FactType, dict[Op, str]] = {
     FactType.LABELS: {
@@ -173,9 +175,10 @@ class _Reader:
         parts: list[Condition | None] = []
         for name, value in raw.items():
             if name not in set(Op):
-                close = difflib.get_close_matches(str(name), [op.value for op in Op], n=1)
-                fitting = ", ".join(op.value for op in Op if op in TESTS_FOR[fact.type])
-                hint = f"did you mean {close[0]!r}?" if close else f"tests for {fact.path}: {fitting}"
+                fitting = [op.value for op in Op if op in TESTS_FOR[fact.type]]
+                close = difflib.get_close_matches(_SIGNS.get(str(name), str(name)), fitting, n=1)
+                all_fitting = f"tests for {fact.path}: {', '.join(fitting)}"
+                hint = f"did you mean {close[0]!r}?" if close else all_fitting
                 self.fault(faults.UNKNOWN_TEST, (*at, str(name)), f"{shown(name)} is not a known test", hint)
                 parts.append(None)
                 continue
