@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,8 +16,6 @@ from engine.rules.matcher import Matcher
 from engine.store.control import read_control
 from engine.store.tables import BundleRow
 
-T = TypeVar("T")
-
 KEPT = 16
 """Bundles a process keeps compiled: the live one and those that people in flight are pinned to."""
 
@@ -27,7 +23,8 @@ KEPT = 16
 class BundleShelf:
     """Compiled bundles and their matchers by hash; safe to share between threads.
 
-    A bundle never changes, so nothing here ever becomes stale. Least recently used ones are dropped.
+    A bundle never changes, so nothing here ever becomes stale. The least recently used ones are dropped; a
+    dropped matcher that someone still holds gives the same answers, slower.
     """
 
     def __init__(self) -> None:
@@ -46,43 +43,38 @@ class BundleShelf:
         """The bundle with this hash; NotFound when it was never published here."""
         with self._lock:
             if wanted in self._bundles:
-                return self._kept(self._bundles, wanted, lambda: self._bundles[wanted])
-        # Reading may wait for the database, so not under the lock; two threads may both compile it, once.
+                self._bundles.move_to_end(wanted)
+                return self._bundles[wanted]
+        # Reading may wait for the database, so not under the lock; at worst two threads both compile it.
         bundle = _load(session, wanted)
         with self._lock:
-            return self._kept(self._bundles, wanted, lambda: bundle)
+            self._bundles[wanted] = bundle
+            if len(self._bundles) > KEPT:
+                self._bundles.popitem(last=False)
+        return bundle
 
     def matcher(self, bundle: Bundle) -> Matcher:
         """The bundle's rules, compiled; owned by the shelf, so do not close it."""
         with self._lock:
-            return self._kept(self._matchers, bundle.hash, lambda: Matcher(bundle.rules))
-
-    def put(self, bundle: Bundle) -> None:
-        """Keep a bundle that was just compiled, so that it is not compiled again."""
-        with self._lock:
-            self._kept(self._bundles, bundle.hash, lambda: bundle)
+            found = self._matchers.get(bundle.hash)
+            if found is None:
+                found = self._matchers[bundle.hash] = Matcher(bundle.rules)
+                if len(self._matchers) > KEPT:
+                    self._matchers.popitem(last=False)[1].close()
+            self._matchers.move_to_end(bundle.hash)
+            return found
 
     def close(self) -> None:
-        """Let go of every matcher."""
+        """Let go of every matcher; the shelf can be used again and compiles anew."""
         with self._lock:
             for matcher in self._matchers.values():
                 matcher.close()
             self._matchers.clear()
             self._bundles.clear()
 
-    @staticmethod
-    def _kept(shelf: OrderedDict[str, T], key: str, make: Callable[[], T]) -> T:
-        if key not in shelf:
-            shelf[key] = make()
-            if len(shelf) > KEPT:
-                # Dropped, not closed: another thread may be asking it at this moment.
-                shelf.popitem(last=False)
-        shelf.move_to_end(key)
-        return shelf[key]
-
 
 def _load(session: Session, wanted: str) -> Bundle:
-    query = select(BundleRow.files).where(col(BundleRow.hash) == wanted).limit(1)  # type: ignore[call-overload]
+    query = select(col(BundleRow.files)).where(col(BundleRow.hash) == wanted).limit(1)
     files = session.scalars(query).one_or_none()
     if files is None:
         raise NotFound(f"bundle {wanted[:12]} was never published in this workspace")
