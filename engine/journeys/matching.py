@@ -118,7 +118,7 @@ class Doors:
     """The entry rules that are true now."""
     history: Mapping[str, History]
     has_entered: Callable[[str, str], bool]
-    """Whether the contact ever entered a journey under an entry key."""
+    """Whether the contact ever entered a journey under an entry key; asked for `once_per` only."""
     late_after: timedelta
     paused: Collection[str] = ()
 
@@ -248,9 +248,13 @@ def _enter(
         if value is None:
             return Refusal(journey, "entry.no_match", {"missing": reentry.per})
         key = f"per:{_key_of(value)}"
-        return _unless_entered(program, key, doors, {"per": reentry.per})
+        if doors.has_entered(journey, key):
+            return Refusal(journey, "entry.reentry", {"once_per": reentry.per})
+        return Entering(program, key)
     if reentry.kind is ReentryKind.NEVER:
-        return _unless_entered(program, "once", doors, {"rule": "never"})
+        if history.runs:
+            return Refusal(journey, "entry.reentry", {"reentry": "never"})
+        return Entering(program, "once")
     if history.active:
         return Refusal(journey, "entry.running", {"active": history.active}, "the present run has ended")
     if reentry.kind is ReentryKind.AFTER and reentry.after is not None and history.last_ended_at is not None:
@@ -265,11 +269,3 @@ def _key_of(value: FactValue) -> str:
     """The value as part of an entry key, which ends up in workflow ids: short, a number spelt one way."""
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return text if len(text) <= _LONGEST_KEY else sha256(text.encode()).hexdigest()[:32]
-
-
-def _unless_entered(
-    program: Program, key: str, doors: Doors, evidence: Mapping[str, Any]
-) -> Entering | Refusal:
-    if doors.has_entered(program.journey, key):
-        return Refusal(program.journey, "entry.reentry", evidence)
-    return Entering(program, key)

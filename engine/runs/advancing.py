@@ -1,0 +1,201 @@
+"""One transaction that moves a run: from the rows to a cause, through the interpreter, and back to the rows.
+
+Locks are taken in the order contact, run, intent. Nothing here calls the world, and repeating it after a
+crash at any point finds either the old rows (and does the same again) or the new ones (and nothing to do).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.clock import Clocks, FixedClock
+from engine.delivery.intents import IntentState
+from engine.errors import NotFound, WaylineError
+from engine.journeys.run import Cause, EventSeen, OutcomeKnown, RunState, Started, TimerDue, Waiting, WaitKind
+from engine.runs.keys import wished_by
+from engine.runs.leasing import LEASE
+from engine.runs.moving import EntryEvents, Move, Moved
+from engine.runs.states import state_of
+from engine.runs.telling import tell_driver
+from engine.runs.waiting import heard_event
+from engine.store.bundles import BundleShelf
+from engine.store.control import clocks_of, read_control
+from engine.store.tables import ContactRow, EventRow, IntentRow, RunRow
+
+
+class RevisionLostError(WaylineError):
+    """Another driver advanced the run first; nothing of this try was kept."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Where a run stands after it was carried as far as it goes now."""
+
+    revision: int
+    status: str
+    """active | ended"""
+    waiting: str
+    """timer | event | outcome | ready | ended"""
+    due_at: datetime | None = None
+    """Journey time at which its wait ends by itself."""
+    due_real: datetime | None = None
+    """The same moment in delivery time."""
+    position: str | None = None
+    outcome: str | None = None
+    """How it ended: completed | goal | left | stopped | cancelled | failed"""
+    intent_key: str | None = None
+    """The message whose outcome it waits for."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A cause, and since when the run has been where the cause takes it."""
+
+    cause: Cause
+    since_seq: int
+    not_before: datetime | None = None
+
+
+class Advancing:
+    """Moves runs, one transaction at a time; shared by the threads of a process."""
+
+    def __init__(self, shelf: BundleShelf, owner: str) -> None:
+        self._shelf = shelf
+        self._owner = owner
+        self._events = EntryEvents()
+
+    def advance(self, session: Session, run_id: str, real_now: datetime, *, durable: bool) -> Carried:
+        """Move the run if anything has happened to it; where it stands now. NotFound for an unknown run.
+
+        `durable` says that the run's workflow asks; for anybody else it is told when its run has moved.
+        """
+        contact, row = lock_run(session, run_id)
+        clocks = clocks_of(read_control(session), FixedClock(real_now))
+        if row.status != "active":
+            return _standing(row, clocks)
+        state = state_of(row)
+        found = self._find(session, row, state, clocks)
+        if found is None:
+            return _standing(row, clocks)
+        move = Move(session, self._shelf, contact, row, clocks, self._events)
+        moved = move.make(state, found.cause, since_seq=found.since_seq, not_before=found.not_before)
+        self._store(session, row, moved, clocks, durable=durable)
+        return _standing(row, clocks)
+
+    def park(self, session: Session, run_id: str, real_now: datetime) -> Carried | None:
+        """Let a run wait for a message that did not end at once; None when its outcome has come meanwhile.
+
+        A held message may take days: a workflow carries the run from here on. One that another process works
+        on right now ends soon: the run stays with the processes, under a fresh lease.
+        """
+        _, row = lock_run(session, run_id)
+        clocks = clocks_of(read_control(session), FixedClock(real_now))
+        found = _standing(row, clocks)
+        if found.intent_key is None:
+            return found
+        intent = session.get(IntentRow, found.intent_key, populate_existing=True)
+        if intent is not None and intent.outcome is not None:
+            return None
+        if row.durable:
+            return found
+        if intent is not None and intent.state == IntentState.HELD:
+            save(session, row, durable=True, lease_owner=None, lease_until=None)
+            tell_driver(session, "run.start", row, real_now)
+        else:
+            save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
+        return _standing(row, clocks)
+
+    def _find(self, session: Session, row: RunRow, state: RunState, clocks: Clocks) -> _Found | None:
+        """What has happened to the run, told by rows alone."""
+        waiting = state.waiting
+        if waiting is None:
+            return _Found(Started(), row.since_seq)
+        if waiting.kind is WaitKind.OUTCOME:
+            return _outcome(session, row, state, waiting, clocks)
+        if waiting.kind is WaitKind.EVENT and (event_id := heard_event(session, row.id)) is not None:
+            seq = session.scalars(select(col(EventRow.seq)).where(col(EventRow.event_id) == event_id)).one()
+            return _Found(EventSeen(event_id), seq or 0)
+        if waiting.due_at is not None and waiting.due_at <= clocks.journey_now():
+            # What came while the run slept was not waited for; what came after it should have woken was.
+            return _Found(TimerDue(), row.since_seq, waiting.due_at)
+        return None
+
+    def _store(self, session: Session, row: RunRow, moved: Moved, clocks: Clocks, *, durable: bool) -> None:
+        """Write down where the run stands, and let the durable side know what it must."""
+        real_now = clocks.delivery_now()
+        values = dict(moved.values)
+        waits_long = moved.state.waiting is not None and moved.state.waiting.kind is not WaitKind.OUTCOME
+        if waits_long:
+            values |= {"durable": True, "lease_owner": None, "lease_until": None}
+        elif moved.state.is_active and not row.durable:
+            values |= {"lease_owner": self._owner, "lease_until": real_now + LEASE}
+        was_durable = row.durable
+        save(session, row, **values)
+        if waits_long and not was_durable:
+            tell_driver(session, "run.start", row, real_now)
+        elif was_durable and not durable:
+            tell_driver(session, "run.signal", row, real_now, reason="moved")
+
+
+def _outcome(
+    session: Session, row: RunRow, state: RunState, waiting: Waiting, clocks: Clocks
+) -> _Found | None:
+    intent = session.get(IntentRow, wished_by(state), populate_existing=True)
+    if intent is None or intent.outcome is None:
+        return None
+    # An answer to a message counts from the moment it left, not from the moment we heard that it did.
+    known_at = intent.handed_over_at or clocks.time.at(intent.updated_at)
+    return _Found(OutcomeKnown(waiting.step, intent.outcome), row.since_seq, known_at)
+
+
+def lock_run(session: Session, run_id: str) -> tuple[ContactRow, RunRow]:
+    """The run's contact and the run as they stand now, both held by this transaction, in this order.
+
+    The run's row is detached: `save` writes it. NotFound for an unknown run.
+    """
+    of_run = select(col(RunRow.contact_id)).where(col(RunRow.id) == run_id).scalar_subquery()
+    contacts = select(ContactRow).where(col(ContactRow.id) == of_run).with_for_update()
+    contact = session.scalars(contacts.execution_options(populate_existing=True)).one_or_none()
+    if contact is None:
+        raise NotFound(f"no run {run_id}")
+    runs = select(RunRow).where(col(RunRow.id) == run_id).with_for_update()
+    row = session.scalars(runs.execution_options(populate_existing=True)).one()
+    session.expunge(row)
+    return contact, row
+
+
+def save(session: Session, row: RunRow, **values: Any) -> None:
+    """Write values and the next revision, if the run is still at the revision that was read.
+
+    RevisionLostError otherwise. Locks keep that from happening; the comparison proves it.
+    """
+    values["revision"] = row.revision + 1
+    result = session.execute(
+        update(RunRow)
+        .where(col(RunRow.id) == row.id, col(RunRow.revision) == row.revision)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if getattr(result, "rowcount", 0) != 1:
+        raise RevisionLostError(f"run {row.id} was advanced by another driver")
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def _standing(row: RunRow, clocks: Clocks) -> Carried:
+    return Carried(
+        revision=row.revision,
+        status=row.status,
+        waiting=row.waiting,
+        due_at=row.due_at,
+        due_real=clocks.time.real(row.due_at) if row.due_at is not None else None,
+        position=row.position,
+        outcome=row.outcome,
+        intent_key=wished_by(state_of(row)),
+    )

@@ -1,0 +1,30 @@
+"""Stable ids of runs and intents, made from what they are about: who repeats a step finds the same ones."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from engine.journeys.program import StepId
+from engine.journeys.run import RunState, WaitKind
+
+
+def run_id_of(workspace: str, journey: str, contact_id: str, entry_key: str) -> str:
+    """The id of the run of this contact through this journey under this entry key."""
+    return _hash(workspace, journey, contact_id, entry_key)
+
+
+def intent_key_of(run_id: str, step: StepId, visit: int) -> str:
+    """The key of the message a run wishes at a step; providers see it as their idempotency key."""
+    return _hash(run_id, step, str(visit))
+
+
+def wished_by(run: RunState) -> str | None:
+    """The key of the message whose outcome the run waits for; None when it waits for something else."""
+    waiting = run.waiting
+    if waiting is None or waiting.kind is not WaitKind.OUTCOME:
+        return None
+    return intent_key_of(run.run_id, waiting.step, run.visits.get(waiting.step, 1))
+
+
+def _hash(*parts: str) -> str:
+    return sha256("|".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,52 @@
+"""Leases: who is carrying a run that nothing durable carries, and which of those were left behind.
+
+A lease does not keep others out (the contact's lock does that, and the run's revision); it tells when a run
+that its process has dropped may be picked up.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.store.tables import RunRow
+
+LEASE = timedelta(seconds=30)
+"""Delivery time a process has for a run until others may pick it up; renewed with every step."""
+
+
+def lease_abandoned(session: Session, owner: str, now: datetime, limit: int) -> list[str]:
+    """Up to `limit` active runs that nobody carries, leased to `owner` from now on."""
+    query = (
+        select(col(RunRow.id))
+        .where(
+            col(RunRow.status) == "active",
+            col(RunRow.durable).is_(False),
+            or_(col(RunRow.lease_until).is_(None), col(RunRow.lease_until) <= now),
+        )
+        .order_by(col(RunRow.lease_until))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = list(session.scalars(query))
+    if found:
+        session.execute(
+            update(RunRow)
+            .where(col(RunRow.id).in_(found))
+            .values(lease_owner=owner, lease_until=now + LEASE)
+            .execution_options(synchronize_session=False)
+        )
+    return found
+
+
+def has_abandoned(session: Session, now: datetime) -> bool:
+    """Whether there is anything to pick up: the cheap question that an idle process asks."""
+    query = select(col(RunRow.id)).where(
+        col(RunRow.status) == "active",
+        col(RunRow.durable).is_(False),
+        or_(col(RunRow.lease_until).is_(None), col(RunRow.lease_until) <= now),
+    )
+    return session.scalars(query.limit(1)).first() is not None

@@ -1,0 +1,192 @@
+"""What one advance does to the rows beside the run's own: messages, tags, waits, the decision of its end."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.clock import Clocks
+from engine.contacts.profile import contact_facts
+from engine.contacts.rows import profile_of
+from engine.delivery import intents
+from engine.gate.model import Intent
+from engine.journeys.interpreter import Advanced, advance, next_send_at
+from engine.journeys.localtime import zone_of
+from engine.journeys.matching import step_listeners
+from engine.journeys.run import (
+    Cause,
+    Effect,
+    Ended,
+    EventSeen,
+    RunState,
+    SendIntent,
+    TagChange,
+    WaitKind,
+    to_variables,
+)
+from engine.runs.ending import ended_values
+from engine.runs.keys import intent_key_of
+from engine.runs.telling import record_end
+from engine.runs.waiting import forget_waits, look_back, wait_rows
+from engine.store.bundles import BundleShelf
+from engine.store.tables import ContactRow, EventRow, RunRow
+
+_KEPT_EVENTS = 4096
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where the run stands now, and what of its row changes."""
+
+    state: RunState
+    values: Mapping[str, Any]
+
+
+class Move:
+    """One run's advance inside a transaction that holds its contact and its row."""
+
+    def __init__(
+        self,
+        session: Session,
+        shelf: BundleShelf,
+        contact: ContactRow,
+        row: RunRow,
+        clocks: Clocks,
+        events: EntryEvents,
+    ) -> None:
+        self._session = session
+        self._contact = contact
+        self._row = row
+        self._real_now = clocks.delivery_now()
+        self._now = clocks.journey_now()
+        self._events = events
+        self._bundle = shelf.get(session, row.bundle_hash)
+        self._matcher = shelf.matcher(self._bundle)
+        self._program = self._bundle.programs[row.journey]
+
+    def make(self, state: RunState, cause: Cause, *, since_seq: int, not_before: datetime | None) -> Moved:
+        """Advance from the cause, through waits whose event is there already, and do what that brings about.
+
+        Waits that begin now look back over events after `since_seq` that came no earlier than `not_before`.
+        """
+        was_listening = state.waiting is not None and state.waiting.kind is WaitKind.EVENT
+        effects: list[Effect] = []
+        while True:
+            done = self._advance(state, cause)
+            state = done.run
+            effects += done.effects
+            event = look_back(
+                self._session,
+                self._contact,
+                step_listeners(self._program, state, since_seq),
+                state,
+                not_before=not_before,
+                facts=self._facts(),
+                now=self._now,
+                matcher=self._matcher,
+            )
+            if event is None:
+                break
+            cause, since_seq, not_before = EventSeen(event.event_id), event.seq, None
+        return self._carry_out(state, effects, was_listening=was_listening)
+
+    def _advance(self, state: RunState, cause: Cause) -> Advanced:
+        return advance(
+            self._program,
+            state,
+            cause,
+            facts=self._facts(),
+            zone=zone_of(self._contact.timezone, self._bundle.workspace.timezone),
+            now=self._now,
+            matcher=self._matcher,
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        return contact_facts(profile_of(self._contact), self._bundle.workspace.attributes)
+
+    def _carry_out(self, state: RunState, effects: list[Effect], *, was_listening: bool) -> Moved:
+        values: dict[str, Any] = {
+            "position": state.position,
+            "waiting": state.waiting.kind.value if state.waiting is not None else "ended",
+            "variables": to_variables(state),
+            "since_seq": self._contact.last_event_seq,
+            "due_at": state.waiting.due_at if state.waiting is not None else None,
+            "next_send_at": next_send_at(self._program, state),
+        }
+        has_lasting = bool(self._program.leaves or self._program.goal)
+        if was_listening or (has_lasting and not state.is_active):
+            forget_waits(self._session, self._row.id, step_only=state.is_active)
+        for effect in effects:
+            match effect:
+                case SendIntent():
+                    self._plan(state, effect)
+                case TagChange(add, remove):
+                    self._contact.tags = sorted((set(self._contact.tags) | set(add)) - set(remove))
+                case Ended():
+                    values |= ended_values(effect, self._now)
+                    record_end(self._session, self._row, effect, self._now)
+        listeners = step_listeners(self._program, state, self._contact.last_event_seq)
+        self._session.add_all(wait_rows(self._row, listeners))
+        return Moved(state, values)
+
+    def _plan(self, state: RunState, wish: SendIntent) -> None:
+        row = self._row
+        intent = Intent(
+            key=intent_key_of(row.id, wish.step, wish.visit),
+            contact_id=row.contact_id,
+            purpose=wish.purpose,
+            priority=row.priority,
+            content=wish.content,
+            channels=wish.channels,
+            step_id=wish.step,
+            visit=wish.visit,
+            created_at=self._now,
+            run_id=row.id,
+            journey=row.journey,
+            deadline_at=self._real_now + wish.deadline if wish.deadline is not None else None,
+            expires_at=self._now + self._bundle.purposes[wish.purpose].max_hold,
+            bundle_hash=row.bundle_hash,
+            variables={
+                "event": self._events.of(self._session, row.entry_event_id),
+                "journey": {
+                    "id": row.journey,
+                    "values": dict(state.values),
+                    "outcomes": dict(state.outcomes),
+                },
+            },
+        )
+        intents.plan(self._session, intent, now=self._real_now)
+
+
+class EntryEvents:
+    """What templates see of the events that started runs; events never change, so they are kept."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, session: Session, event_id: str | None) -> Mapping[str, Any]:
+        """The event's properties, type and moment; nothing for a run that no event started."""
+        if event_id is None:
+            return {}
+        with self._lock:
+            if (known := self._known.get(event_id)) is not None:
+                self._known.move_to_end(event_id)
+                return known
+        row = session.scalars(select(EventRow).where(col(EventRow.event_id) == event_id)).one_or_none()
+        if row is None:
+            return {}
+        found = {**row.properties, "type": row.type, "occurred_at": row.occurred_at.isoformat()}
+        with self._lock:
+            self._known[event_id] = found
+            if len(self._known) > _KEPT_EVENTS:
+                self._known.popitem(last=False)
+        return found

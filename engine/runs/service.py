@@ -1,0 +1,179 @@
+"""Runs as other services use them: intake lets events start and end them, drivers carry them on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from sqlalchemy.orm import Session
+
+from engine.authoring.bundle import Bundle
+from engine.clock import Clock, FixedClock
+from engine.contacts.profile import Profile
+from engine.errors import WaylineError
+from engine.gate.model import Outcome
+from engine.journeys.event import Event
+from engine.journeys.program import Program
+from engine.journeys.run import Ended, RunOutcome
+from engine.rules.matcher import Matcher
+from engine.runs.advancing import Advancing, Carried, RevisionLostError, lock_run
+from engine.runs.ending import end_from_outside
+from engine.runs.entering import Active, Reacting, prefetch_runs
+from engine.runs.leasing import has_abandoned, lease_abandoned
+from engine.store.bundles import BundleShelf
+from engine.store.control import clocks_of, read_control
+from engine.store.database import Store
+
+__all__ = ["Active", "Carried", "Delivers", "Runs"]
+
+_AT_ONCE = 8
+"""Abandoned runs carried side by side."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Delivers(Protocol):
+    """What runs ask of delivery; `engine.delivery.service.Delivery` does it."""
+
+    async def deliver(self, key: str, *, carried: bool = False) -> Outcome | None: ...
+
+
+class Runs:
+    """The runs of a workspace. Every call may be repeated without harm, also after a crash at any point.
+
+    `keeps_no_match` set to False leaves out the decisions `entry.no_match`, one per event for each journey
+    that listens to it with a condition: the most frequent and least surprising answer there is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        shelf: BundleShelf,
+        delivery: Delivers,
+        clock: Clock,
+        *,
+        keeps_no_match: bool = True,
+    ) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._delivery = delivery
+        self._clock = clock
+        self._keeps_no_match = keeps_no_match
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._advancing = Advancing(shelf, self._owner)
+        self._doors: tuple[str, dict[str, list[Program]]] = ("", {})
+
+    def prefetch(self, session: Session, contact_ids: Sequence[str]) -> Active:
+        """The runs of these contacts, once for a batch of their events; the contacts are locked already."""
+        return prefetch_runs(session, read_control(session), contact_ids)
+
+    def react(
+        self,
+        session: Session,
+        active: Active,
+        event: Event,
+        profile: Profile,
+        bundle: Bundle,
+        matcher: Matcher,
+        now: datetime,
+    ) -> list[str]:
+        """What the event does to runs, in the caller's transaction; the ids of those to carry afterwards.
+
+        `profile` is the contact's after the event, `now` is journey time. Runs that are waiting are ended or
+        woken through their workflows; only those that just started need carrying.
+        """
+        reacting = Reacting(
+            session=session,
+            shelf=self._shelf,
+            active=active,
+            bundle=bundle,
+            matcher=matcher,
+            programs=self._programs(bundle).get(event.type, ()),
+            owner=self._owner,
+            now=now,
+            real_now=self._clock.now(),
+            keeps_no_match=self._keeps_no_match,
+        )
+        return reacting.react(event, profile)
+
+    async def carry(self, run_id: str, *, durable: bool = False, real_now: datetime | None = None) -> Carried:
+        """Advance the run and deliver what it sends until it waits or ends. NotFound for an unknown run.
+
+        `durable` says that the run's own workflow asks. `real_now` is that workflow's idea of delivery time,
+        used where it is later than the clock's: time that a test skips has passed for the run as well.
+        """
+        while True:
+            found = await self._store.run(self._advance, run_id, durable, real_now)
+            if found.intent_key is None:
+                return found
+            if await self._delivery.deliver(found.intent_key, carried=True) is not None:
+                continue
+            parked = await self._store.run(self._park, run_id, real_now)
+            if parked is not None:
+                return parked
+
+    async def pick_up_abandoned(self, limit: int) -> int:
+        """Carry runs whose process has left them lying; how many were found. Call it every second or so."""
+        run_ids = await self._store.run(self._lease_abandoned, limit)
+        for start in range(0, len(run_ids), _AT_ONCE):
+            await asyncio.gather(*map(self._carry_found, run_ids[start : start + _AT_ONCE]))
+        return len(run_ids)
+
+    def cancel(self, session: Session, run_id: str, reason: str) -> bool:
+        """End a run by hand; False when it had ended already. `reason` is the operator's own words."""
+        _, detached = lock_run(session, run_id)
+        row = session.merge(detached)
+        if row.status != "active":
+            return False
+        clocks = clocks_of(read_control(session), FixedClock(self._clock.now()))
+        ended = Ended(RunOutcome.CANCELLED, "run.cancelled", reason)
+        end_from_outside(session, row, ended, now=clocks.journey_now(), real_now=clocks.delivery_now())
+        return True
+
+    async def _carry_found(self, run_id: str) -> None:
+        try:
+            await self.carry(run_id)
+        except WaylineError as error:
+            # One run that cannot be carried must not keep the others; its lease brings it back later.
+            _log.warning("a run could not be carried", run_id=run_id, error=type(error).__name__)
+
+    def _advance(self, run_id: str, durable: bool, real_now: datetime | None) -> Carried:
+        while True:
+            try:
+                with self._store.begin() as session:
+                    return self._advancing.advance(session, run_id, self._real(real_now), durable=durable)
+            except RevisionLostError:
+                continue
+
+    def _park(self, run_id: str, real_now: datetime | None) -> Carried | None:
+        with self._store.begin() as session:
+            return self._advancing.park(session, run_id, self._real(real_now))
+
+    def _lease_abandoned(self, limit: int) -> list[str]:
+        now = self._clock.now()
+        with self._store.read() as session:
+            if not has_abandoned(session, now):
+                return []
+        with self._store.begin() as session:
+            return lease_abandoned(session, self._owner, now, limit)
+
+    def _real(self, real_now: datetime | None) -> datetime:
+        now = self._clock.now()
+        return now if real_now is None else max(now, real_now)
+
+    def _programs(self, bundle: Bundle) -> dict[str, list[Program]]:
+        """The journeys of a bundle by the event types that may start them."""
+        known, doors = self._doors
+        if known != bundle.hash:
+            doors = {}
+            for _, program in sorted(bundle.programs.items()):
+                for event_type in program.entry.events:
+                    doors.setdefault(event_type, []).append(program)
+            self._doors = (bundle.hash, doors)
+        return doors

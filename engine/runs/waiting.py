@@ -1,0 +1,108 @@
+"""Wait rows: what runs listen for, what was heard, and events that came before a wait was written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.journeys.event import Event, event_facts
+from engine.journeys.interpreter import Decider
+from engine.journeys.matching import Listener, ListenerKind
+from engine.journeys.run import RunState, journey_facts
+from engine.rules.facts import Facts
+from engine.store.tables import ContactRow, EventRow, RunRow, WaitRow
+
+
+def wait_rows(run: RunRow, listeners: Iterable[Listener]) -> list[WaitRow]:
+    """One row for each thing the run listens for."""
+    return [
+        WaitRow(
+            run_id=run.id,
+            contact_id=run.contact_id,
+            event_type=listener.event_type,
+            kind=listener.kind.value,
+            name=listener.name,
+            rule=listener.rule,
+            since_seq=listener.since_seq,
+            until=listener.until,
+        )
+        for listener in listeners
+    ]
+
+
+def listener_of(row: WaitRow) -> Listener:
+    return Listener(ListenerKind(row.kind), row.name, row.event_type, row.rule, row.since_seq, row.until)
+
+
+def heard_event(session: Session, run_id: str) -> str | None:
+    """The event that the run's present step was waiting for, when it has come."""
+    query = select(col(WaitRow.matched_event_id)).where(
+        col(WaitRow.run_id) == run_id,
+        col(WaitRow.kind) == ListenerKind.STEP.value,
+        col(WaitRow.matched_event_id).is_not(None),
+    )
+    return session.scalars(query).first()
+
+
+def forget_waits(session: Session, run_id: str, *, step_only: bool) -> None:
+    """Stop listening: at the step just left, or altogether because the run is over."""
+    statement = delete(WaitRow).where(col(WaitRow.run_id) == run_id)
+    if step_only:
+        statement = statement.where(col(WaitRow.kind) == ListenerKind.STEP.value)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def look_back(
+    session: Session,
+    contact: ContactRow,
+    listeners: Iterable[Listener],
+    run: RunState,
+    *,
+    not_before: datetime | None,
+    facts: Facts,
+    now: datetime,
+    matcher: Decider,
+) -> Event | None:
+    """The first event already stored that one of these listeners waits for.
+
+    The contact must be locked: then no event can slip in between this look and the wait's row. `not_before`
+    is the journey moment at which the wait logically began, when that is later than its `since_seq` says.
+    """
+    wanted = list(listeners)
+    since = min((listener.since_seq for listener in wanted), default=contact.last_event_seq)
+    if since >= contact.last_event_seq:
+        return None
+    types = {listener.event_type for listener in wanted}
+    query = (
+        select(EventRow)
+        .where(
+            col(EventRow.contact_id) == contact.id, col(EventRow.seq) > since, col(EventRow.type).in_(types)
+        )
+        .order_by(col(EventRow.seq))
+    )
+    if not_before is not None:
+        query = query.where(col(EventRow.received_at) >= not_before)
+    known: Mapping[str, object] = {**facts, **journey_facts(run)}
+    for row in session.scalars(query):
+        event = event_of(row)
+        seen = {**known, **event_facts(event)}
+        if any(listener.hears(event, seen, now, matcher) for listener in wanted):  # type: ignore[arg-type]
+            return event
+    return None
+
+
+def event_of(row: EventRow) -> Event:
+    return Event(
+        event_id=row.event_id,
+        type=row.type,
+        contact_id=row.contact_id,
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        source=row.source,
+        properties=row.properties,
+        seq=row.seq or 0,
+    )
