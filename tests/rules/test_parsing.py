@@ -143,7 +143,7 @@ FAULTY: list[tuple[object, str, YamlPath, str]] = [
         ("event.amount", "gt", "fact"),
         "total_spent",
     ),
-    ({"event.amount": {"greater": 5}}, "RS102", ("event.amount", "greater"), "tests for"),
+    ({"event.amount": {"roughly": 5}}, "RS102", ("event.amount", "roughly"), "tests for"),
     ({"contact.city": {"startswith": "x"}}, "RS102", ("contact.city", "startswith"), "starts_with"),
     ({"event.amount": {">": 5}}, "RS102", ("event.amount", ">"), "'gt'"),
     ({"contact.city": {5: "x"}}, "RS102", ("contact.city", "5"), "5"),
