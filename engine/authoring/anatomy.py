@@ -16,7 +16,7 @@ def keys_of(part: type[Part]) -> dict[str, str]:
 
 
 def part_at(model: type[Part], loc: tuple[str | int, ...]) -> type[Part] | None:
-    """The model that an error location (union tags included) leads to; None when no mapping of ours stands there."""
+    """The model that an error location (union tags included) leads to; None when none is there."""
     here: Any = model
     for step in loc:
         here = _inside(here, step)

@@ -30,7 +30,7 @@ class Workspace:
     attributes: Mapping[str, str]
     """Declared contact attribute -> fact type."""
     late_after: timedelta = timedelta(days=7)
-    """An event that happened longer ago than this (journey time) is kept and counted, but starts no journey."""
+    """An event older than this (journey time) is kept and counted, but starts no journey."""
     ahead_by: timedelta = timedelta(days=1)
     """How far a sender's clock may run ahead; events further in the future become dead letters."""
 

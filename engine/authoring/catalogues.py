@@ -10,6 +10,7 @@ from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.steps import BranchStep, SendStep, SetStep, WaitForStep
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.gate.model import Outcome
+from engine.journeys.program import Program, Scalar, Send, SetValues
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
 
@@ -72,7 +73,7 @@ class Catalogues:
 
 
 def property_facts(schema: Mapping[str, Any]) -> Iterator[Fact]:
-    """The facts that a JSON Schema of properties declares; nested objects and lists of other things offer none."""
+    """The facts that a JSON Schema of properties declares; nested objects and mixed lists offer none."""
     properties = schema.get("properties")
     for name, entry in properties.items() if isinstance(properties, dict) else ():
         if not isinstance(entry, dict):
@@ -105,19 +106,28 @@ def _fact_type(entry: Mapping[str, Any]) -> FactType | None:
 
 def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
     """What a journey knows of its own run: outcomes of its sends and the values it set."""
+    steps = [step for _, step in walk(journey.steps, ("steps",))]
+    sends = [step.send for step in steps if isinstance(step, SendStep)]
+    return _run_facts(sends, [step.values for step in steps if isinstance(step, SetStep)])
+
+
+def program_facts(program: Program) -> Iterator[Fact]:
+    """The same of a journey that is compiled already."""
+    steps = program.steps.values()
+    sends = [step.id for step in steps if isinstance(step, Send)]
+    return _run_facts(sends, [step.values for step in steps if isinstance(step, SetValues)])
+
+
+def _run_facts(sends: Iterable[str], values: Iterable[Mapping[str, Scalar]]) -> Iterator[Fact]:
     outcomes = tuple(str(outcome) for outcome in Outcome)
-    values: dict[str, FactType] = {}
-    for _, step in walk(journey.steps, ("steps",)):
-        if isinstance(step, SendStep):
-            yield Fact(f"journey.outcomes.{step.send}", FactType.TEXT, f"outcome of {step.send}", outcomes)
-        elif isinstance(step, SetStep):
-            for name, value in step.values.items():
-                values.setdefault(name, type_of(value))
-    for name, kind in values.items():
-        yield Fact(f"journey.values.{name}", kind, f"value {name} of the run")
+    for step in sends:
+        yield Fact(f"journey.outcomes.{step}", FactType.TEXT, f"how the message of {step} ended", outcomes)
+    # A name set twice has one type: anything else is refused when the file is checked.
+    for name, value in {name: value for each in values for name, value in each.items()}.items():
+        yield Fact(f"journey.values.{name}", type_of(value), f"the value {name} that a step set")
 
 
-def type_of(value: int | float | str | bool) -> FactType:
+def type_of(value: Scalar) -> FactType:
     """The fact type of a plain value."""
     if isinstance(value, bool):
         return FactType.BOOLEAN

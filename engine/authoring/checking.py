@@ -1,4 +1,4 @@
-"""Whether the files of a workspace fit together: everything that one file alone cannot tell, conditions aside."""
+"""Whether the files of a workspace fit together; journeys and conditions have modules of their own."""
 
 from __future__ import annotations
 
@@ -154,7 +154,9 @@ def _cap(cap: Defined[CapEntry], found: Definitions, references: References) -> 
         yield from references.check("purpose", counts.purpose, cap, ("counts", "purpose"))
         purpose = found.purposes.get(counts.purpose)
         if purpose is not None and purpose.item.kind != "marketing":
-            message = f"messages of '{counts.purpose}' are {purpose.item.kind} and exempt from caps, so this limits nothing"
+            message = (
+                f"'{counts.purpose}' is {purpose.item.kind} and so exempt from caps: this limits nothing"
+            )
             yield cap.problem("RW004", message, "count a marketing purpose", at=("counts", "purpose"))
     for number, name in enumerate(counts.channels):
         yield from references.check("channel", name, cap, ("counts", "channels", number))

@@ -1,4 +1,4 @@
-"""Reads the conditions of all files into rules, and remembers where each rule and each single test is written."""
+"""Reads the conditions of all files into rules, and remembers where each rule and each test is written."""
 
 from __future__ import annotations
 

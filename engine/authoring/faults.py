@@ -1,4 +1,4 @@
-"""Says in an operator's words why a YAML file cannot be read, and spots Chinese punctuation used as syntax."""
+"""Says in an operator's words why a YAML file cannot be read; spots Chinese punctuation used as syntax."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
 
 
 def lookalike(text: str, *, flow: bool) -> str | None:
-    """The way out when an unquoted text uses full-width punctuation as if it were syntax; None when it does not."""
+    """The way out when an unquoted text uses full-width punctuation as syntax; None when it does not."""
     if text[:1] in {"“", "”", "‘", "’", "＂", "＇"}:
         return 'use straight quotes: "…"'
     if (found := _KEY_FULL_WIDTH.match(text)) is not None:

@@ -1,4 +1,4 @@
-"""Compiles a journey's file into the flat program that the interpreter runs, and checks it on the way."""
+"""Compiles a journey's file into the flat program that the interpreter runs, its conditions into rules."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.authoring.catalogues import Catalogues, journey_facts, step_id, type_of, walk
+from engine.authoring.catalogues import Catalogues, step_id, walk
 from engine.authoring.conditions import Rulebook
-from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
 from engine.authoring.models.steps import (
     BranchStep,
@@ -20,7 +20,6 @@ from engine.authoring.models.steps import (
     WaitForStep,
     WaitStep,
 )
-from engine.authoring.references import References
 from engine.errors import Problem
 from engine.journeys.program import (
     Branch,
@@ -45,92 +44,10 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PROSE = {"title", "owner", "description", "enabled", "id"}
 
 
-def check_journey(
-    journey: Defined[JourneyFile], found: Definitions, references: References
-) -> Iterator[Problem]:
-    """What is wrong with a journey, its conditions aside."""
-    entry = journey.item
-    yield from references.check("purpose", entry.purpose, journey, ("purpose",))
-    yield from _event_types(journey, references, entry.enter.event, ("enter", "event"))
-    for number, leave in enumerate(entry.leave):
-        yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))
-    if entry.goal is not None:
-        yield from _event_types(journey, references, entry.goal.event, ("goal", "event"))
-    first: dict[str, YamlPath] = {}
-    values: dict[str, FactType] = {}
-    for path, step in walk(entry.steps, ("steps",)):
-        name = step_id(step)
-        kind = next(iter(type(step).model_fields))
-        if name in first:
-            line = journey.place(*first[name]).line
-            message = f"two steps are called '{name}'; the first is in line {line}"
-            yield journey.problem(
-                "RS043", message, "ids are unique in a journey, nested steps included", at=(*path, kind)
-            )
-        first.setdefault(name, path)
-        yield from _step(journey, found, references, path, step)
-        if isinstance(step, SetStep):
-            for value_name, value in step.values.items():
-                if values.setdefault(value_name, type_of(value)) is not type_of(value):
-                    message = (
-                        f"'{value_name}' is set to {type_of(value)} here and to {values[value_name]} before"
-                    )
-                    yield journey.problem(
-                        "RS056", message, "use one type, or two names", at=(*path, "values", value_name)
-                    )
-
-
-def _event_types(
-    journey: Defined[JourneyFile], references: References, types: Sequence[str], at: YamlPath
-) -> Iterator[Problem]:
-    written = journey.source.data
-    for part in at:
-        written = written[part] if not isinstance(written, str) and _holds(written, part) else None
-    for number, name in enumerate(types):
-        yield from references.check(
-            "event type", name, journey, (*at, number) if isinstance(written, list) else at
-        )
-
-
-def _holds(data: Any, part: str | int) -> bool:
-    return part in data if isinstance(data, dict) else isinstance(part, int) and part < len(data)
-
-
-def _step(
-    journey: Defined[JourneyFile], found: Definitions, references: References, path: YamlPath, step: Any
-) -> Iterator[Problem]:
-    match step:
-        case SendStep():
-            yield from references.check("content", step.content, journey, (*path, "content"))
-            for number, channel in enumerate(step.channels):
-                yield from references.check("channel", channel, journey, (*path, "channels", number))
-                if channel in step.channels[:number]:
-                    message = f"the channel '{channel}' stands here twice"
-                    yield journey.problem(
-                        "RS042", message, "remove one of them", at=(*path, "channels", number)
-                    )
-            if step.purpose is not None:
-                yield from references.check("purpose", step.purpose, journey, (*path, "purpose"))
-        case WaitForStep():
-            yield from _event_types(journey, references, step.event, (*path, "event"))
-            if step.up_to is None:
-                message = f"'{step.wait_for}' waits without end when the event never comes"
-                yield journey.problem("RW002", message, "add 'up_to: 14d'", at=path)
-        case TagStep():
-            for key, names in (("add", step.add), ("remove", step.remove)):
-                for number, tag in enumerate(names):
-                    if tag in found.tags:
-                        place = found.tags[tag].place()
-                        message = f"the tag '{tag}' follows from a rule ({place.file}:{place.line}); a step cannot change it"
-                        yield journey.problem(
-                            "RS062", message, "use another tag, or remove the rule", at=(*path, key, number)
-                        )
-
-
 def compile_journey(
     journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook
 ) -> tuple[Program, list[Problem]]:
-    """The program of a journey; its rules go into the rulebook. Problems concern facts and unreachable steps."""
+    """The program of a journey and problems with facts and unreachable steps; rules go into the rulebook."""
     compiler = _Compiler(journey, catalogues, rulebook)
     return compiler.program(), compiler.problems
 
@@ -370,6 +287,3 @@ def version_of(journey: JourneyFile) -> str:
     data = journey.model_dump(mode="json", by_alias=True, exclude=_PROSE)
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-__all__ = ["check_journey", "compile_journey", "exits", "journey_facts", "version_of"]

@@ -11,13 +11,15 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.checking import check
 from engine.authoring.compiling import compile_bundle
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
-from engine.authoring.journeys import check_journey
+from engine.authoring.journey_checks import check_journey
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
+from engine.authoring.plugin_checks import check_plugins
 from engine.authoring.references import References
 from engine.authoring.source import MAX_CHARACTERS, Source, read
 from engine.authoring.validating import validate
 from engine.errors import CommandError, Place, Problem, RulesetError
+from engine.plugin.registry import Registry
 
 TEST_SUFFIX = ".test.yaml"
 
@@ -38,17 +40,17 @@ class Loaded:
         return tuple(problem for problem in self.problems if problem.is_warning)
 
 
-def load_folder(path: Path | str) -> Loaded:
-    """The workspace in a folder. Places in problems are relative to it. CommandError when there is no such folder."""
+def load_folder(path: Path | str, registry: Registry | None = None) -> Loaded:
+    """The workspace in a folder; places are relative to it. CommandError when there is no such folder."""
     files, problems = read_folder(path)
-    loaded = load_files(files)
+    loaded = load_files(files, registry)
     both = tuple(sorted({*problems, *loaded.problems}))
     is_usable = not any(not problem.is_warning for problem in problems)
     return Loaded(loaded.bundle if is_usable else None, both)
 
 
 def read_folder(path: Path | str) -> tuple[dict[str, str], list[Problem]]:
-    """The YAML files below a folder by relative path, hidden folders left out, and those that are not text."""
+    """The YAML files below a folder by relative path, hidden ones left out; problems with reading them."""
     root = Path(path)
     if not root.is_dir():
         raise CommandError(f"there is no folder {str(path)!r}; name the one that holds {WORKSPACE_FILE}")
@@ -89,8 +91,11 @@ def _text_of(file: Path, relative: str, problems: list[Problem]) -> str | None:
         return None
 
 
-def load_files(files: Mapping[str, str]) -> Loaded:
-    """The workspace in a mapping from relative path to text."""
+def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Loaded:
+    """The workspace in a mapping from relative path to text.
+
+    With a registry, the plugins and settings it names are checked as well.
+    """
     documents: list[tuple[Source, Head]] = []
     unreadable: list[Source] = []
     problems: list[Problem] = []
@@ -110,6 +115,8 @@ def load_files(files: Mapping[str, str]) -> Loaded:
         else:
             documents.append((source, head))
     found = collect(documents, unreadable, files)
+    if registry is not None:
+        problems.extend(check_plugins(found, registry))
     bundle = _check_all(found, files, problems)
     ordered = tuple(sorted(set(problems)))
     is_usable = not any(not problem.is_warning for problem in ordered)

@@ -1,4 +1,4 @@
-"""Looks up the names that files use for things in other files, and says what is wrong with one that leads nowhere."""
+"""Looks up the names that files use for things in other files, and reports those that lead nowhere."""
 
 from __future__ import annotations
 

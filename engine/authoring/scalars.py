@@ -1,4 +1,4 @@
-"""What an unquoted YAML value means here, and which ones are refused because YAML versions disagree about them."""
+"""What an unquoted YAML value means here, and which are refused because YAML versions disagree about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the files that come with Wayline: in the installed package, or in the repository when run from there."""
+"""Finds the files that come with Wayline: in the installed package, or in the repository itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.errors import CommandError
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder `rulesets`, `schemas` or `data` that came with this installation; CommandError when it is missing."""
+    """The folder `rulesets`, `schemas` or `data` of this installation; CommandError when it is missing."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "shipped" / name, package.parent / name):
         if folder.is_dir():

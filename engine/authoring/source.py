@@ -1,4 +1,4 @@
-"""YAML text to plain data, with the place of every value beside it; refuses what a person would read differently.
+"""YAML text to plain data, with every value's place beside it; refuses what a person would read differently.
 
 The only module that knows PyYAML. It walks parser events instead of letting YAML construct values, so that
 anchors, tags and odd scalars can be refused one by one, each with its place.
@@ -24,8 +24,9 @@ MAX_DEPTH = 40
 # The C parser reads a large lexicon in well under a second; the Python one is the same grammar, only slower.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Control characters, line breaks that only YAML 1.1 honours (editors would count lines differently), zero-width
-# spaces, direction overrides (they show a text in another order than it is read), halves of surrogate pairs.
+# Control characters, line breaks that only YAML 1.1 honours (editors would count lines differently),
+# zero-width spaces, direction overrides (they show a text in another order than it is read), halves of
+# surrogate pairs.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069"
     "\ufeff\ud800-\udfff\ufffe\uffff]"
@@ -34,7 +35,7 @@ _INVISIBLE = re.compile(
 
 @dataclass(frozen=True)
 class Source:
-    """One file: its plain data (dict, list, text, numbers, booleans, None) and where everything in it stands."""
+    """One file: its plain data (dict, list, text, number, boolean, None) and where all of it stands."""
 
     file: str
     data: Any
@@ -69,7 +70,7 @@ def dotted(path: YamlPath) -> str:
 
 
 def read(text: str, file: str) -> Source:
-    """The data of one YAML file. Every mistake found is in `problems`; data are only to be used when there are none."""
+    """The data of one YAML file; every mistake found is in `problems`, and only without them data count."""
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_CHARACTERS:
         problem = Problem(
@@ -127,7 +128,7 @@ def _tabs(text: str, file: str) -> Iterator[Problem]:
             )
 
 
-class _Stop(Exception):
+class _UnreadableError(Exception):
     """The rest of the file cannot be read; what is wrong has been noted."""
 
 
@@ -156,7 +157,7 @@ class _Reader:
                         )
                         break
                     data = self._value(next(self._events), (), flow=False)
-        except _Stop:
+        except _UnreadableError:
             return None
         except yaml.YAMLError as error:
             self.problems.append(breakage(error, _lines(self._text), self._file))
@@ -174,7 +175,7 @@ class _Reader:
             self._note(
                 event, "RS016", path, f"this is nested more than {MAX_DEPTH} levels deep", "flatten it"
             )
-            raise _Stop
+            raise _UnreadableError
         if isinstance(event, yaml.AliasEvent):
             self._note(
                 event,

@@ -1,4 +1,4 @@
-"""One file's data against the model of its kind; what pydantic finds is said in an operator's words, with places."""
+"""One file's data against the model of its kind; what pydantic finds is said in an operator's words."""
 
 from __future__ import annotations
 

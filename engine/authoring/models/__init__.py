@@ -1,1 +1,1 @@
-"""What each kind of file may say, as frozen strict models; their descriptions are what operators read in the editor."""
+"""What each kind of file may say, as frozen strict models; editors show their descriptions."""

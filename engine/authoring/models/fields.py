@@ -1,4 +1,4 @@
-"""The values that occur everywhere in the files: ids, durations, clock times, percentages, lists, conditions."""
+"""The values that occur everywhere in the files: ids, durations, clock times, shares, lists, conditions."""
 
 from __future__ import annotations
 

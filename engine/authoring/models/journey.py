@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -44,7 +45,7 @@ ReentryRule = Annotated[
 class EnterEntry(Part):
     """Who comes in."""
 
-    not_yet = {
+    not_yet: ClassVar[Mapping[str, str]] = {
         "schedule": "entering by schedule comes with a later version; enter by 'event'",
         "audience": "entering by audience comes with a later version; enter by 'event' and wait",
         "pattern": "entering by pattern comes with a later version; enter by 'event' and use wait_for",
@@ -98,7 +99,7 @@ class GoalEntry(Part):
 class JourneyFile(Head):
     """One journey."""
 
-    not_yet = {"revival": "comes with the tolerance model of caps"}
+    not_yet: ClassVar[Mapping[str, str]] = {"revival": "comes with the tolerance model of caps"}
 
     kind: Literal["journey"] = Field(title="种类", description="Always journey.")
     purpose: Id = Field(title="用途", description="Consent purpose that its messages need.")

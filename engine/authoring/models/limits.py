@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -66,7 +67,9 @@ Window = Annotated[
 class CapEntry(Part):
     """A frequency limit: so many messages in a window, or a gap between two."""
 
-    not_yet = {"look_ahead": "priorities decide only among messages that are due now"}
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "look_ahead": "priorities decide only among messages that are due now"
+    }
 
     id: Id = Field(title="编号", description="The cap's name, as decisions cite it.")
     counts: CountsEntry = Field(title="计数范围", description="Which messages it counts and limits.")
@@ -105,7 +108,9 @@ class CapEntry(Part):
 class CapsFile(Head):
     """Frequency caps. All that apply must have room."""
 
-    not_yet = {"tolerance": "caps scaled by a contact's tolerance come with a later version"}
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "tolerance": "caps scaled by a contact's tolerance come with a later version"
+    }
 
     kind: Literal["caps"] = Field(title="种类", description="Always caps.")
     caps: Items[CapEntry] = Field(title="频次上限", description="The caps.", min_length=1)
@@ -118,7 +123,7 @@ class ThresholdEntry(Part):
 class LevelsEntry(Part):
     """From which figures on the breaker opens."""
 
-    not_yet = {"black": "use 'wayline kill on' to stop everything"}
+    not_yet: ClassVar[Mapping[str, str]] = {"black": "use 'wayline kill on' to stop everything"}
 
     yellow: ThresholdEntry | None = Field(
         None, title="黄色", description="Pauses the scope and keeps evidence."
@@ -183,7 +188,7 @@ class HeldEntry(Part):
 class BreakerEntry(Part):
     """Watches one figure in one window, for every scope of a kind by itself."""
 
-    not_yet = {
+    not_yet: ClassVar[Mapping[str, str]] = {
         "on_red": "name the second channel in the step's 'channels'; an open breaker makes the gate try it"
     }
 

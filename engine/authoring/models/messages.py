@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -37,7 +38,7 @@ Setting = Annotated[
 class ChannelEntry(Part):
     """One way out: which plugin, whose addresses, which settings."""
 
-    not_yet = {
+    not_yet: ClassVar[Mapping[str, str]] = {
         "mirror": "name the second channel in the step's 'channels' instead",
         "rate": "provider limits come with a later version",
         "quotas": "provider limits come with a later version",
@@ -81,7 +82,9 @@ class Text(Part):
 class ContentEntry(Part):
     """One message in all its languages."""
 
-    not_yet = {"variants": "experiments come with a later version; write one text per content"}
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "variants": "experiments come with a later version; write one text per content"
+    }
 
     id: Id = Field(title="编号", description="The content's name, as steps use it.")
     generator: Id = Field(

@@ -11,7 +11,7 @@ from engine.authoring.models.fields import Id
 
 
 class Part(BaseModel):
-    """A mapping in a file: unknown keys are refused, nothing is converted silently, nothing changes afterwards."""
+    """A mapping in a file: unknown keys are refused, nothing is converted silently or changes later."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=False)
 

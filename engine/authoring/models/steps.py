@@ -149,7 +149,7 @@ STEPS_NOT_YET = ("experiment", "ask", "call", "start", "repeat")
 
 
 def kind_of_step(raw: Any) -> str | None:
-    """The union tag of a step, or None when it has no kind, several, or one that this version does not run."""
+    """The union tag of a step; None when it has no kind, several, or one that this version does not run."""
     if isinstance(raw, Part):
         return next((f"<{kind}>" for kind, model in STEP_KINDS.items() if isinstance(raw, model)), None)
     if not isinstance(raw, dict):

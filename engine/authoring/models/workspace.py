@@ -17,7 +17,7 @@ class Attribute(Part):
 
     type: Literal["text", "number", "boolean", "instant", "labels"] = Field(
         title="类型",
-        description="What its values are: text, number, boolean, instant (a moment) or labels (a set of words).",
+        description="Its values: text, number, boolean, instant (a moment) or labels (a set of words).",
     )
     title: str = Field("", title="标题", description="What people read in lists.", max_length=200)
     choices: Items[str] = Field(
@@ -84,7 +84,7 @@ class PurposeEntry(Part):
     )
     kind: Literal["marketing", "transactional", "legal"] = Field(
         title="性质",
-        description="marketing needs consent and obeys caps; transactional and legal messages are exempt from caps.",
+        description="marketing needs consent and obeys caps; transactional and legal are exempt from caps.",
     )
     max_hold: Duration = Field(
         title="最长等待", description="How long a message may be held back before it expires."
@@ -92,7 +92,7 @@ class PurposeEntry(Part):
     repeat_unknown: bool = Field(
         False,
         title="未知时重发",
-        description="true: a message whose fate is unknown is sent again (it may arrive twice); never for marketing.",
+        description="true: a message of unknown fate is sent again and may arrive twice; never marketing.",
     )
 
     @model_validator(mode="after")
@@ -126,7 +126,7 @@ class EventEntry(Part):
     effect: Literal["order", "consent_granted", "consent_withdrawn", "deleted"] | None = Field(
         None,
         title="系统效果",
-        description="What the engine itself does with it: order counts a paid order of property amount; the others are built in.",
+        description="What the engine itself does with it: order counts a paid order of property amount.",
     )
     counts_as_activity: bool = Field(
         True,

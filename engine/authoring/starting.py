@@ -1,0 +1,42 @@
+"""Starts a new workspace: the shipped rulesets copied into a folder, with the schemas beside them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine.authoring.loading import read_folder
+from engine.authoring.schemas import schema_line, write_schemas
+from engine.authoring.shipped import shipped_folder
+from engine.errors import CommandError
+
+SCHEMAS_INSIDE = "schemas"
+_FIRST_LINE = re.compile(r"\A# yaml-language-server:[^\n]*\n")
+_KIND = re.compile(r"^kind: ([a-z_]+)$", re.MULTILINE)
+
+
+def start_workspace(folder: Path) -> list[str]:
+    """Copy the shipped workspace into a folder that is empty or not there yet; the relative paths written.
+
+    CommandError when the folder holds anything already: nothing of the user's is ever overwritten.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CommandError(f"'{folder}' is not empty; name a new folder")
+    files, _ = read_folder(shipped_folder("rulesets"))
+    written: list[str] = []
+    for file, text in files.items():
+        target = folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_with_schema(text, file), encoding="utf-8", newline="\n")
+        written.append(file)
+    written += [f"{SCHEMAS_INSIDE}/{name}" for name in write_schemas(folder / SCHEMAS_INSIDE)]
+    return written
+
+
+def _with_schema(text: str, file: str) -> str:
+    """The text with the schema line that fits a copy whose schemas lie inside the workspace."""
+    kind = _KIND.search(text)
+    if kind is None or file.endswith(".test.yaml"):
+        return text
+    line = schema_line(kind[1], file, f"./{SCHEMAS_INSIDE}" if "/" not in file else SCHEMAS_INSIDE)
+    return line + "\n" + _FIRST_LINE.sub("", text, count=1)

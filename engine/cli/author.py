@@ -1,0 +1,173 @@
+"""The commands of people who write rulesets: lint, init, facts, schemas, graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.authoring.bundle import Bundle
+from engine.authoring.catalogues import program_facts, property_facts
+from engine.authoring.loading import load_folder
+from engine.authoring.reporting import as_data, below, count_of, report
+from engine.authoring.schemas import stale_schemas, write_schemas
+from engine.authoring.starting import start_workspace
+from engine.authoring.validating import known_list, nearest
+from engine.cli.output import Format, FormatOption, print_json
+from engine.errors import CommandError, RulesetError
+from engine.journeys.graph import to_mermaid
+from engine.plugin.registry import load_registry
+from engine.rules.facts import Fact
+from engine.settings import Settings
+
+
+class GraphFormat(StrEnum):
+    """What a graph is written as."""
+
+    MERMAID = "mermaid"
+
+
+Folder = Annotated[
+    Path | None, typer.Argument(help="The folder with wayline.yaml; WAYLINE_WORKSPACE when left out.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of authors."""
+    app.command(name="lint")(lint)
+    app.command(name="init")(init)
+    app.command(name="facts")(facts)
+    app.command(name="schemas")(schemas)
+    app.command(name="graph")(graph)
+
+
+def lint(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
+    """Report every mistake of every file of a workspace, each with its place and the way out.
+
+    Exit 0 when there is none (warnings do not count), 1 when there is one.
+
+    Example: wayline lint rulesets
+    """
+    where = str(_workspace(folder))
+    loaded = load_folder(where, load_registry())
+    problems, bundle = below(where, loaded.problems), loaded.bundle
+    if output is Format.JSON:
+        print_json({"problems": as_data(problems)})
+    else:
+        typer.echo(report(problems), nl=False)
+        found = f"{count_of(problems)}" if problems else "no problems"
+        size = f"{len(bundle.files)} files, {len(bundle.programs)} journeys, " if bundle is not None else ""
+        typer.echo(f"{where}: {size}{found}")
+    raise typer.Exit(0 if bundle is not None else 1)
+
+
+def init(folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there yet.")]) -> None:
+    """Start a workspace: copy the shipped rulesets into a folder, with the schemas for your editor.
+
+    Example: wayline init my-workspace
+    """
+    written = start_workspace(folder)
+    typer.echo(f"{folder}: {len(written)} files written")
+    typer.echo(f"next: change what differs, then run: wayline lint {folder}")
+
+
+def facts(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
+    """List what conditions may ask about: facts of contacts, of each event type, of each journey's runs.
+
+    Example: wayline facts rulesets
+    """
+    sections = _sections(_bundle(folder))
+    if output is Format.JSON:
+        print_json(
+            {
+                name: [
+                    {"path": fact.path, "type": fact.type, "title": fact.title, "choices": fact.choices}
+                    for fact in section
+                ]
+                for name, section in sections.items()
+            }
+        )
+        return
+    width = max(len(fact.path) for section in sections.values() for fact in section)
+    for name, section in sections.items():
+        typer.echo(name)
+        for fact in section:
+            choices = f" ({', '.join(fact.choices)})" if fact.choices else ""
+            typer.echo(f"  {fact.path:<{width}}  {fact.type:<7}  {fact.title}{choices}")
+
+
+def schemas(
+    folder: Annotated[Path, typer.Argument(help="Where the schemas lie.")] = Path("schemas"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when one is stale.")] = False,
+) -> None:
+    """Write the JSON Schema of every kind of file, for completion and checks in an editor.
+
+    Example: wayline schemas schemas
+    """
+    if check:
+        stale = stale_schemas(folder)
+        for name in stale:
+            typer.echo(f"{folder / name}: not what the models say; run: wayline schemas {folder}", err=True)
+        raise typer.Exit(1 if stale else 0)
+    written = write_schemas(folder)
+    done = f"{len(written)} schemas written" if written else "all schemas are current"
+    typer.echo(f"{folder}: {done}")
+
+
+def graph(
+    journey: Annotated[str, typer.Argument(help="Id of the journey.")],
+    folder: Folder = None,
+    output: Annotated[
+        GraphFormat, typer.Option("--format", help="mermaid: text that Markdown pages draw.")
+    ] = GraphFormat.MERMAID,
+) -> None:
+    """Draw a journey as a flow chart.
+
+    Example: wayline graph welcome rulesets
+    """
+    programs = _bundle(folder).programs
+    if journey not in programs:
+        raise CommandError(
+            f"there is no journey {journey!r}: {nearest(journey, programs) or known_list(programs)}"
+        )
+    match output:
+        case GraphFormat.MERMAID:
+            typer.echo(to_mermaid(programs[journey]), nl=False)
+
+
+def _workspace(folder: Path | None) -> Path:
+    return folder if folder is not None else Settings().workspace
+
+
+def _bundle(folder: Path | None) -> Bundle:
+    """The bundle of a workspace; RulesetError, with places that the person can open, when there is none."""
+    where = _workspace(folder)
+    loaded = load_folder(where)
+    if loaded.bundle is None:
+        raise RulesetError(below(str(where), loaded.errors))
+    return loaded.bundle
+
+
+def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:
+    """The facts of a bundle under headings, in the order in which people look for them."""
+    own = {name: sorted(property_facts(kind.schema), key=_path) for name, kind in bundle.events.items()}
+    declared = {fact.path for properties in own.values() for fact in properties}
+    everything = list(bundle.catalogue)
+    return {
+        "contact": [fact for fact in everything if fact.path.startswith("contact.")],
+        "event (every type)": [
+            fact for fact in everything if fact.path.startswith("event.") and fact.path not in declared
+        ],
+        **{f"event {name}": properties for name, properties in own.items() if properties},
+        **{
+            f"journey {name}": sorted(program_facts(program), key=_path)
+            for name, program in bundle.programs.items()
+        },
+    }
+
+
+def _path(fact: Fact) -> str:
+    return fact.path
