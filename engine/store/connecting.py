@@ -54,7 +54,9 @@ def connect(url: URL, *, pool_size: int) -> Engine:
     }
     if url.get_backend_name() == "postgresql":
         # A database that was restarted must not cost the next caller a transaction.
-        return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+        engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     assert url.database is not None
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
@@ -72,6 +74,14 @@ def for_writing(engine: Engine) -> Engine:
     amount of waiting helps it. An immediate one waits for its turn.
     """
     return engine.execution_options(takes_write_lock=True)
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # Without this a transaction waits for ever for a lock whose holder hangs. Outside of any transaction, or
+    # the first roll-back would take it back.
+    connection.autocommit = True
+    connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

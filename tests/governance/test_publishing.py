@@ -134,3 +134,11 @@ def test_a_shelf_keeps_few_bundles_and_still_finds_the_others(
         facts = {"contact.total_spent": 100.0}
         assert first.matching("tags", facts, NOW) == ("tag:big_spender",)
     shelf.close()
+
+
+def test_the_shipped_workspace_can_be_published(store: Store, shipped_files: Mapping[str, str]) -> None:
+    shelf = BundleShelf()
+    with store.begin() as session:
+        published = publish(session, shipped_files, by="ana", now=NOW)
+        assert shelf.live(session).hash == published.hash
+        assert {"welcome", "repurchase", "dormant_wakeup"} <= set(shelf.live(session).programs)

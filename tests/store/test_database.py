@@ -162,6 +162,13 @@ def test_sqlite_is_set_up_for_many_readers_and_one_writer(sqlite_store: Store) -
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
 
 
+def test_postgresql_waits_for_a_lock_as_long_as_sqlite(postgres_store: Store) -> None:
+    for _ in range(2):
+        with postgres_store.begin() as session:
+            assert session.scalar(text("SHOW lock_timeout")) == "30s"
+            assert session.scalar(text("SHOW transaction_isolation")) == "read committed"
+
+
 def test_closing_twice_is_harmless(sqlite_url: str) -> None:
     store = Store(sqlite_url)
     store.close()
