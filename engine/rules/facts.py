@@ -38,8 +38,19 @@ class Fact:
     """Says something of a person that explanations must not repeat (a name, an address)."""
 
 
+_PLAIN: dict[type, FactType] = {
+    bool: FactType.BOOLEAN,
+    int: FactType.NUMBER,
+    str: FactType.TEXT,
+    frozenset: FactType.LABELS,
+}
+
+
 def kind_of(value: object) -> FactType | None:
     """Which type a plain value is; None for what no fact can be (naive moments, NaN, infinities, lists)."""
+    kind = _PLAIN.get(value.__class__)  # most values; the rest needs a closer look
+    if kind is not None:
+        return kind
     match value:
         case bool():
             return FactType.BOOLEAN

@@ -3,14 +3,15 @@
 Nothing else of the package is used: its joins, counts, timers, negation, patterns and hosts crash, hang or
 answer wrongly, each in ways that were measured. What is used here stays inside limits that hold by
 construction: every rule begins with a flag of its own, so at most `MOST_RULES` conditions are siblings, and a
-document raises at most `MOST_FLAGS` of them, so the C walk never stacks more than that.
+document raises at most `MOST_FLAGS` of them, so the C walk never stacks more than that and no document has
+more names than the C side takes.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import durable_rules_engine as core
 
@@ -18,10 +19,10 @@ from engine.rules.normal_form import Relation
 
 MOST_RULES = 240
 """Rules in one network. From 513 distinct siblings on, the C compiler never returns and holds the lock."""
-MOST_FLAGS = 48
+MOST_FLAGS = 8
 """Rules one document may ask about. More than 64 waiting siblings overflow the C stack (error 303)."""
-MOST_PROPERTIES = 240
-"""Names in one document. Beyond 252 the C side refuses it (error 302)."""
+MOST_COMPARISONS = 24
+"""Comparisons in one rule. With them a document has at most 201 names; the C side refuses 253 (error 302)."""
 
 _WARM_UP = "w0"
 _FACT = "d"  # one fixed id: hashing contents instead would collide at 32 bits
@@ -71,10 +72,11 @@ def _fnv32(name: str) -> int:
 class Network:
     """Up to `MOST_RULES` rules as one durable_rules ruleset, compiled when it is first asked."""
 
-    def __init__(self, rules: Mapping[str, Iterable[NamedComparison]]) -> None:
+    def __init__(self, rules: Mapping[str, Sequence[NamedComparison]]) -> None:
         """`rules`: name -> comparisons that must all hold, beside the rule's own flag of the same name."""
-        if len(rules) > MOST_RULES:
-            raise ValueError(f"{len(rules)} rules in one network, more than {MOST_RULES}")
+        longest = max((len(comparisons) for comparisons in rules.values()), default=0)
+        if len(rules) > MOST_RULES or longest > MOST_COMPARISONS:
+            raise ValueError(f"{len(rules)} rules of up to {longest} comparisons do not fit into one network")
         definition: dict[str, object] = {
             name: {"all": [{"m": {"$and": [{name: 1}, *map(_condition, comparisons)]}}]}
             for name, comparisons in rules.items()
@@ -93,7 +95,7 @@ class Network:
 
         Raises NetworkSpoilt on any surprise; the next call then starts with a new network.
         """
-        if len(flags) > MOST_FLAGS or len(flags) + len(codes) > MOST_PROPERTIES:
+        if len(flags) > MOST_FLAGS or len(codes) > MOST_FLAGS * MOST_COMPARISONS:
             raise ValueError("more names than one document may have")
         properties = [f',"{name}":1' for name in flags]
         properties += [f',"{name}":{code}' for name, code in codes.items()]

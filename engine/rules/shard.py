@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from engine.rules.condition import Rule, tests_of
 from engine.rules.facts import Facts
 from engine.rules.gate import Gate
-from engine.rules.network import MOST_FLAGS, MOST_PROPERTIES, MOST_RULES, Names, Network, NetworkSpoilt
+from engine.rules.network import MOST_COMPARISONS, MOST_FLAGS, MOST_RULES, Names, Network, NetworkSpoilt
 from engine.rules.normal_form import Conjunction, conjunctions, normal_form
 from engine.rules.quantise import Quantiser
 
 _MOST_CONJUNCTIONS = 16
 """Per rule; what would split further is folded into a column."""
-_LONGEST_CONJUNCTION = 24
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,7 @@ class Shard:
         split: list[tuple[int, Conjunction]] = []
         for place, rule in enumerate(rules):
             formula = normal_form(rule.when, quantiser.settle)
-            found = conjunctions(
-                formula, quantiser.fold, most=_MOST_CONJUNCTIONS, longest=_LONGEST_CONJUNCTION
-            )
+            found = conjunctions(formula, quantiser.fold, most=_MOST_CONJUNCTIONS, longest=MOST_COMPARISONS)
             split.extend((place, conjunction) for conjunction in found)
         self._gate = Gate(quantiser.columns, [conjunction for _, conjunction in split])
         self._bits: dict[int, int] = {}
@@ -73,40 +70,36 @@ class Shard:
         mask = self._gate.survivors(asked, facts, now, codes)
         if not mask:
             return []
-        for network, candidates in self._documents(mask):
-            columns = {column for each in candidates for column in each.columns}
-            flags = [each.name for each in candidates]
-            fired = network.decide(flags, {self._column_names[column]: codes[column] for column in columns})
-            if sorted(fired) != sorted(flags):
-                network.distrust()
-                raise NetworkSpoilt("it does not agree with the gate")
-        return sorted({self._conjunctions[bit].rule for bit in _bits(mask)})
+        bits = _bits(mask)
+        start = 0
+        while start < len(bits):
+            place = bits[start] // MOST_RULES
+            portion = [bit for bit in bits[start : start + MOST_FLAGS] if bit // MOST_RULES == place]
+            self._confirm(self.networks[place], [self._conjunctions[bit] for bit in portion], codes)
+            start += len(portion)
+        return sorted({self._conjunctions[bit].rule for bit in bits})
 
-    def _documents(self, mask: int) -> Iterator[tuple[Network, list[_Conjunction]]]:
-        """The surviving conjunctions in portions that one network takes as one document."""
-        portion: list[_Conjunction] = []
-        columns: set[int] = set()
-        place = -1
-        for bit in _bits(mask):
-            each = self._conjunctions[bit]
-            full = len(portion) == MOST_FLAGS or (
-                len(portion) + 1 + len(columns | each.columns) > MOST_PROPERTIES
-            )
-            if portion and (full or bit // MOST_RULES != place):
-                yield self.networks[place], portion
-                portion, columns = [], set()
-            place = bit // MOST_RULES
-            portion.append(each)
-            columns |= each.columns
-        yield self.networks[place], portion
+    def _confirm(self, network: Network, candidates: list[_Conjunction], codes: Mapping[int, int]) -> None:
+        """Have the network decide what passed the gate."""
+        names = self._column_names
+        flags = [each.name for each in candidates]
+        fired = network.decide(
+            flags, {names[column]: codes[column] for each in candidates for column in each.columns}
+        )
+        if sorted(fired) != sorted(flags):
+            network.distrust()
+            raise NetworkSpoilt("it does not agree with the gate")
 
     def close(self) -> None:
         for network in self.networks:
             network.close()
 
 
-def _bits(mask: int) -> Iterator[int]:
+def _bits(mask: int) -> list[int]:
+    """The places of the bits that are set, lowest first."""
+    bits: list[int] = []
     while mask:
         lowest = mask & -mask
-        yield lowest.bit_length() - 1
+        bits.append(lowest.bit_length() - 1)
         mask ^= lowest
+    return bits
