@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from engine.gate.model import CalendarWindow, Cap, Counts, Intent, Purpose, RollingWindow, WhenFull
 from engine.gate.state import Place, Standing
 from engine.journeys.localtime import calendar_span, zone_of
+
+_LONGEST_PERIOD = timedelta(days=33)
+"""Longer than any calendar month of any zone."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,20 @@ def look(
         if found is not None:
             full.append(found)
     return CapsAnswer(tuple(full))
+
+
+def horizon(caps: Iterable[Cap]) -> timedelta:
+    """How far back (journey time) places can matter to any of the caps."""
+    lengths = [timedelta(0)]
+    for cap in caps:
+        match cap.window:
+            case RollingWindow(length):
+                lengths.append(length)
+            case CalendarWindow():
+                lengths.append(_LONGEST_PERIOD)
+        if cap.min_gap is not None:
+            lengths.append(cap.min_gap)
+    return max(lengths)
 
 
 def zones_of(standing: Standing, workspace_timezone: str) -> Mapping[str, str]:

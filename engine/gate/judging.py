@@ -44,7 +44,8 @@ def judge(intent: Intent, view: View, now: Moment, tried: Mapping[str, Answer] |
 
     `tried` holds what later stages (content, reservation) already said against single channels in this pass.
     """
-    for whole in (check_halt, check_standing):
+    # What has ended is not held: it would wait for the end of a halt only to be told that it is too late.
+    for whole in (check_standing, check_halt):
         answer = whole(intent, view, now)
         if answer.verdict is not Verdict.ALLOW:
             return answer

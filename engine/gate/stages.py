@@ -7,6 +7,7 @@ protects a person blocks. Evidence never holds an address, a name or a text.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from engine.gate.caps import CapsAnswer, applicable_caps, look, zones_of
 from engine.gate.consent import ANY, ConsentState, settle_consent
 from engine.gate.model import Answer, Intent, Outcome, Verdict, WhenFull
-from engine.gate.state import Identity, Moment, PublishedBreaker, View
+from engine.gate.state import Identity, Moment, Passage, PublishedBreaker, View
 
 
 class Stage(StrEnum):
@@ -45,10 +46,7 @@ def check_halt(intent: Intent, view: View, now: Moment) -> Answer:
             would_pass_if="the kill switch is off",
             hold_scope=KILL_SCOPE,
         )
-    scopes = ["workspace", f"content:{intent.content}"]
-    if intent.journey is not None:
-        scopes.append(f"journey:{intent.journey}")
-    return _check_breakers(Stage.HALT, intent, view, now, frozenset(scopes), channel=None)
+    return _check_breakers(Stage.HALT, intent, view, now, breaker_scopes(intent, None), channel=None)
 
 
 def check_standing(intent: Intent, view: View, now: Moment) -> Answer:
@@ -144,6 +142,42 @@ def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: 
     if not found.full:
         return Answer(Verdict.ALLOW, stage, channel=channel)
     return _capped(intent, found, channel, stage)
+
+
+def check_hand_over(intent: Intent, view: View, now: Moment, passage: Passage) -> Answer:
+    """11: the kill switch, the breakers and the contact's standing once more, at the last moment.
+
+    A half-open breaker lets the intent pass when it holds one of its probes.
+    """
+    probed = {(probe.breaker_id, probe.scope) for probe in passage.probes}
+    for answer in (
+        check_halt(intent, _without(view, probed), now),
+        check_standing(intent, view, now),
+        check_channel_breaker(intent, _without(view, probed), now, passage.channel),
+    ):
+        if answer.verdict is not Verdict.ALLOW:
+            return replace(answer, stage=Stage.HAND_OVER, channel=passage.channel)
+    return Answer(Verdict.ALLOW, Stage.HAND_OVER, channel=passage.channel)
+
+
+def _without(view: View, probed: set[tuple[str, str]]) -> View:
+    """The view without the half-open breakers whose probes are in hand; without a probe none is left."""
+    breakers = [
+        replace(breaker, probes_left=0)
+        for breaker in view.breakers
+        if breaker.state != "half_open" or (breaker.breaker_id, breaker.scope) not in probed
+    ]
+    return replace(view, breakers=tuple(breakers))
+
+
+def breaker_scopes(intent: Intent, channel: str | None) -> frozenset[str]:
+    """The scopes whose breakers concern the intent; with a channel, its own scope as well."""
+    scopes = {"workspace", f"content:{intent.content}"}
+    if intent.journey is not None:
+        scopes.add(f"journey:{intent.journey}")
+    if channel is not None:
+        scopes.add(f"channel:{channel}")
+    return frozenset(scopes)
 
 
 def lets_through(breaker: PublishedBreaker, intent_key: str) -> bool:

@@ -74,6 +74,7 @@ class PublishedBreaker:
     level: str | None = None
     probes_left: int = 0
     ramp: float | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,29 @@ class View:
 
 @dataclass(frozen=True)
 class Claim:
-    """An intent that this process alone works on for the length of a lease, with what the gate sees of it."""
+    """An intent that one caller alone works on for the length of a lease, with what the gate sees of it."""
 
     intent: Intent
     view: View
+    lease: str
+    """Names the lease; whoever lost it changes nothing any more."""
+    attempts: int = 0
+    """Hand-overs so far."""
     in_doubt_on: str | None = None
-    """The channel of a hand-over whose result is not known; the same key may be repeated there."""
+    """The channel of a hand-over whose result nobody recorded."""
+
+
+class LeaseLost(Exception):  # noqa: N818 - named for what happened
+    """Another process works on the intent by now; the call changed nothing."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe taken from a half-open breaker, at a certain epoch of it."""
+
+    breaker_id: str
+    scope: str
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -134,8 +152,8 @@ class Passage:
     content_hash: str
     earlier: Mapping[str, str] = field(default_factory=dict)
     """Channels of the step that were not taken -> why, as reason codes."""
-    is_probe: bool = False
-    """Whether it took one of a half-open breaker's probes."""
+    probes: tuple[Probe, ...] = ()
+    """What it took from half-open breakers."""
 
 
 @dataclass(frozen=True)
@@ -171,15 +189,15 @@ class Aftermath:
 class GateState(Protocol):
     """The gate's memory. Every call is one transaction; `at` is delivery time, moments carry both.
 
-    Calls that name an intent change nothing, and say so, when this process no longer holds its lease.
+    Calls that take a claim raise LeaseLost, and change nothing, when its lease is no longer the present one.
     """
 
     def claim(self, key: str, at: datetime) -> Claim | Outcome | None:
-        """The intent for this process alone; its outcome when it has one; None when it is not to be worked on
-        now: held and not due, at another process, or unknown."""
+        """The intent for this caller alone; its outcome when it has one; None when it is not to be worked on
+        now: held and not due, at another process, or not known."""
 
-    def renew(self, claim: Claim, at: datetime) -> Claim | None:
-        """The claim with a fresh view and a fresh lease; None when the lease was lost."""
+    def renew(self, claim: Claim, at: datetime) -> Claim:
+        """The claim with a fresh view and a fresh lease."""
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         """One place in every cap that applies, and a probe where a breaker asks for one, all or none of them.
@@ -195,13 +213,16 @@ class GateState(Protocol):
         """
 
     def settle(
-        self, claim: Claim, attempt: Attempt, aftermath: Aftermath, now: Moment, *, carried: bool
+        self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool
     ) -> Outcome | None:
-        """Records an attempt and its aftermath; the outcome when the intent has one now.
+        """Records an attempt (None: there was no call) and its aftermath; the outcome, if there is one now.
 
-        Unless `carried`, whoever waits for the outcome is told in the same transaction.
+        Unless `carried`, whoever waits for the outcome is told in the same transaction. An accepted attempt
+        is recorded even when the lease was lost meanwhile: it settles an outcome that was unknown.
         """
 
-    def conclude(self, claim: Claim, answer: Answer, now: Moment, *, carried: bool) -> Outcome | None:
-        """Records a no: every place and probe is given back, the intent is held or ends, one decision is
-        written; the outcome when it ended."""
+    def conclude(
+        self, claim: Claim, answer: Answer, now: Moment, *, passage: Passage | None, carried: bool
+    ) -> Outcome | None:
+        """Records a no: places and the passage's probes are given back, the intent is held or ends, one
+        decision is written; the outcome when it ended."""

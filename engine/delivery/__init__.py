@@ -1,0 +1,1 @@
+"""Carries intents through the gate and hands them to channels."""

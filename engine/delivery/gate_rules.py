@@ -1,0 +1,22 @@
+"""What the gate needs to know of a bundle."""
+
+from __future__ import annotations
+
+from engine.authoring.bundle import Bundle
+from engine.gate.state import GateRules
+
+
+def gate_rules(bundle: Bundle) -> GateRules:
+    """The gate's part of a bundle."""
+    return GateRules(
+        version=bundle.hash,
+        timezone=bundle.workspace.timezone,
+        purposes=bundle.purposes,
+        platforms={channel.id: channel.identity for channel in bundle.channels.values()},
+        caps=bundle.caps,
+        resume_within={
+            breaker.id: breaker.resume_within
+            for breaker in bundle.breakers
+            if breaker.resume_within is not None
+        },
+    )

@@ -1,0 +1,240 @@
+"""Intent rows: planning them, their states and leases, waking and dropping those that are held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.delivery.recording import decision_row
+from engine.gate.model import Answer, Intent, Outcome, Verdict
+from engine.gate.stages import Stage
+from engine.gate.state import GateRules
+from engine.store.bulk import insert_new
+from engine.store.tables import CapPlaceRow, IntentRow
+
+PLANNED_FOR = timedelta(seconds=30)
+"""Delivery time whoever planned an intent has to deliver it before anybody else does."""
+
+
+class IntentState(StrEnum):
+    PLANNED = "planned"
+    HELD = "held"
+    RESERVED = "reserved"
+    HANDED_OVER = "handed_over"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    ENDED = "ended"
+    """It was never handed over, or what was handed over was not taken."""
+
+
+_S = IntentState
+NEXT: Mapping[IntentState, frozenset[IntentState]] = {
+    _S.PLANNED: frozenset({_S.HELD, _S.RESERVED, _S.REJECTED, _S.ENDED}),
+    _S.HELD: frozenset({_S.PLANNED, _S.HELD, _S.RESERVED, _S.REJECTED, _S.ENDED}),
+    # Back to planned when a lease ran out: nothing was handed over, which the missing `handed_over` proves.
+    _S.RESERVED: frozenset({_S.PLANNED, _S.HELD, _S.HANDED_OVER, _S.REJECTED, _S.ENDED}),
+    # Back to planned or held only on the provider's own word that nothing was sent.
+    _S.HANDED_OVER: frozenset(
+        {_S.HANDED_OVER, _S.PLANNED, _S.HELD, _S.ACCEPTED, _S.REJECTED, _S.UNKNOWN, _S.ENDED}
+    ),
+    # A late answer of the provider may still settle it.
+    _S.UNKNOWN: frozenset({_S.ACCEPTED}),
+    _S.ACCEPTED: frozenset(),
+    _S.REJECTED: frozenset(),
+    _S.ENDED: frozenset(),
+}
+"""States move forward only; what looks like a step back is a proof that nothing was sent."""
+
+
+def may_follow(state: str, new: str) -> bool:
+    """Whether an intent in `state` may become `new`."""
+    return IntentState(new) in NEXT[IntentState(state)]
+
+
+def move(row: IntentRow, state: IntentState) -> None:
+    """Bring the row to a state; ValueError for one that may not follow."""
+    if not may_follow(row.state, state):
+        raise ValueError(f"an intent that is {row.state} does not become {state.value}")
+    row.state = state.value
+
+
+def plan(session: Session, intent: Intent, *, now: datetime) -> None:
+    """Write the wish down; nothing happens when its key is there already. `now` is delivery time.
+
+    Whoever plans it should deliver it: for half a minute nobody else takes it up by itself.
+    """
+    row = IntentRow(
+        key=intent.key,
+        run_id=intent.run_id,
+        journey=intent.journey,
+        step_id=intent.step_id,
+        visit=intent.visit,
+        contact_id=intent.contact_id,
+        purpose=intent.purpose,
+        priority=intent.priority,
+        content=intent.content,
+        channels=list(intent.channels),
+        bundle_hash=intent.bundle_hash,
+        variables=dict(intent.variables),
+        created_at=intent.created_at,
+        deadline_at=intent.deadline_at,
+        expires_at=intent.expires_at,
+        lease_until=now + PLANNED_FOR,
+        updated_at=now,
+    )
+    insert_new(session, IntentRow, [row.model_dump()])
+
+
+def intent_of(row: IntentRow, rules: GateRules) -> Intent:
+    """The row as the gate sees it; without an expiry of its own, its purpose's longest hold counts."""
+    expires_at = row.expires_at
+    purpose = rules.purposes.get(row.purpose)
+    if expires_at is None and purpose is not None:
+        expires_at = row.created_at + purpose.max_hold
+    return Intent(
+        key=row.key,
+        contact_id=row.contact_id,
+        purpose=row.purpose,
+        priority=row.priority,
+        content=row.content,
+        channels=tuple(row.channels),
+        step_id=row.step_id,
+        visit=row.visit,
+        created_at=row.created_at,
+        run_id=row.run_id,
+        journey=row.journey,
+        deadline_at=row.deadline_at,
+        expires_at=expires_at,
+        bundle_hash=row.bundle_hash,
+        variables=row.variables,
+    )
+
+
+def is_workable(row: IntentRow, at: datetime, journey_now: datetime) -> bool:
+    """Whether a caller that names the intent may work on it now: nobody else does, and a hold is over."""
+    if row.lease_owner is not None and row.lease_until is not None and row.lease_until > at:
+        return False
+    if row.state == IntentState.PLANNED:
+        return True
+    return row.state == IntentState.HELD and (
+        (row.wake_at is not None and row.wake_at <= journey_now)
+        or (row.retry_at is not None and row.retry_at <= at)
+        or (row.deadline_at is not None and row.deadline_at <= at)
+    )
+
+
+def due(at: datetime, journey_now: datetime) -> ColumnElement[bool]:
+    """The condition for intents that anybody may take up now: woken, due, or planned and left lying."""
+    unleased = or_(col(IntentRow.lease_until).is_(None), col(IntentRow.lease_until) <= at)
+    held_over = or_(
+        col(IntentRow.wake_at) <= journey_now,
+        col(IntentRow.retry_at) <= at,
+        col(IntentRow.deadline_at) <= at,
+    )
+    return and_(
+        unleased,
+        or_(
+            col(IntentRow.state) == IntentState.PLANNED.value,
+            and_(col(IntentRow.state) == IntentState.HELD.value, held_over),
+        ),
+    )
+
+
+def wake(session: Session, scope: str, *, now: datetime, keys: Sequence[str] | None = None) -> int:
+    """Plan again what `scope` holds (only these `keys`, when given); how many. `now` is delivery time."""
+    statement = (
+        update(IntentRow)
+        .where(col(IntentRow.state) == IntentState.HELD.value, col(IntentRow.hold_scope) == scope)
+        .values(
+            state=IntentState.PLANNED.value,
+            hold_scope=None,
+            wake_at=None,
+            retry_at=None,
+            lease_owner=None,
+            lease_until=None,
+            updated_at=now,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if keys is not None:
+        statement = statement.where(col(IntentRow.key).in_(keys))
+    return int(getattr(session.execute(statement), "rowcount", 0))
+
+
+def drop_held(
+    session: Session,
+    *,
+    answer: Answer,
+    now: datetime,
+    journey_now: datetime,
+    contact_id: str,
+    purpose: str | None = None,
+    run_id: str | None = None,
+) -> list[str]:
+    """End what waits at the gate for a contact (of one purpose or one run), not yet handed over; the keys.
+
+    `answer` says why (`consent.withdrawn`, `run.ended`) and becomes the decision of each. The caller has
+    locked the contact. What is at a provider at this moment is left alone.
+    """
+    waiting = [IntentState.PLANNED.value, IntentState.HELD.value, IntentState.RESERVED.value]
+    query = (
+        select(IntentRow)
+        .where(col(IntentRow.contact_id) == contact_id, col(IntentRow.state).in_(waiting))
+        .order_by(col(IntentRow.key))
+        .with_for_update()
+    )
+    if purpose is not None and purpose != "*":
+        query = query.where(col(IntentRow.purpose) == purpose)
+    if run_id is not None:
+        query = query.where(col(IntentRow.run_id) == run_id)
+    dropped = []
+    for row in session.scalars(query):
+        move(row, IntentState.ENDED)
+        row.outcome = (answer.outcome or Outcome.BLOCKED).value
+        row.reason = answer.reason
+        row.hold_scope = row.wake_at = row.retry_at = row.lease_owner = row.lease_until = None
+        row.updated_at = now
+        session.add(decision_row(row, answer, journey_now))
+        dropped.append(row.key)
+    release_places(session, dropped)
+    return dropped
+
+
+def release_places(session: Session, keys: Iterable[str]) -> None:
+    """Give back every place in caps that these intents hold."""
+    wanted = sorted(keys)
+    if wanted:
+        session.execute(
+            update(CapPlaceRow)
+            .where(col(CapPlaceRow.intent_key).in_(wanted), col(CapPlaceRow.state) != "released")
+            .values(state="released", lease_until=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def withdrawn_answer() -> Answer:
+    """The decision for intents that a withdrawal of consent drops."""
+    return Answer(
+        Verdict.BLOCK,
+        Stage.CONSENT,
+        "consent.withdrawn",
+        would_pass_if="the contact had not withdrawn consent",
+        outcome=Outcome.BLOCKED,
+    )
+
+
+def run_ended_answer() -> Answer:
+    """The decision for intents whose run ended before they left."""
+    return Answer(
+        Verdict.SKIP,
+        Stage.STANDING,
+        "run.ended",
+        would_pass_if="the run were still active",
+        outcome=Outcome.BLOCKED,
+    )

@@ -1,0 +1,192 @@
+"""Carries one claimed intent through the gate and to its provider; the same for SQL and for virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+from engine.authoring.bundle import Bundle
+from engine.clock import Clock
+from engine.delivery.content import ContentPipeline, Made
+from engine.delivery.intents import IntentState
+from engine.delivery.limits import Limits
+from engine.delivery.settling import aftermath_of, attempt_of, may_repeat, pause_after, unknown_for_good
+from engine.errors import NotFound
+from engine.gate.judging import Way, judge
+from engine.gate.model import Answer, Outcome, Verdict
+from engine.gate.stages import Stage, usable_identity
+from engine.gate.state import Aftermath, Claim, GateState, Moment, Passage
+from engine.plugin.calling import call_channel, call_preflight
+from engine.plugin.contracts import Channel, Message
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Doing(Protocol):
+    """How calls of the gate's memory are made: in a thread for SQL, at once in virtual time."""
+
+    def __call__(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
+
+
+class OpenOutlets(Protocol):
+    """Where configured channels come from."""
+
+    def open(self, bundle: Bundle, channel: str) -> Channel | None: ...
+
+
+async def at_once(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """`Doing` without threads."""
+    return work(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a passage needs beside the intent."""
+
+    state: GateState
+    content: ContentPipeline
+    outlets: OpenOutlets
+    bundle_of: Callable[[str], Bundle]
+    """By hash; NotFound for one that was never published."""
+    clock: Clock
+    """Delivery time."""
+    limits: Limits
+    do: Doing
+
+    def now(self, claim: Claim) -> Moment:
+        return Moment.of(self.clock.now(), claim.view.time)
+
+
+async def pass_gate(claim: Claim, means: Means, *, carried: bool) -> Outcome | None:
+    """Bring a claimed intent as far as it goes; its outcome, or None when it is held.
+
+    Raises LeaseLost when somebody else took the intent over meanwhile. Cancelled or killed at any point it
+    leaves the intent where its last transaction put it; leases and `resume_doubtful` do the rest.
+    """
+    while True:
+        found = await _way_out(claim, await _live(claim, means), means)
+        if isinstance(found, Answer):
+            return await means.do(
+                means.state.conclude, claim, found, means.now(claim), passage=None, carried=carried
+            )
+        channel, message, passage = found
+        stopped = await means.do(means.state.hand_over, claim, passage, means.now(claim))
+        if stopped is not None:
+            return await means.do(
+                means.state.conclude, claim, stopped, means.now(claim), passage=passage, carried=carried
+            )
+        outcome, aftermath = await _send(claim, passage, channel, message, means, carried=carried)
+        if aftermath.state != IntentState.PLANNED:
+            return outcome
+        # The provider refused it: everything runs again from stage 1, with the channel marked as tried.
+        claim = await means.do(means.state.renew, claim, means.clock.now())
+
+
+async def resume_doubtful(claim: Claim, means: Means) -> Outcome | None:
+    """Settle a hand-over whose result nobody recorded: repeat its key if that does no harm, else unknown."""
+    channel_id = claim.in_doubt_on
+    assert channel_id is not None, "only claims in doubt are resumed"
+    repeatable = await _repeatable(claim, channel_id, means)
+    if repeatable is None:
+        aftermath = unknown_for_good(channel_id, claim.attempts)
+    else:
+        channel, message, passage = repeatable
+        stopped = await means.do(means.state.hand_over, claim, passage, means.now(claim))
+        if stopped is None:
+            outcome, _ = await _send(claim, passage, channel, message, means, carried=False)
+            return outcome
+        # The kill switch or a breaker forbids to repeat it now.
+        aftermath = Aftermath(IntentState.HANDED_OVER, None, repeat_after=pause_after(claim.attempts))
+    return await means.do(means.state.settle, claim, None, aftermath, means.now(claim), carried=False)
+
+
+async def _repeatable(claim: Claim, channel_id: str, means: Means) -> tuple[Channel, Message, Passage] | None:
+    """The same message once more for the same key; None when it must not or cannot be repeated."""
+    live = await _live(claim, means)
+    channel = means.outlets.open(live, channel_id)
+    purpose = claim.view.rules.purposes.get(claim.intent.purpose)
+    identity = usable_identity(claim.view, channel_id)
+    if channel is None or identity is None or claim.attempts >= means.limits.repeats:
+        return None
+    if not may_repeat(purpose, channel.capabilities):
+        return None
+    made = await _made(claim, Way(channel_id, identity.address, {}), live, means)
+    if isinstance(made, Answer):
+        return None
+    return channel, made.message, Passage(channel_id, identity.address, made.content_hash)
+
+
+async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, Message, Passage] | Answer:
+    """Stages 1 to 10: a reserved passage with its message, or the answer that stands against the intent."""
+    tried: dict[str, Answer] = {}
+    while True:
+        found = judge(claim.intent, claim.view, means.now(claim), tried)
+        if isinstance(found, Answer):
+            return found
+        ready = await _ready(claim, found, live, means)
+        if isinstance(ready, Answer):
+            tried[found.channel] = ready
+            continue
+        channel, made = ready
+        passage = Passage(found.channel, found.address, made.content_hash, found.earlier)
+        reserved = await means.do(means.state.reserve, claim, passage, means.now(claim))
+        if isinstance(reserved, Passage):
+            return channel, made.message, reserved
+        tried[found.channel] = reserved
+
+
+async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Channel, Made] | Answer:
+    """Stage 8, and the channel's own word on the finished message."""
+    channel = means.outlets.open(live, way.channel)
+    if channel is None:
+        return _skipped("channel.unavailable", way, "the channel's plugin and settings can be used")
+    made = await _made(claim, way, live, means)
+    if isinstance(made, Answer):
+        return made
+    said = await asyncio.to_thread(call_preflight, channel, made.message, means.limits.preflight)
+    if said.ok:
+        return channel, made
+    if said.not_before is not None and said.not_before > means.clock.now():
+        return Answer(
+            Verdict.HOLD,
+            Stage.IDENTITY,
+            f"channel.{said.reason or 'preflight'}",
+            channel=way.channel,
+            would_pass_if=f"it is tried at {said.not_before.isoformat()}",
+            retry_at=said.not_before,
+        )
+    reason = "preflight_failed" if said.reason == "failed" else said.reason or "preflight"
+    return _skipped(f"channel.{reason}", way, "the channel can carry this message")
+
+
+async def _live(claim: Claim, means: Means) -> Bundle:
+    return await means.do(means.bundle_of, claim.view.rules.version)
+
+
+async def _made(claim: Claim, way: Way, live: Bundle, means: Means) -> Made | Answer:
+    pinned = live
+    if claim.intent.content not in live.contents and claim.intent.bundle_hash:
+        # A bundle that is gone has no text to offer either.
+        with suppress(NotFound):
+            pinned = await means.do(means.bundle_of, claim.intent.bundle_hash)
+    return await means.content.make(claim.intent, claim.view, way, live, pinned)
+
+
+async def _send(
+    claim: Claim, passage: Passage, channel: Channel, message: Message, means: Means, *, carried: bool
+) -> tuple[Outcome | None, Aftermath]:
+    """Stage 11 after its commit: the one call to the provider, and the record of its result."""
+    result = await call_channel(channel, message, claim.intent.key, means.limits.send)
+    now = means.now(claim)
+    aftermath = aftermath_of(claim, passage, result, channel.capabilities, means.limits, now)
+    attempt = attempt_of(passage, result)
+    outcome = await means.do(means.state.settle, claim, attempt, aftermath, now, carried=carried)
+    return outcome, aftermath
+
+
+def _skipped(reason: str, way: Way, would_pass_if: str) -> Answer:
+    return Answer(Verdict.SKIP, Stage.IDENTITY, reason, channel=way.channel, would_pass_if=would_pass_if)

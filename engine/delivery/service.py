@@ -1,0 +1,127 @@
+"""Delivery: intents taken up, brought through the gate, recovered after a crash, woken after a hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy.orm import Session
+
+from engine.clock import Clock
+from engine.delivery.content import ContentPipeline
+from engine.delivery.gate_state import SqlGateState
+from engine.delivery.intents import wake
+from engine.delivery.limits import Limits
+from engine.delivery.outlets import Outlets
+from engine.delivery.passing import Means, pass_gate, resume_doubtful
+from engine.gate.model import Outcome
+from engine.gate.state import Claim, LeaseLost
+from engine.plugin.registry import Registry
+from engine.store.bundles import BundleShelf
+from engine.store.database import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Brings intents to people, from any number of processes at once.
+
+    `public_url` and `secret` go into unsubscribe links; `at_once` bounds the sends in flight of one call.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        shelf: BundleShelf,
+        registry: Registry,
+        clock: Clock,
+        *,
+        public_url: str,
+        secret: str,
+        limits: Limits | None = None,
+        at_once: int = 16,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        limits = limits or Limits()
+        self._state = SqlGateState(store, shelf, lease=limits.lease)
+        self._outlets = Outlets(registry)
+        self._means = Means(
+            state=self._state,
+            content=ContentPipeline(registry.generators, registry.checks, public_url, secret, limits),
+            outlets=self._outlets,
+            bundle_of=self._state.bundle,
+            clock=clock,
+            limits=limits,
+            do=self._do,
+        )
+        self._at_once = asyncio.Semaphore(at_once)
+
+    async def deliver(self, key: str, *, carried: bool = False) -> Outcome | None:
+        """The intent's outcome; None when it is held, when another process is at it, or when there is none.
+
+        Unless `carried`, the run that waits for the outcome is told of it.
+        """
+        claim = await self._store.run(self._state.claim, key, self._clock.now())
+        if not isinstance(claim, Claim):
+            return claim
+        try:
+            return await pass_gate(claim, self._means, carried=carried)
+        except LeaseLost:
+            return None
+
+    async def deliver_due(self, limit: int) -> int:
+        """Take up what is due, woken or left lying, at most `limit`; how many were taken up."""
+        now = self._clock.now()
+        if not await self._store.run(self._state.has_due, now):
+            return 0
+        taken = await self._store.run(self._state.claim_due, limit, now)
+        await self._work_through(taken, lambda claim: pass_gate(claim, self._means, carried=False))
+        return len(taken)
+
+    async def recover(self, limit: int) -> int:
+        """Bring on what was begun and whose lease ran out; how many intents.
+
+        What was only reserved is planned again. What was handed over without a recorded result is repeated
+        where the key makes it harmless or the purpose declares it, and is unknown otherwise.
+        """
+        now = self._clock.now()
+        if not await self._store.run(self._state.has_left_lying, now):
+            return 0
+        planned = await self._store.run(self._state.give_up_reservations, limit, now)
+        doubtful = await self._store.run(self._state.claim_in_doubt, limit, now)
+        await self._work_through(doubtful, lambda claim: resume_doubtful(claim, self._means))
+        return planned + len(doubtful)
+
+    def wake_scope(self, session: Session, scope: str) -> int:
+        """Plan again what `scope` (`kill`, `breaker:channel:email`) holds; how many intents."""
+        return wake(session, scope, now=self._clock.now())
+
+    async def close(self) -> None:
+        """Close the channels in use."""
+        await self._outlets.close()
+
+    async def _do(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._store.run(work, *args, **kwargs)
+
+    async def _work_through(
+        self, taken: list[tuple[str, str]], work: Callable[[Claim], Awaitable[object]]
+    ) -> None:
+        async def one(key: str, lease: str) -> None:
+            async with self._at_once:
+                try:
+                    claim = await self._store.run(self._state.resume, key, lease, self._clock.now())
+                    await work(claim)
+                except LeaseLost:
+                    _log.info("intent went to another process", intent=key)
+
+        results = await asyncio.gather(*(one(*each) for each in taken), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                # Its lease ends by itself; the others of this round have been worked on all the same.
+                raise result

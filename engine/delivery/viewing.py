@@ -1,0 +1,143 @@
+"""Reads what the gate sees of an intent, in as few statements as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.authoring.bundle import Bundle
+from engine.clock import JourneyTime
+from engine.contacts.consent import consent_records
+from engine.contacts.profile import contact_facts
+from engine.contacts.rows import profile_of
+from engine.gate.caps import horizon
+from engine.gate.model import Intent
+from engine.gate.state import GateRules, Identity, Moment, Place, PublishedBreaker, Standing, View
+from engine.store.tables import (
+    AttemptRow,
+    BreakerRow,
+    CapPlaceRow,
+    ContactRow,
+    ControlRow,
+    IdentityRow,
+)
+
+
+def read_view(
+    session: Session, intent: Intent, control: ControlRow, bundle: Bundle, rules: GateRules, at: datetime
+) -> View:
+    """The gate's view of an intent as of this transaction; `at` is delivery time."""
+    time = time_of(control)
+    contact = session.get(ContactRow, intent.contact_id, populate_existing=True)
+    return View(
+        rules=rules,
+        standing=standing_of(contact),
+        kill_reason=kill_reason_of(control),
+        breakers=read_breakers(session),
+        identities=_identities(session, intent.contact_id),
+        consents=tuple(consent_records(session, intent.contact_id)),
+        places=read_places(session, intent, rules, Moment.of(at, time)),
+        refused_by=_refusals(session, intent.key),
+        contact=_facts(contact, bundle.workspace.attributes) if contact is not None else {},
+        time=time,
+    )
+
+
+def time_of(control: ControlRow) -> JourneyTime:
+    """How the workspace's journey time runs."""
+    return JourneyTime(control.time_origin, control.time_journey_origin, control.time_scale)
+
+
+def kill_reason_of(control: ControlRow) -> str | None:
+    """Why everything is stopped, in the operator's words; None when it is not."""
+    return None if control.killed_at is None else control.kill_reason or "no reason given"
+
+
+def standing_of(contact: ContactRow | None) -> Standing | None:
+    """Whether the contact may be reached, and what caps need of them; None for no such contact."""
+    if contact is None:
+        return None
+    return Standing(
+        timezone=contact.timezone,
+        tags=frozenset(contact.tags) | frozenset(contact.derived_tags),
+        suppressed=contact.suppressed,
+        is_erased=contact.erased_at is not None,
+        is_merged=contact.merged_into is not None,
+    )
+
+
+def read_breakers(session: Session) -> tuple[PublishedBreaker, ...]:
+    """Every breaker that is not closed."""
+    query = select(BreakerRow).where(col(BreakerRow.state) != "closed").order_by(col(BreakerRow.breaker_id))
+    rows = session.scalars(query.execution_options(populate_existing=True))
+    return tuple(published(row) for row in rows)
+
+
+def published(row: BreakerRow) -> PublishedBreaker:
+    """A breaker's row as the gate sees it."""
+    return PublishedBreaker(
+        row.breaker_id, row.scope, row.state, row.level, row.probes_left, row.ramp, row.epoch
+    )
+
+
+def read_places(session: Session, intent: Intent, rules: GateRules, now: Moment) -> tuple[Place, ...]:
+    """The contact's places that caps may count: confirmed ones young enough, leased ones while they last."""
+    purpose = rules.purposes.get(intent.purpose)
+    if not rules.caps or purpose is None or purpose.is_exempt_from_caps:
+        return ()
+    query = select(CapPlaceRow).where(
+        col(CapPlaceRow.contact_id) == intent.contact_id,
+        or_(
+            and_(
+                col(CapPlaceRow.state) == "confirmed",
+                col(CapPlaceRow.at) >= now.journey - horizon(rules.caps),
+            ),
+            and_(col(CapPlaceRow.state) == "leased", col(CapPlaceRow.lease_until) > now.delivery),
+        ),
+    )
+    return tuple(
+        Place(
+            cap_id=place.cap_id,
+            intent_key=place.intent_key,
+            at=place.at,
+            is_confirmed=place.state == "confirmed",
+            purpose=place.purpose,
+            channel=place.channel,
+            journey=place.journey,
+            tags=frozenset(place.tags),
+        )
+        for place in session.scalars(query.execution_options(populate_existing=True))
+    )
+
+
+def _identities(session: Session, contact_id: str) -> tuple[Identity, ...]:
+    query = (
+        select(IdentityRow)
+        .where(col(IdentityRow.contact_id) == contact_id)
+        .order_by(col(IdentityRow.added_at).desc(), col(IdentityRow.platform), col(IdentityRow.address))
+    )
+    return tuple(
+        Identity(identity.platform, identity.address, identity.suppressed)
+        for identity in session.scalars(query.execution_options(populate_existing=True))
+    )
+
+
+def _refusals(session: Session, key: str) -> dict[str, str]:
+    query = select(col(AttemptRow.channel), col(AttemptRow.code)).where(
+        col(AttemptRow.intent_key) == key, col(AttemptRow.result) == "rejected"
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def _facts(contact: ContactRow, attributes: Mapping[str, str]) -> dict[str, Any]:
+    """The contact's facts by their short names, label sets as sorted lists, as templates use them."""
+    facts = contact_facts(profile_of(contact), attributes)
+    return {
+        name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
+        for name, value in facts.items()
+    }
