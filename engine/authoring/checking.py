@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jinja2 import TemplateSyntaxError
-from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import SandboxedEnvironment
 from jsonschema import Draft202012Validator, SchemaError
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
@@ -15,12 +12,9 @@ from engine.authoring.models.limits import CapEntry
 from engine.authoring.models.messages import ContentEntry
 from engine.authoring.models.workspace import EventEntry
 from engine.authoring.references import References
-from engine.authoring.validating import known_list
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN
-
-_TEMPLATE_NAMES = {"contact", "event", "journey"}
 
 
 def check(found: Definitions) -> Iterator[Problem]:
@@ -94,7 +88,7 @@ def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
         yield event.problem(
             "RS054", f"only '{only}' has the effect '{entry.effect}'", f"send '{only}'", at=("effect",)
         )
-    if entry.effect == "order":
+    elif entry.effect == "order":
         properties = entry.schema_.get("properties", {})
         amount = properties.get("amount") if isinstance(properties, dict) else None
         if not isinstance(amount, dict) or amount.get("type") not in {"number", "integer"}:
@@ -113,11 +107,8 @@ def _schema_fault(error: SchemaError) -> str:
 
 def _content(content: Defined[ContentEntry], found: Definitions, references: References) -> Iterator[Problem]:
     entry = content.item
-    for locale, text in entry.locales.items():
+    for locale in entry.locales:
         yield from references.check("locale", locale, content, ("locales", locale))
-        if entry.generator == "template":
-            for part in ("subject", "body", "call_to_action"):
-                yield from _template(content, ("locales", locale, part), str(getattr(text, part)))
     if found.workspace is None:
         return
     locales = found.workspace.item.locales
@@ -132,20 +123,6 @@ def _content(content: Defined[ContentEntry], found: Definitions, references: Ref
             f"'{entry.id}' has no text in {', '.join(missing)}; contacts of that language get '{locales[0]}'"
         )
         yield content.problem("RW003", message, f"add locales.{missing[0]}", at=("locales",))
-
-
-def _template(content: Defined[ContentEntry], at: YamlPath, text: str) -> Iterator[Problem]:
-    try:
-        tree = SandboxedEnvironment().parse(text)
-    except TemplateSyntaxError as error:
-        said = (error.message or "it cannot be read").rstrip(".")
-        message = f"this template cannot be filled in: {said[:1].lower()}{said[1:]}"
-        yield content.problem("RS058", message, "variables are written {{ contact.city }}", at=at)
-        return
-    for name in sorted(find_undeclared_variables(tree) - _TEMPLATE_NAMES):
-        yield content.problem(
-            "RS058", f"'{name}' is not at hand in a template", known_list(_TEMPLATE_NAMES), at=at
-        )
 
 
 def _cap(cap: Defined[CapEntry], found: Definitions, references: References) -> Iterator[Problem]:

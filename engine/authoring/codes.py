@@ -66,5 +66,6 @@ CODES: dict[str, str] = {
     "RW004": "a cap that limits nothing",
     "RW005": "a test that some of the events can never settle",
     "RW006": "a file that is not read because of its name",
+    "RW007": "a template that fails where a fact is not known",
 }
 """Code -> what it means, in a few words. RW codes are warnings."""

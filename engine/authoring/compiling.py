@@ -22,6 +22,7 @@ from engine.authoring.journeys import WEEKDAYS, compile_journey
 from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
+from engine.authoring.source import dotted
 from engine.errors import Problem
 from engine.gate.model import (
     CalendarUnit,
@@ -207,6 +208,6 @@ def _tags(
             if derived:
                 message = f"the rule for '{name}' asks for '{derived[0]}', which follows from a rule itself"
                 place = defined.source.key_place(test.at)
-                path = ".".join(str(part) for part in test.at)
+                path = dotted(test.at)
                 problems.append(Problem(place, "RS061", path, message, "test the facts behind it instead"))
     return tuple(rules)

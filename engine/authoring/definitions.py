@@ -69,6 +69,8 @@ class Definitions:
     breakers: dict[str, Defined[BreakerEntry]] = field(default_factory=dict)
     tags: dict[str, Defined[TagEntry]] = field(default_factory=dict)
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
+    journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
+    """All of them, also two with one id: each is checked."""
     disabled: set[str] = field(default_factory=set)
     """`<kind> <id>` of what stands in files that are switched off."""
     unreadable: set[str] = field(default_factory=set)
@@ -112,7 +114,9 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
         case WorkspaceFile():
             found.workspace = Defined(head, source, ())
         case JourneyFile():
-            found.journeys.setdefault(head.id, Defined(head, source, ()))
+            journey = Defined(head, source, ())
+            found.journeys.setdefault(head.id, journey)
+            found.journey_files.append(journey)
         case LexiconFile():
             found.lexicons.setdefault(head.id, Defined(head, source, ()))
         case PurposesFile():

@@ -104,7 +104,10 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
     )
     if "unexpected ':'" in phrase:
         at = Place(file, line + 1, column + 1)
-        return Problem(at, "RS013", "(file)", "a space is missing after the colon", "write ': '")
+        before = lines[line][: column + 1] if line < len(lines) else ""
+        key = re.search(r"[A-Za-z_][A-Za-z0-9_.]*(?=:$)", before)
+        hint = f"write '{key[0]}: …'" if key is not None else "write ': '"
+        return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint)
     if "could not find expected ':'" in phrase and context is not None:
         line, column = context.line, context.column
     at = Place(file, min(line, max(len(lines) - 1, 0)) + 1, column + 1)

@@ -20,6 +20,7 @@ from engine.authoring.models.steps import (
     WaitForStep,
     WaitStep,
 )
+from engine.authoring.source import dotted
 from engine.errors import Problem
 from engine.journeys.program import (
     Branch,
@@ -217,7 +218,7 @@ class _Compiler:
                     f"'{test.path}' is not a property of '{without[0]}': for such events this stays unknown"
                 )
                 place = self._journey.source.key_place(test.at)
-                path = ".".join(str(part) for part in test.at)
+                path = dotted(test.at)
                 self.problems.append(
                     Problem(
                         place,

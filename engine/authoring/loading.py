@@ -12,9 +12,11 @@ from engine.authoring.checking import check
 from engine.authoring.compiling import compile_bundle
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
 from engine.authoring.journey_checks import check_journey
+from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.authoring.plugin_checks import check_plugins
+from engine.authoring.proofreading import proofread
 from engine.authoring.references import References
 from engine.authoring.source import MAX_CHARACTERS, Source, read
 from engine.authoring.validating import validate
@@ -94,7 +96,7 @@ def _text_of(file: Path, relative: str, problems: list[Problem]) -> str | None:
 def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Loaded:
     """The workspace in a mapping from relative path to text.
 
-    With a registry, the plugins and settings it names are checked as well.
+    With a registry, the plugins and settings they name are checked too, and templates filled in for trial.
     """
     documents: list[tuple[Source, Head]] = []
     unreadable: list[Source] = []
@@ -115,9 +117,11 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Lo
         else:
             documents.append((source, head))
     found = collect(documents, unreadable, files)
+    bundle = _check_all(found, files, problems)
     if registry is not None:
         problems.extend(check_plugins(found, registry))
-    bundle = _check_all(found, files, problems)
+        if bundle is not None and found.is_complete(*KINDS):
+            problems.extend(proofread(found, bundle, registry))
     ordered = tuple(sorted(set(problems)))
     is_usable = not any(not problem.is_warning for problem in ordered)
     return Loaded(bundle if is_usable else None, ordered)
@@ -131,7 +135,7 @@ def _misplaced(source: Source) -> Problem:
 def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Problem]) -> Bundle | None:
     problems.extend(check(found))
     references = References(found)
-    for journey in found.journeys.values():
+    for journey in found.journey_files:
         problems.extend(check_journey(journey, found, references))
     bundle, more = compile_bundle(found, files)
     problems.extend(more)

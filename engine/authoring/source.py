@@ -86,13 +86,15 @@ def read(text: str, file: str) -> Source:
         return Source(file, None, problems=tuple(sorted(early)))
     reader = _Reader(text, file)
     data = reader.document()
-    problems = [*early, *(p for p in reader.problems if not _is_repeated(p, early))]
+    noted = [*early, *reader.problems]
+    problems = [*early, *(problem for problem in reader.problems if not _only_follows(problem, noted))]
     return Source(file, data, reader.places, reader.keys, tuple(sorted(problems)))
 
 
-def _is_repeated(problem: Problem, early: list[Problem]) -> bool:
-    """Whether a syntax error only says again what a tab on the same line already explains."""
-    return problem.code == "RS001" and any(tab.place.line <= problem.place.line for tab in early)
+def _only_follows(problem: Problem, noted: list[Problem]) -> bool:
+    """Whether a syntax error is what became of a mistake named already, in its line or the one before."""
+    causes = (each.place.line for each in noted if each.code in {"RS012", "RS014", "RS021"})
+    return problem.code == "RS001" and any(line <= problem.place.line <= line + 1 for line in causes)
 
 
 def _lines(text: str) -> list[str]:
@@ -173,7 +175,7 @@ class _Reader:
         self.places[path] = self._place(event)
         if len(path) > MAX_DEPTH:
             self._note(
-                event, "RS016", path, f"this is nested more than {MAX_DEPTH} levels deep", "flatten it"
+                event, "RS016", path[:1], f"this is nested more than {MAX_DEPTH} levels deep", "flatten it"
             )
             raise _UnreadableError
         if isinstance(event, yaml.AliasEvent):

@@ -22,13 +22,14 @@ Items = Annotated[tuple[Item, ...], Strict(False)]
 """A YAML list, kept as a tuple; only the list is converted, its items stay strict."""
 
 
-def _from_text(convert: Callable[[str], Any], example: str) -> Callable[[Any], Any]:
-    """A validator of quoted or plain text; anything else is answered with an example of what is wanted."""
+def _from_text(convert: Callable[[str], Any], noun: str, example: str, code: str) -> Callable[[Any], Any]:
+    """A validator of texts; a number, a list or null is answered with an example of what is wanted."""
 
     def validate(raw: Any) -> Any:
-        if not isinstance(raw, str):
-            raise refuse("RS005", f"must be text, as {example}", f"write {example}")
-        return convert(raw)
+        if isinstance(raw, str):
+            return convert(raw)
+        shown = raw if isinstance(raw, int | float) and not isinstance(raw, bool) else "something else"
+        raise refuse(code, f"must be {noun}; this is {shown}", f"as {example}")
 
     return validate
 
@@ -49,9 +50,9 @@ def _id(text: str) -> str:
 def _duration(text: str) -> timedelta:
     try:
         duration = parse_duration(text)
-    except ValueError:
-        message = f"'{text}' is not a duration: a whole number and one of s, m, h, d, w"
-        raise refuse("RS026", message, "as 90s, 15m, 2h, 3d or 2w") from None
+    except ValueError as error:
+        message, _, hint = str(error).partition("; ")
+        raise refuse("RS026", message, hint) from None
     if not duration:
         raise refuse("RS026", f"'{text}' is no time at all", "a duration is longer than nothing")
     return duration
@@ -127,36 +128,38 @@ def _text_schema(pattern: str, *examples: str) -> WithJsonSchema:
 
 
 Id = Annotated[
-    str, BeforeValidator(_from_text(_id, "welcome_2")), _text_schema("^[a-z][a-z0-9_]{0,63}$", "welcome_2")
+    str,
+    BeforeValidator(_from_text(_id, "an id", "welcome_2", "RS029")),
+    _text_schema("^[a-z][a-z0-9_]{0,63}$", "welcome_2"),
 ]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_from_text(_duration, "3d")),
+    BeforeValidator(_from_text(_duration, "a duration", "90s, 15m, 2h, 3d or 2w", "RS026")),
     _text_schema("^[1-9][0-9]*(s|m|h|d|w)$", "90s", "15m", "2h", "3d", "2w"),
 ]
 ClockTime = Annotated[
     time,
-    BeforeValidator(_from_text(_clock_time, '"10:00"')),
+    BeforeValidator(_from_text(_clock_time, "a time of day", '"10:00"', "RS027")),
     _text_schema("^([01][0-9]|2[0-3]):[0-5][0-9]$", "10:00"),
 ]
 Share = Annotated[
     float,
-    BeforeValidator(_from_text(_share, "5%")),
+    BeforeValidator(_from_text(_share, "a percentage", "5%", "RS028")),
     _text_schema(r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%$", "5%"),
 ]
 Date = Annotated[
     str,
-    BeforeValidator(_from_text(_date, '"2026-03-01"')),
+    BeforeValidator(_from_text(_date, "a date", '"2026-03-01"', "RS031")),
     _text_schema("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-03-01"),
 ]
 Zone = Annotated[
     str,
-    BeforeValidator(_from_text(zone, "Asia/Shanghai")),
+    BeforeValidator(_from_text(zone, "a time zone", "Asia/Shanghai", "RS050")),
     WithJsonSchema({"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]}),
 ]
 CapZone = Annotated[
     str,
-    BeforeValidator(_from_text(_cap_zone, "contact")),
+    BeforeValidator(_from_text(_cap_zone, "a time zone", "contact, workspace or Asia/Shanghai", "RS050")),
     WithJsonSchema({"type": "string", "examples": ["contact", "workspace", "Asia/Shanghai"]}),
 ]
 Scalar = Annotated[

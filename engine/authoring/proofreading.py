@@ -1,0 +1,170 @@
+"""Fills every template in with made-up facts, so that a mistake shows while writing, not when sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from engine.authoring.bundle import Bundle, EventType
+from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.messages import ContentEntry
+from engine.errors import Problem
+from engine.journeys.program import Program, Send, SetValues
+from engine.plugin.calling import PARTS, call_generator
+from engine.plugin.contracts import ContentSpec, GenerateRequest, Generator, GeneratorFailed
+from engine.plugin.registry import Registry
+from engine.rules.facts import FactType
+
+# Only this one: it works alone and for nothing. Others may ask a service that costs money.
+PROOFREAD_GENERATOR = "template"
+_PATIENCE = timedelta(seconds=5)
+_MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
+_ALWAYS_KNOWN = {"id", "created_at", "tags", "order_count", "total_spent"}
+"""Facts about contacts that are never missing."""
+_OF_EVERY_EVENT: Mapping[str, Any] = {"type": "sample", "occurred_at": _MOMENT.isoformat()}
+
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+def proofread(found: Definitions, bundle: Bundle, registry: Registry) -> Iterator[Problem]:
+    """Templates that cannot be filled in, and those that fail where a fact is not known of everybody."""
+    generator = registry.generators.get(PROOFREAD_GENERATOR)
+    if generator is None:
+        return
+    for content in found.contents.values():
+        if content.item.generator == PROOFREAD_GENERATOR:
+            yield from _proofread(content, bundle, generator)
+
+
+def _proofread(content: Defined[ContentEntry], bundle: Bundle, generator: Generator) -> Iterator[Problem]:
+    users = [program for program in bundle.programs.values() if _sends(program, content.item.id)]
+    settings = [(_facts(bundle, [user]), _facts(bundle, [user], sparse=True)) for user in users]
+    if not users:
+        everyone = list(bundle.programs.values())
+        settings = [(_facts(bundle, everyone), _facts(bundle, everyone))]
+    for locale, text in content.item.locales.items():
+        for part in PARTS:
+            template = str(getattr(text, part))
+            if "{" not in template:
+                continue
+            for full, sparse in settings:
+                problem = _filled(content, locale, part, template, full, sparse, generator)
+                if problem is not None:
+                    yield problem
+                    break
+
+
+def _filled(
+    content: Defined[ContentEntry],
+    locale: str,
+    part: str,
+    template: str,
+    full: Facts,
+    sparse: Facts,
+    generator: Generator,
+) -> Problem | None:
+    at = ("locales", locale, part)
+    if (fault := _fault(template, full, locale, generator)) is not None:
+        hint = "variables are written {{ contact.city }}; `wayline facts` lists them"
+        return content.problem("RS058", f"this template cannot be filled in: {fault}", hint, at=at)
+    if (fault := _fault(template, sparse, locale, generator)) is not None:
+        message = f"for some contacts this cannot be filled in and would not be sent: {fault}"
+        return content.problem(
+            "RW007", message, "add a default, as {{ contact.city | default('…', true) }}", at=at
+        )
+    return None
+
+
+def _fault(template: str, facts: Facts, locale: str, generator: Generator) -> str | None:
+    """Why the template fails with these facts; None when it does not."""
+    request = GenerateRequest(ContentSpec("sample", locale, template), facts, "sample", "sample")
+    try:
+        call_generator(generator, request, _PATIENCE)
+    except GeneratorFailed as error:
+        message = str(error)
+        return message.partition(", body: ")[2] or message
+    return None
+
+
+def _sends(program: Program, content: str) -> bool:
+    return any(isinstance(step, Send) and step.content == content for step in program.steps.values())
+
+
+def _facts(bundle: Bundle, programs: Sequence[Program], *, sparse: bool = False) -> Facts:
+    """Made-up facts as a message of these journeys would see them; sparse: only what is always known."""
+    contact = {
+        fact.path.removeprefix("contact."): _OF_TYPE[fact.type]
+        for fact in bundle.catalogue
+        if fact.path.startswith("contact.")
+    }
+    if sparse:
+        contact = {name: value for name, value in contact.items() if name in _ALWAYS_KNOWN}
+    kinds = [
+        bundle.events[name]
+        for program in programs
+        for name in program.entry.events
+        if name in bundle.events  # an unknown one is reported where it is written
+    ]
+    return {
+        "contact": contact,
+        "event": {**_OF_EVERY_EVENT, **_properties(kinds, sparse=sparse)},
+        "journey": {
+            "id": "sample",
+            "values": {
+                name: value
+                for program in programs
+                for step in program.steps.values()
+                if isinstance(step, SetValues)
+                for name, value in step.values.items()
+            },
+            "outcomes": {
+                step.id: "sent"
+                for program in programs
+                for step in program.steps.values()
+                if isinstance(step, Send)
+            },
+        },
+    }
+
+
+def _properties(kinds: Sequence[EventType], *, sparse: bool) -> dict[str, Any]:
+    samples = [_sample(kind.schema, sparse=sparse) for kind in kinds]
+    objects = [sample for sample in samples if isinstance(sample, dict)]
+    names = {name for sample in objects for name in sample}
+    if sparse:
+        names = {name for name in names if all(name in sample for sample in objects)}
+    return {name: next(sample[name] for sample in objects if name in sample) for name in names}
+
+
+def _sample(schema: Mapping[str, Any], *, sparse: bool) -> Any:
+    """A value that a JSON Schema would plausibly take."""
+    properties = schema.get("properties")
+    match schema.get("type"):
+        case "object" | None if isinstance(properties, dict):
+            required = schema.get("required", ())
+            return {
+                name: _sample(entry if isinstance(entry, dict) else {}, sparse=sparse)
+                for name, entry in properties.items()
+                if not sparse or name in required
+            }
+        case "object":
+            return {}
+        case "array":
+            items = schema.get("items")
+            return [_sample(items if isinstance(items, dict) else {}, sparse=sparse)]
+        case "number" | "integer":
+            return 20
+        case "boolean":
+            return True
+        case _:
+            return "sample"
+
+
+_OF_TYPE: Mapping[FactType, Any] = {
+    FactType.NUMBER: 20,
+    FactType.TEXT: "sample",
+    FactType.BOOLEAN: True,
+    FactType.INSTANT: _MOMENT,
+    FactType.LABELS: frozenset({"sample"}),
+}
