@@ -1,4 +1,4 @@
-"""Structured logs for every process, with personal data masked in whatever is logged; set up once, at start."""
+"""Structured logs for every process, with personal data masked in whatever is logged."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from engine.clock import Clock
 from engine.contacts.consent import ConsentEntry, record_consents
 from engine.contacts.identity import Wanted, resolve_batch
 from engine.contacts.profile import Profile
-from engine.contacts.rows import profile_of, write_profile
+from engine.contacts.rows import profile_of
 from engine.contacts.updating import apply_event, apply_traits, derive_tags, learn_timezone
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
 from engine.intake.consenting import consent_entry
 from engine.intake.incoming import Incoming, Unusable
 from engine.intake.schemas import SchemaShelf
-from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids
+from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids, update_contacts
 from engine.journeys.event import Event
 from engine.rules.matcher import Matcher
 from engine.store.bundles import BundleShelf
@@ -136,20 +136,21 @@ class Intake:
         active = self._runs.prefetch(session, sorted(rows))
         profiles = {id_: profile_of(row) for id_, row in rows.items()}
         consents: list[ConsentEntry] = []
+        touched: dict[str, None] = {}
         for item, unnumbered in ordered:
             seq = seqs.get(unnumbered.event_id)
             if seq is None:
                 continue
             event = replace(unnumbered, seq=seq)
             profile = profiles[event.contact_id]
+            touched[event.contact_id] = None
             notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now)]
             if (entry := consent_entry(event, item.kind, bundle)) is not None:
                 consents.append(entry)
             taken.run_ids += self._runs.react(session, active, event, profile, bundle, matcher, now)
             taken.accepted.append(event.event_id)
             taken.notes += (Note(event.event_id, text) for text in notes)
-        for id_, profile in profiles.items():
-            write_profile(rows[id_], profile)
+        update_contacts(session, (profiles[id_] for id_ in touched))
         # Last, for the end of the ledger's chain is locked from here on.
         record_consents(session, consents)
         return taken

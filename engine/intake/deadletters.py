@@ -69,7 +69,7 @@ def show_dead_letter(session: Session, id_: int) -> DeadLetter:
 
 
 def retry(
-    store: Store, intake: Intake, clock: Clock, ids: Sequence[int] | None, *, limit: int = 500
+    store: Store, intake: Intake, clock: Clock, ids: Sequence[int] | None = None, *, limit: int = 500
 ) -> Retried:
     """Take dead letters in again, oldest first; `ids` None takes every open one, up to `limit`.
 

@@ -1,0 +1,1 @@
+"""The HTTP side: intake for Segment's client libraries, the operators' API, unsubscribe links, health."""

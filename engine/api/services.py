@@ -1,0 +1,44 @@
+"""What the HTTP side asks of the process it runs in."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.delivery.service import Delivery
+from engine.intake.accepting import Intake
+from engine.runs.service import Runs
+from engine.services import DurableDriver
+from engine.settings import Settings
+from engine.store.bundles import BundleShelf
+from engine.store.database import Store
+
+
+class Services(Protocol):
+    """The services of one process, opened; whoever made them closes them."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def clock(self) -> Clock:
+        """Delivery time."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def shelf(self) -> BundleShelf: ...
+
+    @property
+    def intake(self) -> Intake: ...
+
+    @property
+    def runs(self) -> Runs: ...
+
+    @property
+    def delivery(self) -> Delivery: ...
+
+    @property
+    def driver(self) -> DurableDriver:
+        """The durable side; connects when first used."""

@@ -1,0 +1,95 @@
+"""The command `wayline`. A mistake of its user gets a message, never a stack trace.
+
+Exit status: 0 good, 1 the input (ruleset files) is at fault, 2 the command, a setting or a service is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from engine.errors import RulesetError, WaylineError
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "author": ("lint", "init", "facts", "schemas", "graph"),
+    "data": ("ingest", "deadletter"),
+    "records": ("contact", "run"),
+    "governing": ("publish", "rollback", "bundles", "consent", "db"),
+    "explain": ("explain",),
+    "risk": ("breaker", "kill"),
+    "processes": ("up", "api", "dispatch", "worker"),
+    "doctor": ("doctor",),
+    "demo": ("demo",),
+}
+"""Module of this folder -> the commands it registers. Only the module of the called command is imported: an editor
+that runs `wayline lint` must not wait for a database driver."""
+
+
+def main() -> None:
+    """Run the command line; ends the process with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments say and return the exit status."""
+    try:
+        make_app(arguments)(list(arguments), prog_name="wayline")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    except RulesetError as error:
+        from engine.authoring.reporting import report
+
+        typer.echo(report(error.problems), err=True, nl=False)
+        typer.echo(f"wayline: {error}", err=True)
+        return 1
+    except WaylineError as error:
+        typer.echo(f"wayline: {error}", err=True)
+        return 2
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        for fault in error.errors(include_input=False, include_url=False):
+            name = "WAYLINE_" + "_".join(str(part) for part in fault["loc"]).upper()
+            typer.echo(f"wayline: {name}: {fault['msg'].lower()}", err=True)
+        return 2
+    return 0
+
+
+def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The commands: those of the module that the arguments call, or all of them when they call none."""
+    app = typer.Typer(
+        name="wayline",
+        help="Customer journeys from YAML: write, check, publish, watch.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+    )
+    app.callback()(_options)
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    owners = [module for module, commands in MODULES.items() if called in commands]
+    for module in owners or MODULES:
+        importlib.import_module(f"engine.cli.{module}").register(app)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wayline {version('wayline')}")
+        raise typer.Exit
+
+
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    from engine.logs import set_up_logs
+
+    # Commands print their answer; what goes wrong beside it goes to stderr. Processes set up their own logs.
+    set_up_logs("console", level=30)

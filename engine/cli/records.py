@@ -1,0 +1,102 @@
+"""`wayline contact` and `wayline run`: what is known of one contact or run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from engine.cli.output import Format, FormatOption, print_fields, print_json, print_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `wayline`."""
+    contact = typer.Typer(no_args_is_help=True, help="People who may receive messages.")
+    contact.command("show")(show_contact)
+    contact.callback()(_about_contacts)
+    app.add_typer(contact, name="contact")
+    run = typer.Typer(no_args_is_help=True, help="Contacts going through journeys.")
+    run.command("list")(list_runs)
+    run.command("show")(show_run)
+    app.add_typer(run, name="run")
+
+
+def show_contact(
+    contact: Annotated[str, typer.Argument(help="An id, or an identity such as user:42.")],
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Show a contact: profile, identities (masked), consents, runs, latest events.
+
+    Example: wayline contact show user:42
+    """
+    from engine.governance import records
+
+    record = read(lambda session: records.contact_record(session, records.find_contact(session, contact)))
+    if output is Format.JSON:
+        print_json(record)
+    else:
+        print_fields(record)
+
+
+def list_runs(
+    journey: Annotated[str | None, typer.Option(help="Only this journey.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Only this contact.")] = None,
+    status: Annotated[str | None, typer.Option(help="active or ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """List runs, the latest first.
+
+    Example: wayline run list --journey welcome --status active
+    """
+    from engine.governance import records
+
+    def look(session: Session) -> list[records.Record]:
+        contact_id = records.find_contact(session, contact) if contact else None
+        return records.list_runs(session, journey=journey, contact_id=contact_id, status=status, limit=limit)
+
+    rows = read(look)
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        columns = ["id", "journey", "contact_id", "status", "outcome", "position", "waiting", "due_at"]
+        print_table(rows, columns, nothing="no runs")
+
+
+def show_run(
+    run_id: Annotated[str, typer.Argument(metavar="ID")], output: FormatOption = Format.TEXT
+) -> None:
+    """Show a run: where it stands, what it waits for, its messages and decisions.
+
+    Example: wayline run show 3f6c0d5b2a9e4f718c0b1d2e3f405162
+    """
+    from engine.governance import records
+
+    record = read(lambda session: records.run_record(session, run_id))
+    if output is Format.JSON:
+        print_json(record)
+    else:
+        print_fields(record)
+
+
+def read(look: Callable[[Session], T]) -> T:
+    """What `look` finds in the installation's database."""
+    from engine.settings import Settings
+    from engine.store.database import open_store
+
+    store = open_store(Settings().database)
+    try:
+        with store.read() as session:
+            return look(session)
+    finally:
+        store.close()
+
+
+def _about_contacts() -> None:
+    """Keeps `contact show` a subcommand while it is the only one."""

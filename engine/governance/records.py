@@ -1,0 +1,167 @@
+"""What operators are shown of contacts, runs and decisions, as plain values; addresses are masked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlmodel import SQLModel, col
+
+from engine.contacts.consent import consent_records
+from engine.contacts.identity import addresses_of
+from engine.errors import NotFound
+from engine.masking import mask_address
+from engine.store.tables import (
+    BreakerRow,
+    ContactRow,
+    DecisionRow,
+    EventRow,
+    IdentityRow,
+    IntentRow,
+    RunRow,
+    WaitRow,
+)
+
+Record = dict[str, Any]
+"""A JSON object; moments are ISO 8601 text in UTC."""
+
+LONGEST_LIST = 500
+
+
+def find_contact(session: Session, named: str) -> str:
+    """The id behind a contact's id or identity (`user:42`, `email:a@b.c`); NotFound when there is none."""
+    if session.get(ContactRow, named) is not None:
+        return named
+    platform, colon, address = named.partition(":")
+    if colon:
+        row = session.get(IdentityRow, (platform, address))
+        if row is not None:
+            return row.contact_id
+    raise NotFound("there is no such contact")
+
+
+def contact_record(session: Session, contact_id: str) -> Record:
+    """One contact: profile, identities, consents, runs; NotFound when there is none."""
+    row = session.get(ContactRow, contact_id)
+    if row is None:
+        raise NotFound("there is no such contact")
+    identities = addresses_of(session, [contact_id]).get(contact_id, [])
+    events = select(EventRow).where(col(EventRow.contact_id) == contact_id).order_by(col(EventRow.seq).desc())
+    return {
+        **_plain(row),
+        "identities": [
+            {
+                "platform": identity.platform,
+                "address": mask_address(identity.address),
+                "added_at": _text(identity.added_at),
+                "suppressed": identity.suppressed,
+            }
+            for identity in identities
+        ],
+        "consents": [
+            {
+                "purpose": record.purpose,
+                "channel": record.channel,
+                "decision": record.decision,
+                "recorded_at": _text(record.recorded_at),
+                "valid_until": _text(record.valid_until),
+                "source": record.source,
+                "legal_basis": record.legal_basis,
+            }
+            for record in consent_records(session, contact_id)
+        ],
+        "runs": list_runs(session, contact_id=contact_id),
+        "events": [
+            {
+                "event_id": event.event_id,
+                "type": event.type,
+                "occurred_at": _text(event.occurred_at),
+                "source": event.source,
+            }
+            for event in session.scalars(events.limit(50))
+        ],
+    }
+
+
+def list_runs(
+    session: Session,
+    *,
+    journey: str | None = None,
+    contact_id: str | None = None,
+    status: str | None = None,
+    limit: int = 50,
+) -> list[Record]:
+    """Runs, the latest first."""
+    query = select(RunRow).order_by(col(RunRow.started_at).desc(), col(RunRow.id)).limit(_bounded(limit))
+    if journey is not None:
+        query = query.where(col(RunRow.journey) == journey)
+    if contact_id is not None:
+        query = query.where(col(RunRow.contact_id) == contact_id)
+    if status is not None:
+        query = query.where(col(RunRow.status) == status)
+    return [_run(row) for row in session.scalars(query)]
+
+
+def run_record(session: Session, run_id: str) -> Record:
+    """One run with what it waits for, its messages and its decisions; NotFound when there is none."""
+    row = session.get(RunRow, run_id)
+    if row is None:
+        raise NotFound(f"there is no run {run_id[:64]!r}")
+    waits = select(WaitRow).where(col(WaitRow.run_id) == run_id).order_by(col(WaitRow.id))
+    intents = select(IntentRow).where(col(IntentRow.run_id) == run_id).order_by(col(IntentRow.created_at))
+    return {
+        **_run(row),
+        "waits": [_plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
+        "intents": [_intent(intent) for intent in session.scalars(intents)],
+        "decisions": list_decisions(session, run_id=run_id),
+    }
+
+
+def list_decisions(
+    session: Session,
+    *,
+    contact_id: str | None = None,
+    journey: str | None = None,
+    run_id: str | None = None,
+    intent_key: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[Record]:
+    """Decisions, the latest first; `before` an id continues a list."""
+    query = select(DecisionRow).order_by(col(DecisionRow.id).desc()).limit(_bounded(limit))
+    wanted = {"contact_id": contact_id, "journey": journey, "run_id": run_id, "intent_key": intent_key}
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(getattr(DecisionRow, name) == value)
+    if before is not None:
+        query = query.where(col(DecisionRow.id) < before)
+    return [_plain(row) for row in session.scalars(query)]
+
+
+def list_breakers(session: Session) -> list[Record]:
+    """Every breaker that ever changed its state, by id and scope."""
+    query = select(BreakerRow).order_by(col(BreakerRow.breaker_id), col(BreakerRow.scope))
+    return [_plain(row) for row in session.scalars(query)]
+
+
+def _run(row: RunRow) -> Record:
+    # A run's variables may hold what a contact said, which has no place in a list.
+    return _plain(row, without={"variables", "lease_owner", "lease_until", "since_seq"})
+
+
+def _intent(row: IntentRow) -> Record:
+    return _plain(row, without={"variables", "lease_owner", "lease_until", "run_id", "contact_id"})
+
+
+def _plain(row: SQLModel, *, without: frozenset[str] | set[str] = frozenset()) -> Record:
+    return {name: _text(value) for name, value in row.model_dump().items() if name not in without}
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, LONGEST_LIST))
