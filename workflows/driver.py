@@ -38,8 +38,9 @@ from workflows.messages import (
     RunInput,
     breaker_workflow_id,
 )
+from workflows.worker import run_worker
 
-__all__ = ["EmbeddedServer", "TemporalDriver", "driver", "embedded_server"]
+__all__ = ["EmbeddedServer", "TemporalDriver", "driver", "embedded_server", "run_worker"]
 
 CALL_TIMEOUT = timedelta(seconds=5)
 DEFECTS = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
@@ -107,8 +108,11 @@ class TemporalDriver:
                 rpc_timeout=CALL_TIMEOUT,
             )
 
-    async def force_breaker(self, breaker: str, scope: str, request: ForceRequest) -> BreakerState:
+    async def force_breaker(
+        self, breaker: str, scope: str, *, action: str, by: str, reason: str = "", level: str = "red"
+    ) -> str:
         """Trip or reset by hand and wait until it is published; CommandError when the request is refused."""
+        request = ForceRequest(action, by, reason, level)
         async with self._calling() as client:
             start: WithStartWorkflowOperation[Any, BreakerState] = WithStartWorkflowOperation(
                 BREAKER_WORKFLOW,
@@ -129,7 +133,7 @@ class TemporalDriver:
                 raise CommandError(f"the breaker was not changed: {error.cause}") from error
             except WorkflowUpdateRPCTimeoutOrCancelledError as error:
                 raise DriverUnavailable("no worker answered for the breaker in time") from error
-        return state
+        return state.state
 
     async def open_runs(self) -> AsyncIterator[tuple[str, str]]:
         """(workflow id, run id) of every journey workflow that is running; visibility may lag by a second."""
@@ -177,13 +181,14 @@ class TemporalDriver:
     async def _calling(self) -> AsyncIterator[Client]:
         """The connected client; what keeps the service from answering becomes DriverUnavailable."""
         async with self._connecting:
-            if self._client is None:
-                self._client = await self._open_client()
+            client = self._client = self._client or await self._open_client()
         try:
-            yield self._client
+            yield client
         except RPCError as error:
             if error.status in DEFECTS:
                 raise
+            # The service may come back elsewhere; the next call asks for its address again.
+            self._client = None
             raise DriverUnavailable(
                 f"Temporal did not do what was asked: {error.status.name.lower()}"
             ) from error

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from engine.errors import DriverUnavailable
+from engine.services import Services
+from workflows.activities import BreakerActivities, JourneyActivities
 from workflows.breaker import Breaker
+from workflows.connection import address_of, connect
 from workflows.journey import Journey
 from workflows.messages import TASK_QUEUE
 
+_log = structlog.get_logger(__name__)
+
 RESTRICTIONS = SandboxRestrictions.default.with_passthrough_modules("workflows.messages")
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 10.0
+"""Seconds between two attempts to reach a service that is away."""
 
 
 def build_worker(
@@ -39,3 +51,47 @@ def build_worker(
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=graceful_shutdown,
     )
+
+
+async def run_worker(services: Services, stop: asyncio.Event) -> None:
+    """Carry runs until `stop` is set; what has begun is finished first.
+
+    A service that is away is tried again, less and less often; a worker that gave up is built anew.
+    """
+    settings = services.settings
+    journeys = JourneyActivities(services.runs)
+    breakers = BreakerActivities(services.store, services.shelf, services.clock)
+    activities: list[Callable[..., Any]] = [journeys.advance, breakers.observe, breakers.force]
+    pause = FIRST_PAUSE
+    while not stop.is_set():
+        # Asked for again each time: the embedded server may have come back elsewhere.
+        address = address_of(settings)
+        try:
+            client = await connect(address, settings.temporal_namespace, retry=None)
+        except DriverUnavailable:
+            _log.warning("temporal is away", address=address, again_in=round(pause, 1))
+        else:
+            _log.info("worker started", address=address, queue=TASK_QUEUE)
+            pause = FIRST_PAUSE
+            await _run_one(build_worker(client, activities), stop)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+    _log.info("worker stopped")
+
+
+async def _run_one(worker: Worker, stop: asyncio.Event) -> None:
+    """Run this worker until `stop` is set or it gives up."""
+    working = asyncio.create_task(worker.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not working.done():
+            await worker.shutdown()
+    try:
+        await working
+    except RuntimeError as error:
+        # The SDK reports a poll that failed for a minute this way; the next worker starts afresh.
+        _log.warning("worker gave up", error=str(error))

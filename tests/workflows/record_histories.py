@@ -37,7 +37,6 @@ from workflows.messages import (
     AdvanceResult,
     BreakerState,
     ForceOrder,
-    ForceRequest,
     ObserveRequest,
     breaker_workflow_id,
 )
@@ -165,8 +164,8 @@ async def _record_breakers(recorder: _Recorder) -> None:
     await driver.watch_breaker(*scope)
     await recorder.looked("breaker", 1)
     with suppress(CommandError):
-        await driver.force_breaker(*scope, ForceRequest("open", by="ops"))
-    await driver.force_breaker(*scope, ForceRequest("trip", by="ops", reason="provider maintenance"))
+        await driver.force_breaker(*scope, action="open", by="ops")
+    await driver.force_breaker(*scope, action="trip", by="ops", reason="maintenance")
     await recorder.looked("breaker", 2)
     handle = recorder.client.get_workflow_handle(breaker_workflow_id(*scope))
     await recorder.keep("breaker_tripped_open", handle, ended=False)

@@ -1,0 +1,181 @@
+"""All that an installation's processes work with, wired from its settings; the port to the durable side."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, cast
+
+from engine.clock import Clock, SystemClock
+from engine.delivery.service import Delivery
+from engine.errors import CommandError
+from engine.intake.accepting import Intake
+from engine.intake.dispatcher import Dispatcher
+from engine.journeys.driver import Driver
+from engine.plugin.registry import Registry, load_registry
+from engine.runs.service import Runs
+from engine.settings import Settings
+from engine.store.bundles import BundleShelf
+from engine.store.database import Store, open_store
+
+DRIVERS = "wayline.drivers"
+SECRET_FILE = "secret.key"
+
+
+class DurableDriver(Driver, Protocol):
+    """A driver that can also be examined and put in order; all may raise DriverUnavailable."""
+
+    async def check(self) -> None:
+        """Return when the service answers."""
+
+    def open_runs(self) -> AsyncIterator[tuple[str, str]]:
+        """(workflow id, run id) of everything that carries a run at this moment."""
+
+    async def terminate(self, workflow_id: str, reason: str) -> None: ...
+
+    async def force_breaker(
+        self, breaker: str, scope: str, *, action: str, by: str, reason: str, level: str
+    ) -> str:
+        """Trip or reset by hand through the breaker's own workflow; the state that is then published.
+
+        CommandError when the request makes no sense.
+        """
+
+
+class EmbeddedServer(Protocol):
+    """The durable side's server as a child process of `wayline up`."""
+
+    ui_url: str | None
+    """Where its own pages are; None when it has none."""
+
+    async def start(self) -> str:
+        """Start it and return its address once it is healthy."""
+
+    async def exited(self) -> int:
+        """Return when it ends by itself."""
+
+    async def stop(self) -> None: ...
+
+
+class DriverModule(Protocol):
+    """What the entry point of group `wayline.drivers` names: a module with these functions."""
+
+    def driver(self, settings: Settings) -> DurableDriver: ...
+
+    def embedded_server(self, settings: Settings) -> EmbeddedServer: ...
+
+    async def run_worker(self, services: Services, stop: asyncio.Event) -> None:
+        """Carry runs until `stop` is set; comes back by itself after an outage of the service."""
+
+
+@dataclass
+class Services:
+    """The services over one store. Close them when done."""
+
+    settings: Settings
+    clock: Clock
+    """Delivery time."""
+    store: Store
+    shelf: BundleShelf
+    registry: Registry
+    delivery: Delivery
+    runs: Runs
+    intake: Intake
+    secret_key: str
+    """Signs unsubscribe links."""
+
+    @cached_property
+    def driver(self) -> DurableDriver:
+        """The durable side; connects when first used."""
+        return load_driver(self.settings)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """This process's share of the dispatching."""
+        return Dispatcher(self.store, self.driver, self.runs, self.delivery, self.clock)
+
+    async def close(self) -> None:
+        """Let go of channels, rules and the database, in this order."""
+        await self.delivery.close()
+        await self.registry.close()
+        self.shelf.close()
+        await asyncio.to_thread(self.store.close)
+
+
+def build_services(
+    settings: Settings, *, clock: Clock | None = None, registry: Registry | None = None
+) -> Services:
+    """Open the store and wire the services over it.
+
+    CommandError when the database cannot be reached or is not migrated; PluginError when a plugin is broken.
+    """
+    clock = clock or SystemClock()
+    store = open_store(settings.database)
+    try:
+        registry = registry or load_registry()
+        shelf = BundleShelf()
+        secret = secret_of(settings)
+        delivery = Delivery(store, shelf, registry, clock, public_url=settings.public_url, secret=secret)
+        runs = Runs(store, shelf, delivery, clock)
+    except BaseException:
+        store.close()
+        raise
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        shelf=shelf,
+        registry=registry,
+        delivery=delivery,
+        runs=runs,
+        intake=Intake(store, shelf, runs, clock),
+        secret_key=secret,
+    )
+
+
+def load_driver_module() -> DriverModule:
+    """The installed durable side; CommandError when there is none, or more than one."""
+    found = entry_points(group=DRIVERS)
+    names = sorted({point.name for point in found})
+    if not names:
+        raise CommandError("no driver is installed: install wayline with its `workflows` package")
+    if len(names) > 1:
+        raise CommandError(f"several drivers are installed: {', '.join(names)}; uninstall all but one")
+    return cast(DriverModule, next(iter(found)).load())
+
+
+def load_driver(settings: Settings) -> DurableDriver:
+    """The durable side of this installation; connects when first used."""
+    return load_driver_module().driver(settings)
+
+
+def secret_of(settings: Settings) -> str:
+    """The secret that signs links: as set, else one kept in the data folder, made on first use.
+
+    Processes that do not share a data folder need `WAYLINE_SECRET_KEY`.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    file = settings.data_dir / SECRET_FILE
+    with suppress(FileNotFoundError):
+        return file.read_text(encoding="ascii")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _write_once(file, secrets.token_urlsafe(32))
+    return file.read_text(encoding="ascii")
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Put `text` there whole, readable by the owner only, unless another process was quicker."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        stream.write(text)
+    with suppress(FileExistsError):
+        os.link(draft, file)
+    draft.unlink()

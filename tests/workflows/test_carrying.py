@@ -1,0 +1,262 @@
+"""Journeys through the real services, a real database and a real Temporal server, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+from temporalio.client import Client, WorkflowFailureError
+
+from engine.clock import SystemClock
+from engine.errors import CommandError
+from engine.governance.publishing import publish
+from engine.intake.segment import translate
+from engine.journeys.driver import RunRef
+from engine.services import Services, build_services
+from engine.settings import Settings
+from engine.store.control import ensure_control
+from engine.store.tables import BreakerRow, RunRow
+from workflows.driver import TemporalDriver
+from workflows.worker import run_worker
+
+pytestmark = pytest.mark.temporal
+
+WORKSPACE = {
+    "wayline.yaml": """
+        kind: workspace
+        id: carrying
+        title: carrying
+        owner: tests
+        timezone: UTC
+        locales: [en]
+        identities: [app]
+    """,
+    "events.yaml": """
+        kind: events
+        id: events
+        title: events
+        owner: tests
+        events:
+          - {id: opened, title: opened, schema: {type: object}}
+    """,
+    "purposes.yaml": """
+        kind: purposes
+        id: purposes
+        title: purposes
+        owner: tests
+        purposes:
+          - {id: service, title: service, version: "1", kind: transactional, max_hold: 1d}
+    """,
+    "channels.yaml": """
+        kind: channels
+        id: channels
+        title: channels
+        owner: tests
+        channels:
+          - {id: letter, plugin: file, identity: app, settings: {folder: {env: TEST_LETTERS}}}
+    """,
+    "content.yaml": """
+        kind: content
+        id: content
+        title: content
+        owner: tests
+        contents:
+          - {id: hello, locales: {en: {body: "hello"}}}
+          - {id: thanks, locales: {en: {body: "thanks"}}}
+          - {id: pity, locales: {en: {body: "a pity"}}}
+    """,
+    "breakers.yaml": """
+        kind: breakers
+        id: breakers
+        title: breakers
+        owner: tests
+        breakers:
+          - id: send_failure
+            scope: channel
+            metric: send_failure_rate
+            window: 10m
+            min_samples: 4
+            levels: {red: {gt: 40%}}
+            recover: {probe_after: 5m, probes: 2, close_when: {lt: 5%}}
+    """,
+    "ask.yaml": """
+        kind: journey
+        id: ask
+        title: ask
+        owner: tests
+        purpose: service
+        enter: {event: contact_added, reentry: never}
+        steps:
+          - {send: first, content: hello, channels: [letter]}
+          - wait_for: opening
+            event: opened
+            up_to: 1h
+            then: [{send: pleased, content: thanks, channels: [letter]}]
+            otherwise: [{send: sorry, content: pity, channels: [letter]}]
+    """,
+}
+HOUR_IN_SECONDS = 3.0
+
+
+@dataclass
+class Shop:
+    """An installation in this process: services, dispatcher and worker at work."""
+
+    services: Services
+    letters_folder: Path
+
+    async def tell(self, number: int, event: str) -> None:
+        """One event of one contact, taken in as the HTTP intake does it."""
+        name = f"user-{number}"
+        messages = [
+            {"type": "identify", "messageId": f"{name}-id", "userId": name, "traits": {"app": name}},
+            {"type": "track", "event": event, "messageId": f"{name}-{event}", "userId": name},
+        ]
+        receipt = await self.services.store.run(
+            self.services.intake.accept, [translate(message) for message in messages], source="test"
+        )
+        assert receipt.dead == 0
+        for run_id in receipt.run_ids:
+            await self.services.runs.carry(run_id)
+
+    def letters(self) -> list[str]:
+        return [
+            str(json.loads(line)["body"])
+            for file in sorted(self.letters_folder.glob("*.jsonl"))
+            for line in file.read_text().splitlines()
+        ]
+
+    def runs(self) -> list[RunRow]:
+        with self.services.store.read() as session:
+            return list(session.scalars(select(RunRow)))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await eventually(condition)
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return once the condition holds; other processes are asked, so there is nothing to wait on."""
+    for _ in range(1500):
+        answer = condition()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came true")
+
+
+async def is_gone(driver: TemporalDriver, row: RunRow) -> bool:
+    return not await driver.is_running(ref_of(row))
+
+
+@asynccontextmanager
+async def at_work(services: Services) -> AsyncIterator[None]:
+    """Dispatcher and worker of this process, while the block runs."""
+    stop = asyncio.Event()
+    working = [
+        asyncio.create_task(services.dispatcher.run(stop)),
+        asyncio.create_task(run_worker(services, stop)),
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*working)
+
+
+@pytest_asyncio.fixture
+async def shop(
+    tmp_path: Path, sqlite_url: str, temporal_address: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Shop]:
+    letters = tmp_path / "letters"
+    monkeypatch.setenv("TEST_LETTERS", str(letters))
+    settings = Settings(data_dir=tmp_path, database_url=sqlite_url, temporal_address=temporal_address)
+    services = build_services(settings)
+    now = SystemClock().now()
+    with services.store.begin() as session:
+        ensure_control(
+            session, now, scale=3600 / HOUR_IN_SECONDS, journey_origin=datetime(2026, 3, 1, tzinfo=UTC)
+        )
+        files = {name: dedent(text).lstrip("\n") for name, text in WORKSPACE.items()}
+        publish(session, files, by="test", now=now)
+    yield Shop(services, letters)
+    await services.close()
+
+
+def ref_of(row: RunRow) -> RunRef:
+    return RunRef(row.id, row.journey, row.contact_id, row.entry_key, row.version)
+
+
+async def test_a_run_waits_in_temporal_and_an_event_wakes_it(shop: Shop, client: Client) -> None:
+    async with at_work(shop.services):
+        await shop.tell(1, "contact_added")
+        await shop.until(lambda: shop.letters() == ["hello"])
+        (waiting,) = shop.runs()
+        await shop.tell(1, "opened")
+        await shop.until(lambda: shop.letters() == ["hello", "thanks"])
+        result = await client.get_workflow_handle(ref_of(waiting).workflow_id).result()
+    (run,) = shop.runs()
+    assert (run.status, run.outcome) == ("ended", "completed")
+    assert result == {"run_id": run.id, "outcome": "completed"}
+
+
+async def test_time_that_passes_wakes_a_run_as_well(shop: Shop) -> None:
+    async with at_work(shop.services):
+        await shop.tell(1, "contact_added")
+        await shop.until(lambda: shop.letters() == ["hello", "a pity"])
+        await shop.until(lambda: shop.runs()[0].status == "ended")
+
+
+async def test_a_run_begun_without_temporal_is_carried_on_when_it_is_there(shop: Shop) -> None:
+    await shop.tell(1, "contact_added")
+    assert shop.letters() == ["hello"]
+    assert shop.runs()[0].durable
+    async with at_work(shop.services):
+        await shop.until(lambda: shop.letters() == ["hello", "a pity"])
+
+
+async def test_a_cancelled_run_ends_its_workflow(shop: Shop, driver: TemporalDriver) -> None:
+    async with at_work(shop.services):
+        await shop.tell(1, "contact_added")
+        (run,) = shop.runs()
+        await eventually(lambda: driver.is_running(ref_of(run)))
+        with shop.services.store.begin() as session:
+            assert shop.services.runs.cancel(session, run.id, "asked for")
+        await eventually(lambda: is_gone(driver, run))
+    assert shop.letters() == ["hello"]
+
+
+async def test_a_workflow_without_a_run_fails_for_good(
+    shop: Shop, client: Client, driver: TemporalDriver
+) -> None:
+    stray = RunRef("no-such-run", "ask", "no-such-contact", "once", "v1")
+    async with at_work(shop.services):
+        await driver.start(stray)
+        with pytest.raises(WorkflowFailureError):
+            await client.get_workflow_handle(stray.workflow_id).result()
+
+
+async def test_a_breaker_tripped_by_hand_is_published_and_reset(shop: Shop, driver: TemporalDriver) -> None:
+    where = ("send_failure", "channel:letter")
+
+    def published() -> Any:
+        with shop.services.store.read() as session:
+            return session.get(BreakerRow, where)
+
+    async with at_work(shop.services):
+        state = await driver.force_breaker(*where, action="trip", by="ops.li", reason="audit", level="red")
+        tripped = published()
+        assert (state, tripped.state, tripped.level, tripped.by) == ("open", "open", "red", "ops.li")
+        assert await driver.force_breaker(*where, action="reset", by="ops.li") == "closed"
+        assert published().state == "closed"
+        with pytest.raises(CommandError, match="no breaker 'complaints' in the ruleset"):
+            await driver.force_breaker("complaints", "channel:letter", action="trip", by="ops.li")
