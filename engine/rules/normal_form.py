@@ -7,7 +7,7 @@ so an unknown test satisfies neither its positive nor its negative comparison an
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -114,12 +114,3 @@ def _shortened(whole: Conjunction, fold: Callable[[Formula], Comparison], longes
     ordered = sorted(whole, key=lambda each: (each.column, each.relation.value, each.code))
     kept, rest = ordered[: longest - 1], ordered[longest - 1 :]
     return frozenset({*kept, fold(Both(tuple(rest)))})
-
-
-def comparisons_of(formula: Formula) -> Iterator[Comparison]:
-    """Every comparison in a formula."""
-    if isinstance(formula, Comparison):
-        yield formula
-    else:
-        for part in formula.parts:
-            yield from comparisons_of(part)
