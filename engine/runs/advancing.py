@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -25,8 +25,8 @@ from engine.runs.states import state_of
 from engine.runs.telling import tell_driver
 from engine.runs.waiting import heard_event
 from engine.store.bundles import BundleShelf
-from engine.store.control import clocks_of, read_control
-from engine.store.tables import ContactRow, EventRow, IntentRow, RunRow
+from engine.store.control import ONLY_ROW, clocks_of
+from engine.store.tables import ContactRow, ControlRow, EventRow, IntentRow, RunRow
 
 
 class RevisionLostError(WaylineError):
@@ -75,8 +75,8 @@ class Advancing:
 
         `durable` says that the run's workflow asks; for anybody else it is told when its run has moved.
         """
-        contact, row = lock_run(session, run_id)
-        clocks = clocks_of(read_control(session), FixedClock(real_now))
+        contact, row, control = lock_run(session, run_id)
+        clocks = clocks_of(control, FixedClock(real_now))
         if row.status != "active":
             return _standing(row, clocks)
         state = state_of(row)
@@ -94,8 +94,8 @@ class Advancing:
         A held message may take days: a workflow carries the run from here on. One that another process works
         on right now ends soon: the run stays with the processes, under a fresh lease.
         """
-        _, row = lock_run(session, run_id)
-        clocks = clocks_of(read_control(session), FixedClock(real_now))
+        _, row, control = lock_run(session, run_id)
+        clocks = clocks_of(control, FixedClock(real_now))
         found = _standing(row, clocks)
         if found.intent_key is None:
             return found
@@ -154,20 +154,33 @@ def _outcome(
     return _Found(OutcomeKnown(waiting.step, intent.outcome), row.since_seq, known_at)
 
 
-def lock_run(session: Session, run_id: str) -> tuple[ContactRow, RunRow]:
+# Built once: making these anew would take longer than running them.
+_LOCK = (
+    select(ContactRow, RunRow, ControlRow)
+    .select_from(RunRow)
+    .join(ContactRow, col(ContactRow.id) == col(RunRow.contact_id))
+    .join(ControlRow, col(ControlRow.id) == ONLY_ROW)
+    .where(col(RunRow.id) == bindparam("run_id"))
+    # PostgreSQL locks in the order named here.
+    .with_for_update(of=[ContactRow, RunRow])
+    .execution_options(populate_existing=True)
+)
+_RUNS = RunRow.metadata.tables[RunRow.__tablename__]
+_SAVE = update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
+
+
+def lock_run(session: Session, run_id: str) -> tuple[ContactRow, RunRow, ControlRow]:
     """The run's contact and the run as they stand now, both held by this transaction, in this order.
 
-    The run's row is detached: `save` writes it. NotFound for an unknown run.
+    The control row comes along, unlocked. The run's row is detached: `save` writes it. NotFound for an
+    unknown run.
     """
-    of_run = select(col(RunRow.contact_id)).where(col(RunRow.id) == run_id).scalar_subquery()
-    contacts = select(ContactRow).where(col(ContactRow.id) == of_run).with_for_update()
-    contact = session.scalars(contacts.execution_options(populate_existing=True)).one_or_none()
-    if contact is None:
+    found = session.execute(_LOCK, {"run_id": run_id}).one_or_none()
+    if found is None:
         raise NotFound(f"no run {run_id}")
-    runs = select(RunRow).where(col(RunRow.id) == run_id).with_for_update()
-    row = session.scalars(runs.execution_options(populate_existing=True)).one()
+    contact, row, control = found
     session.expunge(row)
-    return contact, row
+    return contact, row, control
 
 
 def save(session: Session, row: RunRow, **values: Any) -> None:
@@ -176,12 +189,7 @@ def save(session: Session, row: RunRow, **values: Any) -> None:
     RevisionLostError otherwise. Locks keep that from happening; the comparison proves it.
     """
     values["revision"] = row.revision + 1
-    result = session.execute(
-        update(RunRow)
-        .where(col(RunRow.id) == row.id, col(RunRow.revision) == row.revision)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
+    result = session.execute(_SAVE, {**values, "of_run": row.id, "as_read": row.revision})
     if getattr(result, "rowcount", 0) != 1:
         raise RevisionLostError(f"run {row.id} was advanced by another driver")
     for name, value in values.items():

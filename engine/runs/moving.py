@@ -18,6 +18,7 @@ from engine.contacts.profile import contact_facts
 from engine.contacts.rows import profile_of
 from engine.delivery import intents
 from engine.gate.model import Intent
+from engine.journeys.event import Event
 from engine.journeys.interpreter import Advanced, advance, next_send_at
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import step_listeners
@@ -30,6 +31,7 @@ from engine.journeys.run import (
     SendIntent,
     TagChange,
     WaitKind,
+    journey_facts,
     to_variables,
 )
 from engine.runs.ending import ended_values
@@ -83,16 +85,7 @@ class Move:
             done = self._advance(state, cause)
             state = done.run
             effects += done.effects
-            event = look_back(
-                self._session,
-                self._contact,
-                step_listeners(self._program, state, since_seq),
-                state,
-                not_before=not_before,
-                facts=self._facts(),
-                now=self._now,
-                matcher=self._matcher,
-            )
+            event = self._already_here(state, since_seq, not_before)
             if event is None:
                 break
             cause, since_seq, not_before = EventSeen(event.event_id), event.seq, None
@@ -105,6 +98,22 @@ class Move:
             cause,
             facts=self._facts(),
             zone=zone_of(self._contact.timezone, self._bundle.workspace.timezone),
+            now=self._now,
+            matcher=self._matcher,
+        )
+
+    def _already_here(self, state: RunState, since_seq: int, not_before: datetime | None) -> Event | None:
+        """The event that a wait which has just begun is for, when it came before the wait was written."""
+        listeners = step_listeners(self._program, state, since_seq)
+        if not listeners or since_seq >= self._contact.last_event_seq:
+            return None
+        return look_back(
+            self._session,
+            self._contact.id,
+            listeners,
+            since_seq,
+            not_before=not_before,
+            facts={**self._facts(), **journey_facts(state)},
             now=self._now,
             matcher=self._matcher,
         )

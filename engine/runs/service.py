@@ -127,11 +127,11 @@ class Runs:
 
     def cancel(self, session: Session, run_id: str, reason: str) -> bool:
         """End a run by hand; False when it had ended already. `reason` is the operator's own words."""
-        _, detached = lock_run(session, run_id)
-        row = session.merge(detached)
-        if row.status != "active":
+        _, detached, control = lock_run(session, run_id)
+        if detached.status != "active":
             return False
-        clocks = clocks_of(read_control(session), FixedClock(self._clock.now()))
+        row = session.merge(detached)
+        clocks = clocks_of(control, FixedClock(self._clock.now()))
         ended = Ended(RunOutcome.CANCELLED, "run.cancelled", reason)
         end_from_outside(session, row, ended, now=clocks.journey_now(), real_now=clocks.delivery_now())
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -12,9 +12,8 @@ from sqlmodel import col
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider
 from engine.journeys.matching import Listener, ListenerKind
-from engine.journeys.run import RunState, journey_facts
 from engine.rules.facts import Facts
-from engine.store.tables import ContactRow, EventRow, RunRow, WaitRow
+from engine.store.tables import EventRow, RunRow, WaitRow
 
 
 def wait_rows(run: RunRow, listeners: Iterable[Listener]) -> list[WaitRow]:
@@ -58,39 +57,35 @@ def forget_waits(session: Session, run_id: str, *, step_only: bool) -> None:
 
 def look_back(
     session: Session,
-    contact: ContactRow,
-    listeners: Iterable[Listener],
-    run: RunState,
+    contact_id: str,
+    listeners: Sequence[Listener],
+    since_seq: int,
     *,
     not_before: datetime | None,
     facts: Facts,
     now: datetime,
     matcher: Decider,
 ) -> Event | None:
-    """The first event already stored that one of these listeners waits for.
+    """The first event already stored, after `since_seq`, that one of these listeners waits for.
 
     The contact must be locked: then no event can slip in between this look and the wait's row. `not_before`
-    is the journey moment at which the wait logically began, when that is later than its `since_seq` says.
+    is the journey moment at which the wait logically began, when that is later than `since_seq` says.
     """
-    wanted = list(listeners)
-    since = min((listener.since_seq for listener in wanted), default=contact.last_event_seq)
-    if since >= contact.last_event_seq:
-        return None
-    types = {listener.event_type for listener in wanted}
     query = (
         select(EventRow)
         .where(
-            col(EventRow.contact_id) == contact.id, col(EventRow.seq) > since, col(EventRow.type).in_(types)
+            col(EventRow.contact_id) == contact_id,
+            col(EventRow.seq) > since_seq,
+            col(EventRow.type).in_({listener.event_type for listener in listeners}),
         )
         .order_by(col(EventRow.seq))
     )
     if not_before is not None:
         query = query.where(col(EventRow.received_at) >= not_before)
-    known: Mapping[str, object] = {**facts, **journey_facts(run)}
     for row in session.scalars(query):
         event = event_of(row)
-        seen = {**known, **event_facts(event)}
-        if any(listener.hears(event, seen, now, matcher) for listener in wanted):  # type: ignore[arg-type]
+        seen = {**facts, **event_facts(event)}
+        if any(listener.hears(event, seen, now, matcher) for listener in listeners):
             return event
     return None
 

@@ -103,7 +103,7 @@ async def test_a_stale_revision_writes_nothing(spine: Spine) -> None:
     spine.publish(nap=SLEEPS)
     await spine.feed("added")
     with spine.store.begin() as session:
-        _, row = lock_run(session, spine.run().id)
+        _, row, _ = lock_run(session, spine.run().id)
         row.revision -= 1
         with pytest.raises(RevisionLostError):
             save(session, row, position="two")
