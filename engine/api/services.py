@@ -8,7 +8,6 @@ from engine.clock import Clock
 from engine.delivery.service import Delivery
 from engine.intake.accepting import Intake
 from engine.runs.service import Runs
-from engine.services import DurableDriver
 from engine.settings import Settings
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
@@ -38,7 +37,3 @@ class Services(Protocol):
 
     @property
     def delivery(self) -> Delivery: ...
-
-    @property
-    def driver(self) -> DurableDriver:
-        """The durable side; connects when first used."""
