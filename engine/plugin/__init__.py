@@ -29,6 +29,7 @@ from engine.plugin.contracts import (
     Severity,
     Unknown,
 )
+from engine.plugin.duration import Duration
 from engine.plugin.hookspecs import hookimpl
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Clock",
     "ContentSpec",
     "Draft",
+    "Duration",
     "Finding",
     "GenerateRequest",
     "Generator",

@@ -223,13 +223,15 @@ def fault_of_channel(offer: object) -> str:
 
 
 def fault_of_generator(offer: object) -> str:
-    return (
-        _fault_of_name(offer.name) if isinstance(offer, Generator) else _not_a(offer, "Generator", Generator)
-    )
+    if isinstance(offer, type) or not isinstance(offer, Generator):
+        return _not_a(offer, "Generator", Generator)
+    return _fault_of_name(offer.name)
 
 
 def fault_of_check(offer: object) -> str:
-    return _fault_of_name(offer.name) if isinstance(offer, Check) else _not_a(offer, "Check", Check)
+    if isinstance(offer, type) or not isinstance(offer, Check):
+        return _not_a(offer, "Check", Check)
+    return _fault_of_name(offer.name)
 
 
 def _looked_up(offer: object, name: str) -> object:

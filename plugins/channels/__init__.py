@@ -1,0 +1,1 @@
+"""Channels that come with Wayline: e-mail, files, signed webhooks."""

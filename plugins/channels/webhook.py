@@ -1,0 +1,219 @@
+"""Messages as signed HTTP requests, after the Standard Webhooks specification.
+
+The idempotency key travels as `webhook-id`. A receiver must answer a repeated id without a second effect:
+2xx, or 409, which counts as accepted. That is what makes it safe to try again whenever the answer is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from engine.plugin import (
+    Accepted,
+    Capabilities,
+    Channel,
+    Clock,
+    Duration,
+    Message,
+    Preflight,
+    Rejected,
+    Retry,
+    SendResult,
+    SystemClock,
+    hookimpl,
+)
+
+MOST_READ = 64 * 1024
+"""Bytes of an answer that are read so that the connection can be used again; nobody looks at them."""
+
+TRY_AGAIN = frozenset({408, 425, 429})
+LONGEST_WAIT = timedelta(days=1)
+SAFE_KEY = re.compile(r"[!-~]{1,200}")
+
+
+class WebhookSettings(BaseModel):
+    """Where a webhook channel posts to, and what it signs with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="The receiver, http:// or https://.")
+    secret: SecretStr = Field(description="Signing secret: whsec_ and base64, or any text.")
+    timeout: Duration = Field(
+        default=timedelta(seconds=15), gt=timedelta(0), description="For the whole request and its answer."
+    )
+    retry_after: Duration = Field(
+        default=timedelta(minutes=1), description="When to come back where the receiver does not say."
+    )
+    connections: int = Field(default=10, ge=1, le=1000)
+    proxy: str | None = Field(default=None, description="HTTP proxy; the environment's is not used.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        try:
+            url = httpx.URL(value)
+        except httpx.InvalidURL:
+            raise ValueError("not a URL") from None
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("write a URL that starts with https:// or http://")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _can_sign(cls, value: SecretStr) -> SecretStr:
+        if not signing_key(value.get_secret_value()):
+            raise ValueError("the signing secret is empty, or not base64 after whsec_")
+        return value
+
+
+class WebhookChannel:
+    """Posts one signed request per message over kept connections."""
+
+    name = "webhook"
+    settings: type[BaseModel] = WebhookSettings
+    capabilities = Capabilities(idempotency_key=True)
+
+    def __init__(self, configuration: WebhookSettings | None = None, clock: Clock | None = None) -> None:
+        self._configuration = configuration
+        self.clock: Clock = clock or SystemClock()
+        """Gives the signature's time, against which receivers refuse old requests."""
+        self._client: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def configured(self, settings: BaseModel) -> Channel:
+        assert isinstance(settings, WebhookSettings)
+        return WebhookChannel(settings, self.clock)
+
+    def preflight(self, message: Message) -> Preflight:
+        return Preflight(True) if message.to else Preflight(False, "no_address")
+
+    async def send(self, message: Message, idempotency_key: str) -> SendResult:
+        settings = self._configuration
+        if settings is None:
+            return Rejected("not_configured", "this channel was offered, not configured")
+        if not message.to:
+            return Rejected("no_address", permanent_address=True)
+        now = self.clock.now()
+        body = _body_of(message, now)
+        headers = signature_headers(settings.secret.get_secret_value(), _id_of(idempotency_key), now, body)
+        try:
+            async with asyncio.timeout(settings.timeout.total_seconds()):
+                status, retry_after = await self._post(settings, body, headers)
+        except TimeoutError:
+            return Retry(settings.retry_after, "timeout")
+        except httpx.HTTPError as error:
+            # Perhaps it arrived; the id makes a second delivery harmless.
+            return Retry(settings.retry_after, type(error).__name__)
+        return self._result(settings, status, retry_after, now)
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await client.aclose()
+
+    async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:  # connections belong to the loop that opened them
+            self._loop = loop
+            self._client = httpx.AsyncClient(
+                timeout=None,  # the whole request has one, above
+                limits=httpx.Limits(
+                    max_connections=settings.connections, max_keepalive_connections=settings.connections
+                ),
+                proxy=settings.proxy,
+                trust_env=False,
+            )
+        async with self._client.stream("POST", settings.url, content=body, headers=headers) as response:
+            read = 0
+            async for chunk in response.aiter_raw():
+                read += len(chunk)
+                if read > MOST_READ:
+                    break
+            return response.status_code, response.headers.get("retry-after", "")
+
+    @staticmethod
+    def _result(settings: WebhookSettings, status: int, retry_after: str, now: datetime) -> SendResult:
+        if 200 <= status < 300 or status == 409:
+            return Accepted()
+        if status in TRY_AGAIN or status >= 500:
+            return Retry(wait_of(retry_after, now) or settings.retry_after, str(status))
+        return Rejected(str(status), f"the receiver answered {status}")
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes to sign with; nothing when the secret is not well formed."""
+    if not secret.startswith("whsec_"):
+        return secret.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def signature_headers(secret: str, identity: str, now: datetime, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks, and the content type."""
+    timestamp = str(int(now.timestamp()))
+    signed = b".".join((identity.encode(), timestamp.encode(), body))
+    signature = base64.b64encode(hmac.new(signing_key(secret), signed, sha256).digest()).decode()
+    return {
+        "content-type": "application/json",
+        "user-agent": "wayline",
+        "webhook-id": identity,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{signature}",
+    }
+
+
+def wait_of(retry_after: str, now: datetime) -> timedelta | None:
+    """What a `Retry-After` header asks for (seconds or an HTTP date), at most a day; None when unreadable."""
+    text = retry_after.strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        wait = timedelta(seconds=int(text))
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except (ValueError, TypeError, IndexError):
+            return None
+        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
+
+
+def _id_of(key: str) -> str:
+    """The key itself where a header can carry it."""
+    return key if SAFE_KEY.fullmatch(key) else sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _body_of(message: Message, now: datetime) -> bytes:
+    data = {
+        "to": message.to,
+        "subject": message.subject,
+        "body": message.body,
+        "call_to_action": message.call_to_action,
+        "contact_id": message.contact_id,
+        "purpose": message.purpose,
+        "is_marketing": message.is_marketing,
+        "content": message.content,
+        "locale": message.locale,
+        "unsubscribe_url": message.unsubscribe_url,
+        "headers": dict(message.headers),
+    }
+    stamped = now.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    # ASCII with \u escapes: valid JSON whatever the text holds, half surrogates included.
+    return json.dumps({"type": "message.send", "timestamp": stamped, "data": data}).encode("ascii")
+
+
+@hookimpl
+def register_channels() -> Iterable[Channel]:
+    return [WebhookChannel()]

@@ -1,0 +1,1 @@
+"""Checks that come with Wayline: word lists."""
