@@ -113,35 +113,6 @@ FILES: Mapping[str, str] = {
         """,
 }
 
-ONE_A_DAY = """
-    kind: caps
-    id: pressure
-    title: pressure
-    owner: us
-    caps:
-      - id: one_a_day
-        counts: {purpose: marketing}
-        limit: 1
-        window: {rolling: 24h}
-        when_full: WISH
-    """
-
-BREAKER = """
-    kind: breakers
-    id: risk
-    title: risk
-    owner: us
-    breakers:
-      - id: send_failure
-        scope: channel
-        metric: send_failure_rate
-        window: 10m
-        min_samples: 4
-        levels: {yellow: {gt: 15%}, red: {gt: 40%}}
-        recover: {probe_after: 5m, probes: 2, close_when: {lt: 50%}, ramp: [50%, 100%]}
-        held: {resume_within: 6h, then: drop}
-    """
-
 
 class Desk:
     """Everything between a wish and a provider, on one database and one clock."""
