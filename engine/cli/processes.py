@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -46,7 +47,9 @@ def up() -> None:
     Example: wayline up
     """
     settings = Settings()
-    set_up_logs(settings.log_format)
+    # Somebody who watches a terminal reads lines, unless the format was asked for.
+    is_watched = sys.stderr.isatty() and "log_format" not in settings.model_fields_set
+    set_up_logs("console" if is_watched else settings.log_format)
     with _alone(settings):
         asyncio.run(_up(settings))
 
@@ -56,7 +59,7 @@ def api() -> None:
 
     Example: WAYLINE_DATABASE_URL=postgresql://… wayline api
     """
-    from engine.cli.serving import api_part
+    from engine.cli.listening import api_part
 
     _run_one("api", api_part)
 
@@ -115,7 +118,8 @@ def publish_first(services: Services) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    from engine.cli.serving import api_part, dispatch_part, keep_alive_part, stopped_by_signals, worker_part
+    from engine.cli.listening import api_part
+    from engine.cli.serving import dispatch_part, keep_alive_part, stopped_by_signals, worker_part
     from engine.cli.serving import run_parts as run
     from engine.services import build_services, load_driver_module
 

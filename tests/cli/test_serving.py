@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from engine.cli.serving import keep_alive_part, listen, run_parts, stopped_by_signals
+from engine.cli.listening import listen
+from engine.cli.serving import keep_alive_part, run_parts, stopped_by_signals
 from engine.errors import CommandError, DriverUnavailable
 
 
