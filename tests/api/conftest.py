@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlmodel import SQLModel
@@ -120,6 +121,7 @@ def workspace(folder: Path) -> dict[str, str]:
 class Site:
     """The application and everything behind it."""
 
+    app: FastAPI
     client: httpx.AsyncClient
     services: Services
     letters: Path
@@ -135,6 +137,10 @@ class Site:
         return await self.client.request(
             method, path, headers={"Authorization": f"Bearer {TOKEN}"}, **options
         )
+
+    async def carried(self) -> None:
+        """Return when everything that intake handed on has been carried."""
+        await self.app.state.carrier.drain(10)
 
     def count(self, table: type[SQLModel]) -> int:
         with self.services.store.read() as session:
@@ -181,7 +187,7 @@ async def opened(url: str, folder: Path, files: Mapping[str, str] | None) -> Asy
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://wayline.test") as client,
         ):
-            yield Site(client, services, folder / "letters")
+            yield Site(app, client, services, folder / "letters")
     finally:
         await services.close()
 

@@ -27,12 +27,6 @@ def order(number: int, user: str = "u1") -> dict[str, Any]:
     }
 
 
-async def settled(site: Site) -> None:
-    """Wait until what intake handed on is carried."""
-    transport: Any = site.client._transport
-    await transport.app.state.carrier.drain(10)
-
-
 async def test_a_batch_is_answered_with_three_counts(site: Site) -> None:
     batch = {"batch": [order(1), order(1), order(2), {"type": "dance"}]}
     response = await site.post("/v1/batch", batch)
@@ -56,7 +50,7 @@ async def test_a_welcome_leaves_right_after_the_commit(site: Site) -> None:
     ]
     response = await site.post("/v1/batch", {"batch": batch})
     assert response.json()["accepted"] == 3
-    await settled(site)
+    await site.carried()
     (letter,) = site.sent()
     assert letter["body"] == "سارة 😀好"
 

@@ -1,0 +1,171 @@
+"""What operators look up and change over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.store.tables import BreakerRow, ControlRow, DeadLetterRow, RunRow
+from tests.api.conftest import Site, workspace
+
+GRANT = {"purpose": "marketing", "channel": "letter"}
+
+
+async def welcome(site: Site, user: str = "u1") -> dict[str, Any]:
+    """Add a contact who may be written to; their record."""
+    traits = {"nickname": "n", "email": "nn@example.com", "app": f"device-{user}"}
+    await site.post(
+        "/v1/batch",
+        {
+            "batch": [
+                {"type": "identify", "userId": user, "traits": traits},
+                {"type": "track", "event": "consent_granted", "userId": user, "properties": GRANT},
+                {"type": "track", "event": "contact_added", "userId": user},
+            ]
+        },
+    )
+    record: dict[str, Any] = (await site.ask("GET", f"/v1/contacts/user:{user}")).json()
+    return record
+
+
+async def test_a_contact_is_shown_with_masked_addresses(site: Site) -> None:
+    record = await welcome(site)
+    addresses = {item["platform"]: item["address"] for item in record["identities"]}
+    assert addresses["email"] == "n***@example.com"
+    assert [item["decision"] for item in record["consents"]] == ["granted"]
+    assert [run["journey"] for run in record["runs"]] == ["welcome"]
+    assert (await site.ask("GET", f"/v1/contacts/{record['id']}")).json()["id"] == record["id"]
+
+
+async def test_runs_and_decisions_can_be_filtered(site: Site) -> None:
+    record = await welcome(site)
+    await welcome(site, "u2")
+    mine = (await site.ask("GET", "/v1/runs", params={"contact": "user:u1"})).json()["runs"]
+    assert [run["contact_id"] for run in mine] == [record["id"]]
+    (run,) = mine
+    shown = (await site.ask("GET", f"/v1/runs/{run['id']}")).json()
+    assert {"waits", "intents", "decisions"} <= shown.keys()
+    decisions = (await site.ask("GET", "/v1/decisions", params={"run": run["id"]})).json()["decisions"]
+    assert decisions
+    assert {decision["contact_id"] for decision in decisions} == {record["id"]}
+
+
+@pytest.mark.parametrize("path", ["/v1/contacts/nobody", "/v1/runs/none", "/v1/intents/none", "/nowhere"])
+async def test_what_is_not_there_is_a_problem_document(sqlite_site: Site, path: str) -> None:
+    response = await sqlite_site.ask("GET", path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == "not_found"
+
+
+async def test_a_wrong_method_or_parameter_is_a_problem_document(sqlite_site: Site) -> None:
+    wrong_method = await sqlite_site.ask("DELETE", "/v1/runs")
+    assert (wrong_method.status_code, wrong_method.json()["code"]) == (405, "method_not_allowed")
+    wrong_value = await sqlite_site.ask("GET", "/v1/runs", params={"limit": "many@example.com"})
+    assert (wrong_value.status_code, wrong_value.json()["code"]) == (422, "request_invalid")
+    assert "many@example.com" not in wrong_value.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/contacts/user:u1"),
+        ("GET", "/v1/deadletters"),
+        ("POST", "/v1/bundles"),
+        ("POST", "/v1/kill"),
+        ("POST", "/v1/breakers/send_failure/trip"),
+    ],
+)
+async def test_only_operators_look_and_change(sqlite_site: Site, method: str, path: str) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        response = await sqlite_site.client.request(method, path, headers=headers, json={})
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_bundle_is_published_and_rolled_back(site: Site, tmp_path: Path) -> None:
+    files = workspace(tmp_path / "letters")
+    files["wayline.yaml"] = files["wayline.yaml"].replace("title: small", "title: larger")
+    published = await site.ask("POST", "/v1/bundles", json={"files": files})
+    assert (published.status_code, published.json()["number"]) == (201, 2)
+    back = await site.ask("POST", "/v1/bundles/1/rollback")
+    assert back.json()["number"] == 3
+    bundles = (await site.ask("GET", "/v1/bundles")).json()["bundles"]
+    assert [bundle["number"] for bundle in bundles] == [3, 2, 1]
+    assert bundles[0]["hash"] == bundles[2]["hash"] == back.json()["hash"]
+
+
+async def test_a_broken_bundle_is_refused_with_every_problem_in_its_place(
+    sqlite_site: Site, tmp_path: Path
+) -> None:
+    files = workspace(tmp_path / "letters") | {"extra.yaml": "kind: journey\nid: x\n  bad\n"}
+    refused = await sqlite_site.ask("POST", "/v1/bundles", json={"files": files})
+    assert refused.status_code == 422
+    assert {problem["file"] for problem in refused.json()["problems"]} == {"extra.yaml"}
+    assert len((await sqlite_site.ask("GET", "/v1/bundles")).json()["bundles"]) == 1
+
+
+async def test_the_kill_switch_holds_messages_and_lets_them_go_again(site: Site) -> None:
+    on = await site.ask("POST", "/v1/kill", json={"state": "on", "reason": "drill"})
+    assert on.json() == {"state": "on", "changed": True, "woken": 0}
+    (row,) = site.all(ControlRow)
+    assert (row.kill_reason, row.killed_by) == ("drill", "operator")
+    await welcome(site)
+    await site.carried()
+    assert site.sent() == []
+    off = await site.ask("POST", "/v1/kill", json={"state": "off"})
+    assert off.json() == {"state": "off", "changed": True, "woken": 1}
+    await site.services.delivery.deliver_due(10)
+    assert len(site.sent()) == 1
+
+
+async def test_a_breaker_is_tripped_and_reset_by_hand(site: Site) -> None:
+    scope = {"scope": "channel:letter", "reason": "drill"}
+    tripped = await site.ask("POST", "/v1/breakers/send_failure/trip", json=scope)
+    assert tripped.json()["state"] == "open"
+    listed = (await site.ask("GET", "/v1/breakers")).json()["breakers"]
+    assert [(breaker["scope"], breaker["state"]) for breaker in listed] == [("channel:letter", "open")]
+    reset = await site.ask("POST", "/v1/breakers/send_failure/reset", json=scope)
+    assert reset.json()["state"] == "closed"
+    assert site.all(BreakerRow)[0].state == "closed"
+
+
+async def test_a_breaker_that_does_not_exist_is_refused(sqlite_site: Site) -> None:
+    refused = await sqlite_site.ask("POST", "/v1/breakers/nothing/trip", json={"scope": "channel:letter"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "refused")
+
+
+async def test_dead_letters_are_listed_masked_and_retried(site: Site, tmp_path: Path) -> None:
+    rental = {
+        "type": "track",
+        "event": "rental_begun",
+        "userId": "u1",
+        "traits": {"email": "zoe@example.com"},
+    }
+    await site.post("/v1/batch", {"batch": [rental]})
+    listed = await site.ask("GET", "/v1/deadletters")
+    (letter,) = listed.json()["dead_letters"]
+    assert letter["code"] == "EV005"
+    assert "zoe@example.com" not in listed.text
+    files = workspace(tmp_path / "letters")
+    files["more.yaml"] = (
+        "kind: events\nid: more\ntitle: more\nowner: tests\n"
+        "events: [{id: rental_begun, title: rental, schema: {type: object}}]\n"
+    )
+    await site.ask("POST", "/v1/bundles", json={"files": files})
+    retried = await site.ask("POST", "/v1/deadletters/retry", json={})
+    assert retried.json() == {"resolved": [letter["id"]], "still_dead": []}
+    assert site.all(DeadLetterRow)[0].resolved_at is not None
+
+
+async def test_a_message_is_explained(site: Site) -> None:
+    await welcome(site)
+    await site.carried()
+    (run,) = site.all(RunRow)
+    shown = (await site.ask("GET", f"/v1/runs/{run.id}")).json()
+    key = shown["intents"][0]["key"]
+    explained = await site.ask("GET", f"/v1/intents/{key}")
+    assert explained.status_code == 200
+    assert "sent" in explained.text

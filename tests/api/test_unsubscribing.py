@@ -1,0 +1,76 @@
+"""Unsubscribe links: looking changes nothing, one click withdraws."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.contacts.unsubscribe import Unsubscribe, sign, unsubscribe_url
+from engine.store.tables import ConsentRow, ContactRow, EventRow, RunRow
+from tests.api.conftest import SECRET, Site
+
+
+async def contact_with_link(site: Site) -> str:
+    granted = {"purpose": "marketing", "channel": "letter"}
+    await site.post(
+        "/v1/batch",
+        {"batch": [{"type": "track", "event": "consent_granted", "userId": "u1", "properties": granted}]},
+    )
+    (contact,) = site.all(ContactRow)
+    url = unsubscribe_url("http://wayline.test", SECRET, contact.id, "marketing", "letter")
+    return url.removeprefix("http://wayline.test")
+
+
+async def test_looking_at_the_link_asks_and_changes_nothing(site: Site) -> None:
+    link = await contact_with_link(site)
+    page = await site.client.get(link, headers={"Accept-Language": "zh-CN,zh;q=0.9"})
+    assert page.status_code == 200
+    assert "确认退订" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert site.count(ConsentRow) == 1
+
+
+async def test_one_click_withdraws_as_rfc_8058_has_it(site: Site) -> None:
+    link = await contact_with_link(site)
+    answer = await site.client.post(link, data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+    granted, withdrawn = site.all(ConsentRow)
+    assert (withdrawn.decision, withdrawn.purpose, withdrawn.channel) == ("withdrawn", "marketing", "letter")
+    assert (withdrawn.contact_id, withdrawn.mechanism) == (granted.contact_id, "one_click")
+
+
+async def test_clicking_twice_does_no_harm(sqlite_site: Site) -> None:
+    link = await contact_with_link(sqlite_site)
+    answers = [await sqlite_site.client.post(link) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def test_the_page_speaks_english_to_who_asks_for_it(sqlite_site: Site) -> None:
+    link = await contact_with_link(sqlite_site)
+    page = await sqlite_site.client.get(link, headers={"Accept-Language": "en-GB,en;q=0.9,zh;q=0.1"})
+    assert '<html lang="en">' in page.text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_forged_link_does_nothing(sqlite_site: Site, method: str) -> None:
+    link = await contact_with_link(sqlite_site)
+    forged = sign("another secret", Unsubscribe(sqlite_site.all(ContactRow)[0].id, "marketing", "letter"))
+    for path in (f"/u/{forged}", link[:-1], "/u/x"):
+        answer = await sqlite_site.client.request(method, path)
+        assert answer.status_code == 404
+    assert sqlite_site.count(ConsentRow) == 1
+
+
+async def test_after_the_click_nothing_more_is_sent(site: Site) -> None:
+    link = await contact_with_link(site)
+    await site.client.post(link)
+    added = {
+        "type": "track",
+        "event": "contact_added",
+        "userId": "u1",
+        "traits": {"app": "d", "nickname": "n"},
+    }
+    await site.post("/v1/batch", {"batch": [added]})
+    await site.carried()
+    assert site.sent() == []
+    assert site.count(RunRow) == 1
+    assert site.count(EventRow) == 3

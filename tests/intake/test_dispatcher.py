@@ -1,0 +1,256 @@
+"""The dispatcher tells the durable side everything once more than never, in order per key."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlmodel import col
+
+from engine.clock import FixedClock
+from engine.errors import DriverUnavailable
+from engine.intake.carrying import Carrier
+from engine.intake.dispatcher import Backoff, Dispatcher
+from engine.journeys.driver import Nudge, RunRef
+from engine.store.database import Store
+from engine.store.tables import OutboxRow
+from tests.intake.conftest import NOW
+
+
+@dataclass
+class RecordingDriver:
+    """A driver that writes down what it is told; it can be away, or choke on one run."""
+
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    is_away: bool = False
+    chokes_on: str = ""
+    tried: int = 0
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self, run: RunRef) -> None:
+        self._tell("start", run.run_id, run.workflow_id)
+
+    async def signal(self, run: RunRef, nudge: Nudge) -> None:
+        self._tell("signal", run.run_id, f"{nudge.reason}:{nudge.reference}")
+
+    async def cancel(self, run: RunRef, reason: str) -> None:
+        self._tell("cancel", run.run_id, reason)
+
+    async def is_running(self, run: RunRef) -> bool:
+        return any(run_id == run.run_id for _, run_id, _ in self.told)
+
+    async def watch_breaker(self, breaker: str, scope: str) -> None:
+        self._tell("watch", breaker, scope)
+
+    def _tell(self, what: str, key: str, more: str) -> None:
+        self.tried += 1
+        if self.is_away:
+            raise DriverUnavailable("away")
+        if key == self.chokes_on:
+            raise RuntimeError("choked")
+        self.told.append((what, key, more))
+        self.heard.set()
+
+
+@dataclass
+class CountingWork:
+    """Stands where runs and delivery would; counts how often it is asked."""
+
+    rounds: list[str] = field(default_factory=list)
+
+    async def pick_up_abandoned(self, limit: int) -> int:
+        self.rounds.append("abandoned")
+        return 0
+
+    async def deliver_due(self, limit: int) -> int:
+        self.rounds.append("deliver")
+        return 0
+
+    async def recover(self, limit: int) -> int:
+        self.rounds.append("recover")
+        return 0
+
+
+@dataclass
+class Desk:
+    store: Store
+    driver: RecordingDriver = field(default_factory=RecordingDriver)
+    work: CountingWork = field(default_factory=CountingWork)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
+
+    def dispatcher(self, limit: int = 200) -> Dispatcher:
+        backoff = Backoff(timedelta(seconds=1), timedelta(seconds=8), random.Random(7))
+        return Dispatcher(
+            self.store, self.driver, self.work, self.work, self.clock, limit=limit, backoff=backoff
+        )
+
+    def write(self, *rows: tuple[str, str]) -> None:
+        with self.store.begin() as session:
+            for kind, key in rows:
+                payload = {"journey": "j", "contact_id": "c", "entry_key": "once", "version": "v"}
+                payload |= {"reason": "why", "reference": "what"}
+                session.add(OutboxRow(kind=kind, key=key, payload=payload, created_at=self.clock.now()))
+                session.flush()
+
+    def left(self) -> list[OutboxRow]:
+        with self.store.read() as session:
+            return list(session.scalars(select(OutboxRow).order_by(col(OutboxRow.id))))
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    return Desk(store)
+
+
+async def work_off(dispatcher: Dispatcher) -> None:
+    while await dispatcher.step():
+        pass
+
+
+async def test_every_kind_reaches_the_driver_and_is_done(desk: Desk) -> None:
+    desk.write(
+        ("run.start", "r1"),
+        ("run.signal", "r2"),
+        ("run.cancel", "r3"),
+        ("breaker.watch", "fail/channel:email"),
+    )
+    await work_off(desk.dispatcher())
+    assert sorted(desk.driver.told) == [
+        ("cancel", "r3", "why"),
+        ("signal", "r2", "why:what"),
+        ("start", "r1", "j/c/once"),
+        ("watch", "fail", "channel:email"),
+    ]
+    assert desk.left() == []
+
+
+async def test_what_concerns_one_run_is_told_in_the_order_it_was_written(desk: Desk) -> None:
+    rows = [(kind, f"r{number}") for kind in ("run.start", "run.signal", "run.cancel") for number in range(4)]
+    desk.write(*rows)
+    await work_off(desk.dispatcher(limit=3))
+    for number in range(4):
+        told = [what for what, key, _ in desk.driver.told if key == f"r{number}"]
+        assert told == ["start", "signal", "cancel"]
+
+
+async def test_with_the_driver_away_nothing_is_lost_and_the_other_jobs_go_on(desk: Desk) -> None:
+    desk.write(*[("run.start", f"r{number}") for number in range(50)])
+    desk.driver.is_away = True
+    dispatcher = desk.dispatcher()
+    for _ in range(3):
+        assert await dispatcher.step() == 0
+    assert dispatcher.is_driver_away
+    assert {"abandoned", "deliver", "recover"} <= set(desk.work.rounds)
+    assert desk.driver.tried < 50
+    desk.driver.is_away = False
+    desk.clock.advance(timedelta(seconds=60))
+    await work_off(dispatcher)
+    assert sorted(key for _, key, _ in desk.driver.told) == sorted(f"r{number}" for number in range(50))
+    assert desk.left() == []
+    desk.write(("run.start", "after"))
+    assert await dispatcher.step() == 1
+
+
+async def test_an_away_driver_is_asked_less_and_less_often(desk: Desk) -> None:
+    desk.write(("run.start", "r1"))
+    desk.driver.is_away = True
+    dispatcher = desk.dispatcher()
+    asked: list[int] = []
+    for second in range(60):
+        before = desk.driver.tried
+        await dispatcher.step()
+        if desk.driver.tried > before:
+            asked.append(second)
+        desk.clock.advance(timedelta(seconds=1))
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses[0] <= 2
+    assert max(pauses) <= 8
+    assert len(asked) < 20
+    (row,) = desk.left()
+    assert (row.attempts, row.error) == (len(asked), "DriverUnavailable: away")
+
+
+async def test_an_errand_the_driver_chokes_on_holds_up_its_own_run_only(desk: Desk) -> None:
+    desk.write(("run.start", "bad"), ("run.signal", "bad"), ("run.start", "good"))
+    desk.driver.chokes_on = "bad"
+    await work_off(desk.dispatcher())
+    assert [key for _, key, _ in desk.driver.told] == ["good"]
+    first, second = desk.left()
+    assert (first.kind, first.attempts, first.error) == ("run.start", 1, "RuntimeError: choked")
+    assert (second.kind, second.attempts) == ("run.signal", 0)
+
+
+async def test_what_a_dead_process_had_claimed_is_told_by_another(desk: Desk) -> None:
+    desk.write(("run.start", "r1"))
+    with desk.store.begin() as session:
+        row = session.scalars(select(OutboxRow)).one()
+        row.claimed_until = NOW + timedelta(seconds=60)
+    dispatcher = desk.dispatcher()
+    assert await dispatcher.step() == 0
+    desk.clock.advance(timedelta(seconds=61))
+    assert await dispatcher.step() == 1
+    assert desk.left() == []
+
+
+async def test_several_dispatchers_share_the_work_without_telling_anything_twice(desk: Desk) -> None:
+    desk.write(*[("run.start", f"r{number}") for number in range(60)])
+    await asyncio.gather(*(work_off(desk.dispatcher(limit=7)) for _ in range(3)))
+    keys = [key for _, key, _ in desk.driver.told]
+    assert len(keys) == len(set(keys)) == 60
+
+
+async def test_it_runs_until_told_to_stop_and_wakes_when_called(sqlite_store: Store) -> None:
+    desk = Desk(sqlite_store)
+    dispatcher, stop = desk.dispatcher(), asyncio.Event()
+    running = asyncio.create_task(dispatcher.run(stop))
+    desk.write(("run.start", "r1"))
+    dispatcher.wake()
+    async with asyncio.timeout(20):
+        await desk.driver.heard.wait()
+        stop.set()
+        await running
+    assert desk.left() == []
+    assert desk.driver.told == [("start", "r1", "j/c/once")]
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 400), st.integers(0, 2**32))
+def test_a_wait_never_leaves_its_bounds(attempts: int, seed: int) -> None:
+    backoff = Backoff(timedelta(seconds=1), timedelta(seconds=30), random.Random(seed))
+    assert timedelta(seconds=0.5) <= backoff.wait(attempts) <= timedelta(seconds=30)
+
+
+async def test_the_carrier_carries_what_it_is_handed_and_survives_what_fails() -> None:
+    carried: list[str] = []
+
+    async def carry(run_id: str) -> None:
+        if run_id == "bad":
+            raise DriverUnavailable("no")
+        carried.append(run_id)
+
+    carrier = Carrier(carry, at_once=2)
+    carrier.hand(["a", "bad", "b", "c"])
+    await carrier.drain(10)
+    assert carried == ["a", "b", "c"]
+
+
+async def test_a_full_carrier_leaves_the_rest_to_whoever_finds_it() -> None:
+    carried: list[str] = []
+    gate = asyncio.Event()
+
+    async def carry(run_id: str) -> None:
+        await gate.wait()
+        carried.append(run_id)
+
+    carrier = Carrier(carry, longest_queue=2)
+    carrier.hand(["a", "b", "c"])
+    gate.set()
+    await carrier.drain(10)
+    assert carried == ["a", "b"]
