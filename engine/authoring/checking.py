@@ -16,6 +16,8 @@ from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN
 
+_EVERY_EVENTS_OWN = {fact.path.removeprefix("event.") for fact in BUILT_IN if fact.path.startswith("event.")}
+
 
 def check(found: Definitions) -> Iterator[Problem]:
     """Every problem between files, in no particular order."""
@@ -79,6 +81,9 @@ def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
             "RS053", "this is not JSON Schema: " + _schema_fault(error), "see https://json-schema.org", at=at
         )
         return
+    for name in sorted(_EVERY_EVENTS_OWN & set(entry.schema_.get("properties", ()))):
+        message = f"'event.{name}' is a fact of every event; a property of that name would hide it"
+        yield event.problem("RS043", message, "use another name", at=("schema", "properties", name))
     built_in = BUILT_IN_EVENTS.get(entry.id)
     if built_in is not None and entry.effect not in {None, built_in.effect}:
         message = f"'{entry.id}' is built in, and its effect cannot be changed"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from engine.errors import CommandError
 
+PACKAGE = Path(__file__).resolve().parents[1]
 
-def shipped_folder(name: str) -> Path:
+
+def shipped_folder(name: str, package: Path = PACKAGE) -> Path:
     """The folder `rulesets`, `schemas` or `data` of this installation; CommandError when it is missing."""
-    package = Path(__file__).resolve().parents[1]
     for folder in (package / "shipped" / name, package.parent / name):
         if folder.is_dir():
             return folder

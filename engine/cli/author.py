@@ -20,7 +20,7 @@ from engine.cli.output import Format, FormatOption, print_json
 from engine.errors import CommandError, RulesetError
 from engine.journeys.graph import to_mermaid
 from engine.plugin.registry import load_registry
-from engine.rules.facts import Fact
+from engine.rules.facts import BUILT_IN, Fact
 from engine.settings import Settings
 
 
@@ -52,7 +52,12 @@ def lint(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
     Example: wayline lint rulesets
     """
     where = str(_workspace(folder))
-    loaded = load_folder(where, load_registry())
+    registry = load_registry()
+    if not registry.channels:
+        raise CommandError(
+            "no channel plugin is installed, not even the built-in ones; install wayline again"
+        )
+    loaded = load_folder(where, registry)
     problems, bundle = below(where, loaded.problems), loaded.bundle
     if output is Format.JSON:
         print_json({"problems": as_data(problems)})
@@ -154,13 +159,11 @@ def _bundle(folder: Path | None) -> Bundle:
 def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:
     """The facts of a bundle under headings, in the order in which people look for them."""
     own = {name: sorted(property_facts(kind.schema), key=_path) for name, kind in bundle.events.items()}
-    declared = {fact.path for properties in own.values() for fact in properties}
-    everything = list(bundle.catalogue)
     return {
-        "contact": [fact for fact in everything if fact.path.startswith("contact.")],
-        "event (every type)": [
-            fact for fact in everything if fact.path.startswith("event.") and fact.path not in declared
-        ],
+        "contact": [fact for fact in bundle.catalogue if fact.path.startswith("contact.")],
+        "event (every type)": sorted(
+            (fact for fact in BUILT_IN if fact.path.startswith("event.")), key=_path
+        ),
         **{f"event {name}": properties for name, properties in own.items() if properties},
         **{
             f"journey {name}": sorted(program_facts(program), key=_path)

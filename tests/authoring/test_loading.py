@@ -1,0 +1,174 @@
+"""Loading folders and mappings: what is read, what is left out, and an answer to whatever is written."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.authoring.codes import CODES
+from engine.authoring.loading import bundle_of, load_files, load_folder
+from engine.authoring.source import MAX_CHARACTERS, read
+from engine.errors import CommandError, RulesetError
+
+JARGON = (
+    "input should",
+    "pydantic",
+    "union",
+    "tuple",
+    "valid integer",
+    "cannot stand here",
+    "validat",
+    "extra ",
+)
+
+
+def write(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_folder_and_a_mapping_give_the_same_bundle(small: Mapping[str, str], tmp_path: Path) -> None:
+    loaded = load_folder(write(tmp_path, small))
+
+    assert loaded.problems == ()
+    assert loaded.bundle is not None and loaded.bundle.hash == bundle_of(small).hash
+    assert loaded.bundle.programs == bundle_of(small).programs
+
+
+def test_hidden_files_and_other_kinds_of_files_are_left_alone(
+    small: Mapping[str, str], tmp_path: Path
+) -> None:
+    write(
+        tmp_path,
+        {**small, ".git/config.yaml": "a: NO", "notes.md": "x", ".hidden.yaml": "[", "a/.b/c.yaml": "["},
+    )
+
+    loaded = load_folder(tmp_path)
+    assert loaded.problems == () and loaded.bundle is not None
+    assert sorted(loaded.bundle.files) == sorted(small)
+
+
+def test_test_files_are_part_of_the_bundle_but_not_of_the_models(small: Mapping[str, str]) -> None:
+    files = {**small, "welcome.test.yaml": "ruleset: welcome.yaml\ntests: []\n"}
+
+    assert load_files(files).problems == ()
+    assert bundle_of(files).hash != bundle_of(small).hash
+    broken = load_files({**small, "welcome.test.yaml": "until: 10:00\n"})
+    assert [problem.code for problem in broken.problems] == ["RS007"] and broken.bundle is None
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(small: Mapping[str, str], tmp_path: Path) -> None:
+    write(tmp_path, small)
+    (tmp_path / "tags.yaml").write_bytes(
+        "\ufeffkind: tags\r\nid: t\r\ntitle: 标签\r\nowner: x\r\n"
+        "tags: [{tag: 常客, level: basic, when: {contact.visits: 3}}]\r\n".encode()
+    )
+
+    bundle = load_folder(tmp_path).bundle
+    assert bundle is not None and bundle.tags[0].tag == "常客"
+
+
+def test_a_folder_that_is_not_there_is_the_commands_fault(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"nowhere.*wayline\.yaml"):
+        load_folder(tmp_path / "nowhere")
+
+
+def test_an_enormous_file_is_refused_before_it_is_read(small: Mapping[str, str], tmp_path: Path) -> None:
+    write(tmp_path, small)
+    (tmp_path / "big.yaml").write_bytes(b"# " + b"x" * (4 * MAX_CHARACTERS))
+
+    (problem,) = load_folder(tmp_path).problems
+    assert (problem.code, problem.place.file) == ("RS015", "big.yaml")
+    assert load_folder(tmp_path).bundle is None
+
+
+def test_files_that_must_be_good_raise_with_every_problem(small: Mapping[str, str]) -> None:
+    with pytest.raises(RulesetError) as raised:
+        bundle_of({**small, "wayline.yaml": "kind: workspace\n", "more.yaml": "kind: NO\n"})
+
+    assert {problem.place.file for problem in raised.value.problems} == {"wayline.yaml", "more.yaml"}
+
+
+def test_warnings_do_not_stand_in_the_way(with_journey: Callable[..., dict[str, str]]) -> None:
+    loaded = load_files(with_journey("  - {wait_for: order, event: order_paid}\n"))
+
+    assert [problem.code for problem in loaded.warnings] == ["RW002"]
+    assert loaded.errors == () and loaded.bundle is not None
+
+
+def test_problems_are_sorted_by_place(small: Mapping[str, str]) -> None:
+    broken = {name: text.replace("owner: tests", "ownr: tests") for name, text in small.items()}
+    problems = load_files(broken).problems
+
+    assert list(problems) == sorted(problems) and len(problems) == 2 * len(small)
+
+
+def test_a_broken_file_raises_no_alarm_about_names_it_may_define(small: Mapping[str, str]) -> None:
+    for name in ("content.yaml", "channels.yaml", "purposes.yaml", "events.yaml"):
+        problems = load_files({**small, name: small[name] + "  oops\n"}).problems
+        assert {problem.place.file for problem in problems} == {name}
+
+
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 10**12),
+    st.sampled_from(
+        ["", "x", "3d", "10:00", "15%", "{{", "email", "vip：x", "😀", "a" * 300, "Asia/Beijing"]
+    ),
+    st.sampled_from([[], {}, [[]], {"x": 1}, ["a", "a"], {"all": []}, [None]]),
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, files: Mapping[str, Any]) -> tuple[str, Any]:
+    """One shipped file with something else at one random place."""
+    name = draw(st.sampled_from(sorted(files)))
+    data = copy.deepcopy(files[name])
+    here: Any = data
+    path: list[tuple[Any, Any]] = []
+    while isinstance(here, dict | list) and here and (not path or draw(st.integers(0, 3))):
+        key = draw(st.sampled_from(list(here) if isinstance(here, dict) else list(range(len(here)))))
+        path.append((here, key))
+        here = here[key]
+    container, key = path[-1]
+    match draw(st.sampled_from(["replace", "remove", "add"])):
+        case "replace":
+            container[key] = draw(junk)
+        case "remove":
+            del container[key]
+        case _ if isinstance(container, dict):
+            container[draw(st.sampled_from(["zz", "on_red", "sent", "titel", "when", "steps"]))] = draw(junk)
+        case _:
+            container.append(draw(junk))
+    return name, data
+
+
+@settings(max_examples=250, deadline=None)
+@given(data=st.data())
+def test_whatever_is_changed_is_answered_in_words_and_never_raises(
+    data: st.DataObject, shipped_files: Mapping[str, str]
+) -> None:
+    sources = {
+        name: read(text, name).data for name, text in shipped_files.items() if not name.endswith(".test.yaml")
+    }
+    name, changed = data.draw(mutated(sources))
+    text = json.dumps(changed, ensure_ascii=False, indent=1)
+    loaded = load_files({**shipped_files, name: text})
+
+    assert (loaded.bundle is None) == bool(loaded.errors)
+    for problem in loaded.problems:
+        assert problem.code in CODES
+        assert not any(word in problem.message.lower() for word in JARGON), problem
+        if problem.place.file == name:
+            lines = text.split("\n")
+            assert problem.place.column <= len(lines[problem.place.line - 1]) + 1

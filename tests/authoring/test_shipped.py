@@ -1,0 +1,108 @@
+"""The workspace that comes with Wayline is clean, complete and ready for editors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from engine.authoring.bundle import Bundle
+from engine.authoring.loading import bundle_of, load_folder
+from engine.authoring.schemas import schema_files, stale_schemas
+from engine.authoring.source import read
+from engine.journeys.program import ReentryKind, Send, Wait
+from engine.plugin.contracts import Draft, Severity
+from engine.plugin.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(file for file in (ROOT / "rulesets").rglob("*.yaml") if not file.name.endswith(".test.yaml"))
+
+
+@pytest.fixture(scope="module")
+def bundle(shipped_files: Mapping[str, str]) -> Bundle:
+    return bundle_of(shipped_files)
+
+
+def test_it_lints_without_a_problem_or_a_warning(registry: Registry) -> None:
+    loaded = load_folder(ROOT / "rulesets", registry)
+
+    assert loaded.problems == ()
+    assert loaded.bundle is not None
+
+
+def test_it_holds_the_three_journeys(bundle: Bundle) -> None:
+    assert sorted(bundle.programs) == ["dormant_wakeup", "repurchase", "welcome"]
+
+
+def test_the_welcome_leaves_within_the_platforms_twenty_seconds(bundle: Bundle) -> None:
+    welcome = bundle.programs["welcome"]
+    first = welcome.steps[welcome.first or ""]
+
+    assert isinstance(first, Send) and first.deadline == timedelta(seconds=20)
+    assert len([step for step in welcome.steps.values() if isinstance(step, Send)]) >= 3
+
+
+def test_the_event_that_ends_a_dormant_run_starts_the_next(bundle: Bundle) -> None:
+    dormant = bundle.programs["dormant_wakeup"]
+
+    assert dormant.entry.reentry.kind is ReentryKind.ALWAYS
+    assert set(dormant.entry.events) == set(dormant.leaves[0].events)
+    wait = dormant.steps[dormant.first or ""]
+    assert isinstance(wait, Wait) and (wait.for_, wait.at) == (timedelta(days=30), time(10))
+
+
+def test_a_second_order_starts_its_own_repurchase_run(bundle: Bundle) -> None:
+    reentry = bundle.programs["repurchase"].entry.reentry
+
+    assert (reentry.kind, reentry.per) == (ReentryKind.ONCE_PER, "event.order_id")
+    assert "order_paid" in bundle.programs["repurchase"].leaves[0].events
+
+
+def test_only_the_text_that_is_meant_to_be_blocked_is_objected_to(bundle: Bundle, registry: Registry) -> None:
+    from engine.plugin.contracts import CheckContext
+
+    lexicons = tuple(bundle.lexicons.values())
+    objected = {
+        name
+        for name, locales in bundle.contents.items()
+        for locale, text in locales.items()
+        for finding in registry.checks["lexicon"].examine(
+            Draft(text.body, text.subject, text.call_to_action, locale),
+            CheckContext("email", "marketing", locale, {}, lexicons),
+        )
+        if finding.severity is Severity.BLOCK
+    }
+
+    assert objected == {"repurchase_old_claim"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_its_first_line_names_the_schema_that_it_satisfies(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert named is not None
+    schema = (file.parent / named[1]).resolve()
+
+    data = read(text, file.name).data
+    assert schema == ROOT / "schemas" / f"{data['kind']}.schema.json"
+    errors = list(Draft202012Validator(json.loads(schema.read_text("utf-8"))).iter_errors(data))
+    assert errors == []
+
+
+def test_the_schemas_in_the_repository_are_current() -> None:
+    assert stale_schemas(ROOT / "schemas") == []
+
+
+@pytest.mark.parametrize("name", schema_files())
+def test_a_schema_is_itself_sound_and_explains_every_key(name: str) -> None:
+    schema = json.loads(schema_files()[name])
+    Draft202012Validator.check_schema(schema)
+
+    parts = [schema, *schema.get("$defs", {}).values()]
+    keys = [(key, entry) for part in parts for key, entry in part.get("properties", {}).items()]
+    assert [key for key, entry in keys if not entry.get("description") or not entry.get("title")] == []
