@@ -27,8 +27,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("doctor",),
     "demo": ("demo",),
 }
-"""Module of this folder -> the commands it registers. Only the module of the called command is imported: an editor
-that runs `wayline lint` must not wait for a database driver."""
+"""Module of this folder -> the commands it registers. Only the module of the command that is called is
+imported: an editor that runs `wayline lint` must not wait for a database driver."""
 
 
 def main() -> None:

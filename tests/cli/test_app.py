@@ -1,0 +1,82 @@
+"""The command `wayline` as a whole: help, version, exit statuses, quick start."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from engine.cli import MODULES
+from tests.cli.conftest import Command
+
+
+def test_the_version_is_told(wayline: Command) -> None:
+    assert wayline("--version").out.startswith("wayline 0.")
+
+
+def test_the_help_lists_every_command(wayline: Command) -> None:
+    shown = wayline("--help")
+    assert shown.status == 0
+    for commands in MODULES.values():
+        for command in commands:
+            assert command in shown.out
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_table_of_commands_says_what_each_module_registers(module: str) -> None:
+    app = typer.Typer()
+    importlib.import_module(f"engine.cli.{module}").register(app)
+    named = {command.name for command in app.registered_commands}
+    named |= {group.name for group in app.registered_groups}
+    assert named == set(MODULES[module])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_command_shows_an_example(module: str, wayline: Command) -> None:
+    for command in MODULES[module]:
+        assert wayline(command, "--help").status == 0
+    app = typer.Typer()
+    importlib.import_module(f"engine.cli.{module}").register(app)
+    groups = [group.typer_instance for group in app.registered_groups]
+    commands = [
+        *app.registered_commands,
+        *(each for group in groups if group for each in group.registered_commands),
+    ]
+    for each in commands:
+        assert each.callback is not None
+        assert "Example: " in (each.callback.__doc__ or ""), each.name
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["ingest"], ["run", "list", "--limit", "many"]])
+def test_a_wrong_command_is_the_commands_fault(wayline: Command, arguments: list[str]) -> None:
+    shown = wayline(*arguments)
+    assert shown.status == 2
+    assert "Traceback" not in shown.err
+
+
+def test_a_database_without_tables_names_the_command_that_makes_them(wayline: Command) -> None:
+    shown = wayline("run", "list")
+    assert (shown.status, shown.out) == (2, "")
+    assert "wayline db upgrade" in shown.err
+
+
+def test_a_wrong_setting_is_named_without_its_value(
+    wayline: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAYLINE_PORT", "secret-port")
+    shown = wayline("run", "list")
+    assert shown.status == 2
+    assert "WAYLINE_PORT" in shown.err
+    assert "secret-port" not in shown.err
+
+
+def test_linting_does_not_wait_for_database_web_or_workflow_libraries() -> None:
+    code = (
+        "import sys; from engine.cli import make_app; make_app(['lint', '.']);"
+        "heavy = {'sqlalchemy', 'fastapi', 'temporalio', 'httpx'}; print(sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
