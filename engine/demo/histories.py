@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-FIRST_DAY = date(1997, 1, 1)
+FIRST_PURCHASE = date(1997, 1, 1)
 """The first day on which anyone bought."""
+LONGEST_LEAD = timedelta(days=9)
+"""The data begins with first purchases; people are added up to this long before theirs."""
+FIRST_DAY = FIRST_PURCHASE - LONGEST_LEAD
 
 ZONES = (
     "Asia/Shanghai",
@@ -66,6 +69,8 @@ class Person:
     """Channels this person agreed to hear marketing on."""
     has_old_copy: bool
     """Belongs to the small group whose content still makes a claim that the law forbids."""
+    lead: timedelta
+    """How long before their first purchase they were added."""
 
 
 def make_person(customer: str, seed: int) -> Person:
@@ -81,6 +86,7 @@ def make_person(customer: str, seed: int) -> Person:
         app=f"device-{customer}",
         consents=consents,
         has_old_copy=dice.random() < 0.1,
+        lead=timedelta(minutes=dice.randrange(60, int(LONGEST_LEAD / timedelta(minutes=1)) - 24 * 60)),
     )
 
 
@@ -93,7 +99,7 @@ class Happening:
 
 
 def replay(purchases: list[Purchase], *, contacts: int, days: int, seed: int) -> list[Happening]:
-    """What happens, in order of time: everyone is added an hour before their first purchase, then buys.
+    """What happens from `FIRST_DAY` on, in order of time: everyone is added, and then buys what they bought.
 
     `contacts` customers are drawn from those whose first purchase falls in the first third of the `days`.
     """
@@ -109,7 +115,7 @@ def replay(purchases: list[Purchase], *, contacts: int, days: int, seed: int) ->
     for customer in chosen:
         person = make_person(customer, seed)
         moments = [_hour_of(purchase, person, seed) for purchase in by_customer[customer]]
-        arrival = moments[0] - timedelta(hours=1)
+        arrival = moments[0] - person.lead
         happenings.append(Happening(arrival, tuple(_arrival(person, arrival))))
         happenings.extend(
             Happening(moment, (_order(purchase, moment),))

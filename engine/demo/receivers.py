@@ -78,6 +78,9 @@ class WebhookReceiver:
         """Calls that came with a key already seen and had no effect."""
         return sum(self.calls.values()) - len(self.calls)
 
+    def note(self, headers: dict[str, str], body: bytes) -> None:
+        """Called with every request that was read whole; for those who want more than counts."""
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -109,7 +112,8 @@ class WebhookReceiver:
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
         }
-        await reader.readexactly(int(headers.get("content-length", "0")))
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.note(headers, body)
         key = headers.get("webhook-id")
         status = "200 OK" if key else "400 Bad Request"
         if key:
