@@ -18,7 +18,16 @@ from engine.contacts.consent import consent_records
 from engine.contacts.suppressing import suppress_address
 from engine.delivery.breakers import give_back_probes, take_probes, watch_after
 from engine.delivery.gate_rules import gate_rules
-from engine.delivery.intents import IntentState, due, intent_of, is_workable, move, release_places
+from engine.delivery.intents import (
+    IntentState,
+    apply_aftermath,
+    apply_answer,
+    due,
+    intent_of,
+    is_workable,
+    move,
+    release_places,
+)
 from engine.delivery.places import confirm_places, take_places
 from engine.delivery.recording import decision_row, lock_run, tell_run
 from engine.delivery.viewing import (
@@ -155,7 +164,6 @@ class SqlGateState:
             move(row, IntentState.RESERVED)
             row.channel = passage.channel
             row.content_hash = passage.content_hash
-            row.hold_scope = row.wake_at = row.retry_at = None
             row.lease_until = lease_until
             row.updated_at = now.delivery
             return replace(passage, probes=taken)
@@ -200,21 +208,13 @@ class SqlGateState:
                     platform = claim.view.rules.platforms[attempt.channel]
                     suppress_address(session, platform, attempt.suppress_address, "hard_bounce")
                 row.provider_id = attempt.provider_id or row.provider_id
-            move(row, IntentState(aftermath.state))
+            apply_aftermath(row, aftermath, claim.intent, now)
             row.updated_at = now.delivery
             if not aftermath.keeps_places:
                 release_places(session, [row.key])
             if aftermath.answer is not None:
                 _note(session, row, aftermath.answer, now, claim.view.rules)
-            if aftermath.state == IntentState.HELD:
-                assert aftermath.answer is not None, "a hold is a decision"
-                _hold(row, aftermath.answer, claim.intent)
-            if aftermath.state == IntentState.HANDED_OVER:
-                row.lease_until = now.delivery + (aftermath.repeat_after or timedelta(0))
-            elif aftermath.state != IntentState.PLANNED:
-                row.lease_owner = row.lease_until = None
             if aftermath.outcome is not None:
-                row.outcome = aftermath.outcome.value
                 tell_run(session, run, row.key, now.delivery)
             if attempt is not None:
                 live = self._shelf.live(session)
@@ -235,19 +235,11 @@ class SqlGateState:
             release_places(session, [row.key])
             _note(session, row, answer, now, claim.view.rules)
             row.updated_at = now.delivery
-            row.lease_owner = row.lease_until = None
-            if answer.verdict is Verdict.HOLD:
-                move(row, IntentState.HELD)
-                _hold(row, answer, claim.intent)
-                if is_over:
-                    row.wake_at = now.journey
-                return None
-            refused = answer.outcome is Outcome.FAILED and bool(claim.view.refused_by)
-            move(row, IntentState.REJECTED if refused else IntentState.ENDED)
-            row.hold_scope = row.wake_at = row.retry_at = None
-            outcome = answer.outcome or Outcome.BLOCKED
-            row.outcome = outcome.value
-            tell_run(session, run, row.key, now.delivery)
+            outcome = apply_answer(row, answer, claim)
+            if is_over:
+                row.wake_at = now.journey
+            if outcome is not None:
+                tell_run(session, run, row.key, now.delivery)
             return outcome
 
     # Inside
@@ -315,16 +307,6 @@ def _left_lying(state: IntentState, at: datetime, limit: int, *, lock: bool = Tr
         .limit(limit)
     )
     return query.with_for_update(skip_locked=True) if lock else query
-
-
-def _hold(row: IntentRow, answer: Answer, intent: Intent) -> None:
-    """Hold the row until the answer's moments; at the latest it is looked at when it expires."""
-    ends = [moment for moment in (intent.expires_at, answer.worth_until) if moment is not None]
-    row.expires_at = min(ends, default=None)
-    moments = [moment for moment in (answer.hold_until, row.expires_at) if moment is not None]
-    row.wake_at = min(moments, default=None)
-    row.retry_at = answer.retry_at
-    row.hold_scope = answer.hold_scope
 
 
 def _note(session: Session, row: IntentRow, answer: Answer, now: Moment, rules: GateRules) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from sqlmodel import col
 from engine.delivery.recording import decision_row
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage
-from engine.gate.state import GateRules
+from engine.gate.state import Aftermath, Claim, GateRules, Moment
 from engine.store.bulk import insert_new
 from engine.store.tables import CapPlaceRow, IntentRow
 
@@ -57,7 +58,21 @@ def may_follow(state: str, new: str) -> bool:
     return IntentState(new) in NEXT[IntentState(state)]
 
 
-def move(row: IntentRow, state: IntentState) -> None:
+class IntentRecord(Protocol):
+    """What is kept of an intent, whether in a row or in memory; fields as in `IntentRow`."""
+
+    state: str
+    outcome: str | None
+    wake_at: datetime | None
+    retry_at: datetime | None
+    deadline_at: datetime | None
+    expires_at: datetime | None
+    hold_scope: str | None
+    lease_owner: str | None
+    lease_until: datetime | None
+
+
+def move(row: IntentRecord, state: IntentState) -> None:
     """Bring the row to a state; ValueError for one that may not follow."""
     if not may_follow(row.state, state):
         raise ValueError(f"an intent that is {row.state} does not become {state.value}")
@@ -116,7 +131,7 @@ def intent_of(row: IntentRow, rules: GateRules) -> Intent:
     )
 
 
-def is_workable(row: IntentRow, at: datetime, journey_now: datetime) -> bool:
+def is_workable(row: IntentRecord, at: datetime, journey_now: datetime) -> bool:
     """Whether a caller that names the intent may work on it now: nobody else does, and a hold is over."""
     if row.lease_owner is not None and row.lease_until is not None and row.lease_until > at:
         return False
@@ -127,6 +142,55 @@ def is_workable(row: IntentRow, at: datetime, journey_now: datetime) -> bool:
         or (row.retry_at is not None and row.retry_at <= at)
         or (row.deadline_at is not None and row.deadline_at <= at)
     )
+
+
+def hold(row: IntentRecord, answer: Answer, intent: Intent) -> None:
+    """Hold the record until the answer's moments; at the latest it is looked at when it expires."""
+    move(row, IntentState.HELD)
+    ends = [moment for moment in (intent.expires_at, answer.worth_until) if moment is not None]
+    row.expires_at = min(ends, default=None)
+    moments = [moment for moment in (answer.hold_until, row.expires_at) if moment is not None]
+    row.wake_at = min(moments, default=None)
+    row.retry_at = answer.retry_at
+    row.hold_scope = answer.hold_scope
+
+
+def let_go(row: IntentRecord) -> None:
+    """Forget what held the record and who worked on it."""
+    row.hold_scope = row.wake_at = row.retry_at = None
+    row.lease_owner = row.lease_until = None
+
+
+def apply_answer(row: IntentRecord, answer: Answer, claim: Claim) -> Outcome | None:
+    """Bring the record to what a no of the gate makes of it: held, or ended with the outcome returned."""
+    let_go(row)
+    if answer.verdict is Verdict.HOLD:
+        hold(row, answer, claim.intent)
+        return None
+    refused = answer.outcome is Outcome.FAILED and bool(claim.view.refused_by)
+    move(row, IntentState.REJECTED if refused else IntentState.ENDED)
+    outcome = answer.outcome or Outcome.BLOCKED
+    row.outcome = outcome.value
+    return outcome
+
+
+def apply_aftermath(row: IntentRecord, aftermath: Aftermath, intent: Intent, now: Moment) -> None:
+    """Bring the record to what an attempt made of it. Whoever goes on with it keeps the lease."""
+    state = IntentState(aftermath.state)
+    if state is IntentState.HANDED_OVER:
+        move(row, state)
+        row.lease_until = now.delivery + (aftermath.repeat_after or timedelta(0))
+    elif state is IntentState.PLANNED:
+        move(row, state)
+    else:
+        let_go(row)
+        if state is IntentState.HELD:
+            assert aftermath.answer is not None, "a hold is a decision"
+            hold(row, aftermath.answer, intent)
+        else:
+            move(row, state)
+    if aftermath.outcome is not None:
+        row.outcome = aftermath.outcome.value
 
 
 def due(at: datetime, journey_now: datetime) -> ColumnElement[bool]:
@@ -198,7 +262,7 @@ def drop_held(
         move(row, IntentState.ENDED)
         row.outcome = (answer.outcome or Outcome.BLOCKED).value
         row.reason = answer.reason
-        row.hold_scope = row.wake_at = row.retry_at = row.lease_owner = row.lease_until = None
+        let_go(row)
         row.updated_at = now
         session.add(decision_row(row, answer, journey_now))
         dropped.append(row.key)

@@ -76,6 +76,18 @@ REASONS: Mapping[str, Reason] = {
     "failed.retries": Reason("the provider stayed busy until no attempt was left", RUNNERS),
     "rate.retry": Reason("the provider asked to come back later", RUNNERS),
     "unknown.no_answer": Reason("nobody can tell whether it was sent, and it must not be repeated", NOBODY),
+    "entry.entered": Reason("the journey took the contact in", OPERATIONS),
+    "entry.no_match": Reason("the journey's condition did not hold", OPERATIONS),
+    "entry.paused": Reason("the journey is paused", OPERATIONS),
+    "entry.late": Reason("the event happened too long ago to start a journey", OPERATIONS),
+    "entry.running": Reason("the contact is in the journey already", NOBODY),
+    "entry.reentry": Reason("the journey does not take the contact in again, or not yet", OPERATIONS),
+    "run.completed": Reason("the run came to the end of its journey", OPERATIONS),
+    "run.goal": Reason("the goal was reached", CONTACT),
+    "run.left": Reason("a leave condition came true", CONTACT),
+    "run.stopped": Reason("the journey stopped the run", OPERATIONS),
+    "run.loop": Reason("the journey went round without ever waiting", OPERATIONS),
+    "run.cancelled": Reason("an operator cancelled the run", OPERATIONS),
     "run.ended": Reason("the run that asked for it has ended", OPERATIONS),
 }
 

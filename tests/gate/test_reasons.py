@@ -7,24 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from engine.gate.consent import ConsentState
 from engine.gate.reasons import FAMILIES, REASONS, describe
+from engine.risk.machine import State
 
 ENGINE = Path(__file__).parents[2] / "engine"
-OURS = ("gate", "delivery")
+NOT_REASONS = {"run.start", "run.signal", "run.cancel", "breaker.watch"}
+"""Kinds of outbox rows, which look alike."""
 CODE = re.compile(rf'"((?:{"|".join(FAMILIES)})\.[a-z_]+)"')
 
 
 def codes_in_use() -> set[str]:
     found: set[str] = set()
-    for folder in OURS:
-        for path in (ENGINE / folder).rglob("*.py"):
-            if path.name != "reasons.py":
-                found |= set(CODE.findall(path.read_text(encoding="utf-8")))
-    return found - {"channel.id"}
+    for path in ENGINE.rglob("*.py"):
+        if path.name != "reasons.py":
+            found |= set(CODE.findall(path.read_text(encoding="utf-8")))
+    return found - NOT_REASONS
 
 
 def test_every_code_in_use_is_described() -> None:
     assert codes_in_use() - set(REASONS) == set()
+
+
+def test_every_state_of_consent_and_of_breakers_that_stops_is_described() -> None:
+    stopping = {f"consent.{state}" for state in ConsentState if state is not ConsentState.GRANTED}
+    stopping |= {f"breaker.{state}" for state in State if state is not State.CLOSED}
+    assert stopping <= set(REASONS)
 
 
 def test_codes_are_family_and_detail_of_a_known_family() -> None:

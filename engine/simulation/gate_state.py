@@ -1,0 +1,378 @@
+"""The gate's memory in plain dictionaries, for virtual time: the same promises as the one in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from engine.clock import JourneyTime
+from engine.delivery.intents import (
+    IntentState,
+    apply_aftermath,
+    apply_answer,
+    is_workable,
+    let_go,
+    move,
+)
+from engine.gate.caps import applicable_caps
+from engine.gate.consent import ConsentRecord
+from engine.gate.judging import confirm
+from engine.gate.model import Answer, Intent, Outcome, Verdict
+from engine.gate.stages import (
+    KILL_SCOPE,
+    Stage,
+    breaker_scopes,
+    check_hand_over,
+    held_by,
+    lets_through,
+    share_of,
+)
+from engine.gate.state import (
+    Aftermath,
+    Attempt,
+    Claim,
+    GateRules,
+    Identity,
+    LeaseLost,
+    Moment,
+    Passage,
+    Place,
+    Probe,
+    PublishedBreaker,
+    Standing,
+    View,
+)
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """A contact as the world knows them at this moment."""
+
+    standing: Standing
+    identities: tuple[Identity, ...] = ()
+    """Latest added first."""
+    consents: tuple[ConsentRecord, ...] = ()
+    """In ledger order."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """By name, as templates see them."""
+
+
+@dataclass
+class Wish:
+    """One intent and what has become of it so far; fields as in `IntentRow`."""
+
+    intent: Intent
+    state: str = IntentState.PLANNED.value
+    outcome: str | None = None
+    reason: str | None = None
+    channel: str | None = None
+    wake_at: datetime | None = None
+    retry_at: datetime | None = None
+    deadline_at: datetime | None = None
+    expires_at: datetime | None = None
+    hold_scope: str | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+    handed_over_at: datetime | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One decision: what was said of which intent, and when (journey time)."""
+
+    key: str
+    at: datetime
+    answer: Answer
+
+
+@dataclass
+class Kept:
+    """A place in a cap and, while it is only leased, the end of its lease (delivery time)."""
+
+    place: Place
+    lease_until: datetime | None
+
+
+class MemoryGateState:
+    """`GateState` for one thread. `look_up` says who a contact is whenever the gate looks."""
+
+    def __init__(
+        self,
+        rules: GateRules,
+        look_up: Callable[[str], Addressee | None],
+        *,
+        lease: timedelta = timedelta(minutes=1),
+        time: JourneyTime | None = None,
+    ) -> None:
+        self.rules = rules
+        self.wishes: dict[str, Wish] = {}
+        self.decisions: list[Noted] = []
+        self.attempts: list[tuple[str, Attempt]] = []
+        self.kill_reason: str | None = None
+        self.breakers: dict[tuple[str, str], PublishedBreaker] = {}
+        """Put breakers in with `publish`."""
+        self._look_up = look_up
+        self._lease = lease
+        self._time = time or JourneyTime()
+        self._suppressed: dict[tuple[str, str], str] = {}
+        self._refused: dict[str, dict[str, str]] = {}
+        self._places: dict[str, dict[tuple[str, str], Kept]] = {}
+        """Contact -> (cap, intent) -> place."""
+        self._open: dict[str, Wish] = {}
+        self._numbers = count(1)
+
+    # What a world does with it
+
+    def plan(self, intent: Intent) -> None:
+        """Write the wish down; nothing happens when its key is there already."""
+        purpose = self.rules.purposes.get(intent.purpose)
+        if intent.expires_at is None and purpose is not None:
+            intent = replace(intent, expires_at=intent.created_at + purpose.max_hold)
+        if intent.key not in self.wishes:
+            wish = Wish(intent, deadline_at=intent.deadline_at, expires_at=intent.expires_at)
+            self.wishes[intent.key] = self._open[intent.key] = wish
+
+    def places_of(self, key: str) -> list[Place]:
+        """The places in caps that an intent holds, leased or confirmed."""
+        contact_id = self.wishes[key].intent.contact_id
+        return [kept.place for (_, owner), kept in self._places.get(contact_id, {}).items() if owner == key]
+
+    def wake(self, scope: str) -> int:
+        """Plan again what `scope` holds; how many."""
+        return self._wake(scope, list(self._open))
+
+    def stop(self, reason: str) -> None:
+        """Throw the kill switch."""
+        self.kill_reason = reason
+
+    def start_again(self) -> int:
+        """Release the kill switch and wake what it held; how many."""
+        self.kill_reason = None
+        return self.wake(KILL_SCOPE)
+
+    def publish(self, breaker: PublishedBreaker) -> None:
+        """Put a breaker's state in force and wake what it lets pass."""
+        self.breakers[breaker.breaker_id, breaker.scope] = breaker
+        hold = f"breaker:{breaker.scope}"
+        held = [key for key, wish in self._open.items() if wish.hold_scope == hold]
+        if breaker.state == "closed":
+            self._wake(hold, held)
+        elif breaker.state == "half_open":
+            passing = held[: breaker.probes_left]
+            if breaker.ramp is not None:
+                passing = [key for key in held if share_of(key) < breaker.ramp]
+            self._wake(hold, passing)
+
+    def due(self, at: datetime) -> list[str]:
+        """The intents that can be claimed at this delivery time, most important first."""
+        journey_now = self._time.at(at)
+        found = [wish for wish in self._open.values() if is_workable(wish, at, journey_now)]
+        found.sort(key=lambda wish: (-wish.intent.priority, wish.intent.created_at, wish.intent.key))
+        return [wish.intent.key for wish in found]
+
+    def next_due_at(self) -> datetime | None:
+        """The delivery time at which a held intent is looked at next by itself; None when none will be."""
+        moments: list[datetime] = []
+        for wish in self._open.values():
+            if wish.state == IntentState.HELD:
+                moments += [self._time.real(wish.wake_at)] if wish.wake_at is not None else []
+                moments += [each for each in (wish.retry_at, wish.deadline_at) if each is not None]
+        return min(moments, default=None)
+
+    # GateState
+
+    def claim(self, key: str, at: datetime) -> Claim | Outcome | None:
+        wish = self.wishes.get(key)
+        if wish is None:
+            return None
+        if wish.outcome is not None:
+            return Outcome(wish.outcome)
+        if not is_workable(wish, at, self._time.at(at)):
+            return None
+        wish.lease_owner = f"lease-{next(self._numbers)}"
+        wish.lease_until = at + self._lease
+        return self._claimed(wish, at)
+
+    def renew(self, claim: Claim, at: datetime) -> Claim:
+        wish = self._owned(claim)
+        wish.lease_until = at + self._lease
+        return self._claimed(wish, at)
+
+    def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
+        wish = self._owned(claim)
+        view = self._view(wish, now.delivery)
+        answer = confirm(claim.intent, view, now, passage.channel)
+        if answer.verdict is not Verdict.ALLOW:
+            return answer
+        probes = self._take_probes(claim, passage.channel, now)
+        if isinstance(probes, Answer):
+            return probes
+        self._take_places(claim.intent, view, passage.channel, now)
+        move(wish, IntentState.RESERVED)
+        wish.channel = passage.channel
+        wish.lease_until = now.delivery + self._lease
+        return replace(passage, probes=probes)
+
+    def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
+        wish = self._owned(claim)
+        answer = check_hand_over(claim.intent, self._view(wish, now.delivery), now, passage)
+        if answer.verdict is not Verdict.ALLOW:
+            return answer
+        is_first = wish.state != IntentState.HANDED_OVER
+        move(wish, IntentState.HANDED_OVER)
+        wish.attempts += 1
+        wish.lease_until = now.delivery + self._lease
+        if is_first:
+            wish.handed_over_at = now.journey
+            for kept in self._own_places(claim.intent):
+                kept.place = replace(kept.place, at=now.journey, is_confirmed=True)
+                kept.lease_until = None
+        return None
+
+    def settle(
+        self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool
+    ) -> Outcome | None:
+        key = claim.intent.key
+        wish = self.wishes[key]
+        if attempt is not None:
+            self.attempts.append((key, attempt))
+            if attempt.result == "rejected":
+                self._refused.setdefault(key, {})[attempt.channel] = attempt.code
+        if wish.lease_owner != claim.lease:
+            return self._settle_late(wish, attempt, aftermath, now)
+        if attempt is not None and attempt.suppress_address is not None:
+            platform = self.rules.platforms[attempt.channel]
+            self._suppressed.setdefault((platform, attempt.suppress_address), "hard_bounce")
+        apply_aftermath(wish, aftermath, claim.intent, now)
+        if not aftermath.keeps_places:
+            self._release(claim.intent)
+        if aftermath.answer is not None:
+            self._note(wish, aftermath.answer, now)
+        self._close_ended(wish)
+        return aftermath.outcome
+
+    def conclude(
+        self, claim: Claim, answer: Answer, now: Moment, *, passage: Passage | None, carried: bool
+    ) -> Outcome | None:
+        wish = self._owned(claim)
+        if passage is not None:
+            for probe in passage.probes:
+                self._change_probes(probe, +1)
+        self._release(claim.intent)
+        self._note(wish, answer, now)
+        outcome = apply_answer(wish, answer, claim)
+        self._close_ended(wish)
+        return outcome
+
+    # Inside
+
+    def _owned(self, claim: Claim) -> Wish:
+        wish = self.wishes[claim.intent.key]
+        if wish.lease_owner != claim.lease:
+            raise LeaseLost(claim.intent.key)
+        return wish
+
+    def _claimed(self, wish: Wish, at: datetime) -> Claim:
+        assert wish.lease_owner is not None, "only leased wishes are claimed"
+        intent = replace(wish.intent, expires_at=wish.expires_at)
+        return Claim(intent, self._view(wish, at), wish.lease_owner, wish.attempts)
+
+    def _view(self, wish: Wish, at: datetime) -> View:
+        person = self._look_up(wish.intent.contact_id)
+        places = tuple(
+            kept.place
+            for kept in self._places.get(wish.intent.contact_id, {}).values()
+            if kept.lease_until is None or kept.lease_until > at
+        )
+        return View(
+            rules=self.rules,
+            standing=person.standing if person is not None else None,
+            kill_reason=self.kill_reason,
+            breakers=tuple(each for each in self.breakers.values() if each.state != "closed"),
+            identities=self._identities(person),
+            consents=person.consents if person is not None else (),
+            places=places,
+            refused_by=dict(self._refused.get(wish.intent.key, {})),
+            contact=person.facts if person is not None else {},
+            time=self._time,
+        )
+
+    def _identities(self, person: Addressee | None) -> tuple[Identity, ...]:
+        known = person.identities if person is not None else ()
+        return tuple(
+            replace(each, suppressed=each.suppressed or self._suppressed.get((each.platform, each.address)))
+            for each in known
+        )
+
+    def _take_places(self, intent: Intent, view: View, channel: str, now: Moment) -> None:
+        standing = view.standing
+        assert standing is not None, "stage 2 stops intents without a contact"
+        purpose = view.rules.purposes[intent.purpose]
+        caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
+        self._release(intent)
+        own = self._places.setdefault(intent.contact_id, {})
+        for cap in caps:
+            place = Place(
+                cap.id, intent.key, now.journey, False, intent.purpose, channel, intent.journey, standing.tags
+            )
+            own[cap.id, intent.key] = Kept(place, now.delivery + self._lease)
+
+    def _own_places(self, intent: Intent) -> list[Kept]:
+        places = self._places.get(intent.contact_id, {})
+        return [kept for (_, key), kept in places.items() if key == intent.key]
+
+    def _release(self, intent: Intent) -> None:
+        for kept in self._own_places(intent):
+            del self._places[intent.contact_id][kept.place.cap_id, intent.key]
+
+    def _close_ended(self, wish: Wish) -> None:
+        if wish.outcome is not None:
+            self._open.pop(wish.intent.key, None)
+
+    def _take_probes(self, claim: Claim, channel: str, now: Moment) -> tuple[Probe, ...] | Answer:
+        scopes = breaker_scopes(claim.intent, channel)
+        taken = []
+        for breaker in self.breakers.values():
+            if breaker.scope not in scopes or breaker.state == "closed":
+                continue
+            if not lets_through(breaker, claim.intent.key):
+                return held_by(breaker, Stage.BREAKER, claim.view, now, channel)
+            if breaker.state == "half_open" and breaker.ramp is None:
+                taken.append(Probe(breaker.breaker_id, breaker.scope, breaker.epoch))
+        for probe in taken:
+            self._change_probes(probe, -1)
+        return tuple(taken)
+
+    def _change_probes(self, probe: Probe, by: int) -> None:
+        name = (probe.breaker_id, probe.scope)
+        breaker = self.breakers[name]
+        if breaker.epoch == probe.epoch:
+            self.breakers[name] = replace(breaker, probes_left=breaker.probes_left + by)
+
+    def _wake(self, scope: str, keys: Iterable[str]) -> int:
+        woken = 0
+        for key in keys:
+            wish = self.wishes[key]
+            if wish.state == IntentState.HELD and wish.hold_scope == scope:
+                move(wish, IntentState.PLANNED)
+                let_go(wish)
+                woken += 1
+        return woken
+
+    def _note(self, wish: Wish, answer: Answer, now: Moment) -> None:
+        wish.reason = answer.reason
+        self.decisions.append(Noted(wish.intent.key, now.journey, answer))
+
+    def _settle_late(
+        self, wish: Wish, attempt: Attempt | None, aftermath: Aftermath, now: Moment
+    ) -> Outcome | None:
+        accepted = attempt is not None and attempt.result == "accepted"
+        if wish.state == IntentState.UNKNOWN and accepted and aftermath.answer is not None:
+            move(wish, IntentState.ACCEPTED)
+            wish.outcome = Outcome.SENT.value
+            self._note(wish, aftermath.answer, now)
+        return Outcome(wish.outcome) if wish.outcome is not None else None
