@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal, cast
 
@@ -56,9 +55,14 @@ class EmailSettings(BaseModel):
         default="starttls", description="implicit is for port 465; none only for a server on this machine."
     )
     timeout: Duration = Field(
-        default=timedelta(seconds=20),
+        default=timedelta(seconds=10),
         gt=timedelta(0),
-        description="For connecting, for everything up to the message's end, and for the answer to it.",
+        description="For everything up to the end of the message; past it nothing was sent.",
+    )
+    answer_timeout: Duration = Field(
+        default=timedelta(seconds=15),
+        gt=timedelta(0),
+        description="For the server's answer to the whole message; past it nobody can tell.",
     )
     retry_after: Duration = Field(
         default=timedelta(minutes=1),
@@ -82,12 +86,14 @@ class EmailSettings(BaseModel):
         return self
 
 
-class _NothingSent(Exception):
+class _NothingSent(Exception):  # noqa: N818 - named for what happened
     """The server refused, or the connection broke, while nothing could have been sent yet."""
 
-    def __init__(self, result: Retry | Rejected) -> None:
+    def __init__(self, result: Retry | Rejected, *, about_connection: bool = False) -> None:
         super().__init__(result.code)
         self.result = result
+        self.about_connection = about_connection
+        """The line was the trouble, not the message: another connection may do."""
 
 
 class EmailChannel:
@@ -130,31 +136,40 @@ class EmailChannel:
             )
         except Unsendable as error:
             return Rejected(error.code, str(error), permanent_address=error.code == "address_invalid")
-        async with self._place(settings):
-            try:
-                return await self._deliver(envelope, settings)
-            except _NothingSent as failure:
-                return failure.result
+        deadline = asyncio.get_running_loop().time() + settings.timeout.total_seconds()
+        places = self._places_of(settings)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await places.acquire()
+        except TimeoutError:
+            return Retry(settings.retry_after, "busy")
+        try:
+            return await self._deliver(envelope, settings, deadline)
+        except _NothingSent as failure:
+            return failure.result
+        finally:
+            places.release()
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []
         if self._loop is asyncio.get_running_loop():
             await asyncio.gather(*(_say_goodbye(client) for client in idle))
 
-    async def _deliver(self, envelope: Envelope, settings: EmailSettings) -> SendResult:
+    async def _deliver(self, envelope: Envelope, settings: EmailSettings, deadline: float) -> SendResult:
         while self._idle:
             client = self._idle.pop()
             if not client.is_connected:
                 continue
             try:
-                return await self._transact(client, envelope, settings)
+                return await self._transact(client, envelope, settings, deadline)
             except _NothingSent as failure:
                 # A server may drop a connection that rested; that says nothing about this message.
-                if failure.result.code != "connection":
+                if not failure.about_connection or asyncio.get_running_loop().time() >= deadline:
                     raise
-        return await self._transact(await self._connected(settings), envelope, settings)
+        client = await self._connected(settings, deadline)
+        return await self._transact(client, envelope, settings, deadline)
 
-    async def _connected(self, settings: EmailSettings) -> aiosmtplib.SMTP:
+    async def _connected(self, settings: EmailSettings, deadline: float) -> aiosmtplib.SMTP:
         client = aiosmtplib.SMTP(
             hostname=settings.host,
             port=settings.port,
@@ -167,7 +182,7 @@ class EmailChannel:
             timeout=settings.timeout.total_seconds(),
         )
         try:
-            async with asyncio.timeout(settings.timeout.total_seconds()):
+            async with asyncio.timeout_at(deadline):
                 await client.connect()
         except aiosmtplib.SMTPAuthenticationError as error:
             # Nothing about this message was judged: whoever mends the password still wants it sent.
@@ -179,17 +194,16 @@ class EmailChannel:
         return client
 
     async def _transact(
-        self, client: aiosmtplib.SMTP, envelope: Envelope, settings: EmailSettings
+        self, client: aiosmtplib.SMTP, envelope: Envelope, settings: EmailSettings, deadline: float
     ) -> SendResult:
-        seconds = settings.timeout.total_seconds()
         transport, reusable = client.transport, False
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline):
                 protocol = await self._write_message(client, envelope)
             # The point of no return: with these five bytes the server may deliver.
             protocol.write(b"\r\n.\r\n" if not envelope.content.endswith(b"\r\n") else b".\r\n")
             try:
-                code, text = await protocol.read_response(timeout=seconds)
+                code, text = await protocol.read_response(timeout=settings.answer_timeout.total_seconds())
             except (aiosmtplib.SMTPException, OSError) as error:
                 return Unknown(f"{type(error).__name__} after the end of the message")
             reusable = client.is_connected
@@ -200,12 +214,13 @@ class EmailChannel:
             return _refused(code, text, settings.retry_after)
         except aiosmtplib.SMTPResponseException as error:
             reusable = await _reset(client)
-            raise _NothingSent(_refused(error.code, error.message, settings.retry_after)) from error
+            refusal = _refused(error.code, error.message, settings.retry_after)
+            raise _NothingSent(refusal, about_connection=error.code == 421) from error
         except aiosmtplib.SMTPNotSupported as error:
             reusable = await _reset(client)
             raise _NothingSent(Rejected("5.6.7", "the server takes no addresses outside ASCII")) from error
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise _NothingSent(Retry(settings.retry_after, "connection")) from error
+            raise _NothingSent(Retry(settings.retry_after, "connection"), about_connection=True) from error
         finally:
             # Also on cancellation: a connection in the middle of something is never used again.
             if reusable:
@@ -241,16 +256,14 @@ class EmailChannel:
             raise aiosmtplib.SMTPServerDisconnected("lost within the message")
         return protocol
 
-    @asynccontextmanager
-    async def _place(self, settings: EmailSettings) -> AsyncIterator[None]:
-        """One of the connections this channel may have."""
+    def _places_of(self, settings: EmailSettings) -> asyncio.Semaphore:
+        """As many places as this channel may have connections."""
         # Connections belong to the event loop that opened them.
         loop = asyncio.get_running_loop()
         if self._places is None or self._loop is not loop:
             self._loop, self._idle = loop, []
             self._places = asyncio.Semaphore(settings.connections)
-        async with self._places:
-            yield
+        return self._places
 
 
 def _refused(code: int, text: str, retry_after: timedelta) -> Retry | Rejected:
@@ -270,7 +283,7 @@ def _code(code: int, text: str) -> str:
 async def _reset(client: aiosmtplib.SMTP) -> bool:
     """Whether the connection can take another message."""
     try:
-        await client.rset()
+        await client.rset(timeout=2)
     except (aiosmtplib.SMTPException, OSError):
         return False
     return client.is_connected

@@ -232,8 +232,18 @@ async def test_a_server_that_never_answers_the_end_leaves_it_unknown(
     deaf_server: tuple[int, threading.Event],
 ) -> None:
     port, _ = deaf_server
-    channel = channel_for(port, timeout="1s")
+    channel = channel_for(port, answer_timeout=timedelta(milliseconds=100))
     assert isinstance(await channel.send(EXAMPLE_MESSAGE, "k"), Unknown)
+
+
+async def test_messages_that_wait_behind_a_slow_server_are_known_not_to_be_sent(
+    deaf_server: tuple[int, threading.Event],
+) -> None:
+    port, _ = deaf_server
+    channel = channel_for(port, connections=1, timeout="1s", answer_timeout="2s")
+    results = await asyncio.gather(*(channel.send(EXAMPLE_MESSAGE, f"k{number}") for number in range(4)))
+    assert isinstance(results[0], Unknown)
+    assert results[1:] == [Retry(timedelta(minutes=1), "busy")] * 3
 
 
 async def test_no_server_at_all_means_nothing_was_sent() -> None:
@@ -259,9 +269,10 @@ async def test_a_connection_the_server_dropped_while_it_rested_is_replaced_silen
     channel: EmailChannel, mail_server: MailServer
 ) -> None:
     assert isinstance(await channel.send(EXAMPLE_MESSAGE, "1"), Accepted)
-    mail_server.answers = {"MAIL": ["drop"]}
-    assert isinstance(await channel.send(EXAMPLE_MESSAGE, "2"), Accepted)
-    assert len(mail_server.took) == 2
+    for number, goodbye in enumerate(["drop", "421 4.4.2 you rested too long"], start=2):
+        mail_server.answers = {"MAIL": [goodbye]}
+        assert isinstance(await channel.send(EXAMPLE_MESSAGE, str(number)), Accepted)
+        assert len(mail_server.took) == number
     await channel.close()
 
 
