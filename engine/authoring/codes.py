@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "RS061": "a tag rule that asks for another derived tag",
     "RS062": "a step that changes a derived tag",
     "RS063": "a setting that the plugin does not have, or one it needs",
+    "RS064": "more mistakes in a file than are shown",
     **FAULTS,
     "RW002": "a wait without end",
     "RW003": "a content without one of the workspace's languages",

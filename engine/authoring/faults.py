@@ -128,7 +128,7 @@ def lookalike(text: str, *, flow: bool) -> str | None:
     """The way out when an unquoted text uses full-width punctuation as syntax; None when it does not."""
     if text[:1] in {"“", "”", "‘", "’", "＂", "＇"}:
         return 'use straight quotes: "…"'
-    if (found := _KEY_FULL_WIDTH.match(text)) is not None:
+    if "：" in text and (found := _KEY_FULL_WIDTH.match(text)) is not None:
         return f"write '{found[1]}: …'; put it in quotes if it is text"
     if flow and any(mark in text for mark in "：，、"):
         return "write ': ' and ', '; put it in quotes if it is text"

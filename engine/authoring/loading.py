@@ -79,11 +79,14 @@ def read_folder(path: Path | str) -> tuple[dict[str, str], list[Problem]]:
 
 
 def _text_of(file: Path, relative: str, problems: list[Problem]) -> str | None:
-    if file.stat().st_size > 4 * MAX_CHARACTERS:
+    try:
+        raw = file.read_bytes() if file.stat().st_size <= 4 * MAX_CHARACTERS else None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror or error}") from error
+    if raw is None:
         message = f"the file is larger than {4 * MAX_CHARACTERS // 1_000_000} MB"
         problems.append(Problem(Place(relative), "RS015", "(file)", message, "split it into several files"))
         return None
-    raw = file.read_bytes()
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

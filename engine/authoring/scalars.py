@@ -52,7 +52,8 @@ def value_of(text: str) -> str | int | float | bool | None:
 
 def surprise(text: str) -> str | None:
     """Why an unquoted text would not everywhere be what it looks like; None when it is safe."""
-    if text in {"", "true", "false", "null"}:
+    # Nearly every text begins with a character that none of the surprises begins with.
+    if text in {"", "true", "false", "null"} or text[0] not in "+-.~=0123456789yYnNtTfFoO":
         return None
     if (_INTEGER.fullmatch(text) or _DECIMAL.fullmatch(text)) and not _NEGATIVE_ZERO.fullmatch(text):
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -20,6 +21,8 @@ from engine.rules.condition import YamlPath
 
 MAX_CHARACTERS = 5_000_000
 MAX_DEPTH = 40
+MOST_PROBLEMS = 100
+"""Of one file; what is listed beyond that helps nobody, and a hostile file could make millions."""
 
 # The C parser reads a large lexicon in well under a second; the Python one is the same grammar, only slower.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -81,18 +84,29 @@ def read(text: str, file: str) -> Source:
             "split it into several files; all of them are read",
         )
         return Source(file, None, problems=(problem,))
-    early = [*_invisible(text, file), *_tabs(text, file)]
+    early = [*islice(_invisible(text, file), MOST_PROBLEMS), *islice(_tabs(text, file), MOST_PROBLEMS)]
     if any(problem.code == "RS020" for problem in early):
-        return Source(file, None, problems=tuple(sorted(early)))
+        return Source(file, None, problems=_counted(early, file))
     reader = _Reader(text, file)
     data = reader.document()
     noted = [*early, *reader.problems]
     problems = [*early, *(problem for problem in reader.problems if not _only_follows(problem, noted))]
-    return Source(file, data, reader.places, reader.keys, tuple(sorted(problems)))
+    return Source(file, data, reader.places, reader.keys, _counted(problems, file))
+
+
+def _counted(problems: list[Problem], file: str) -> tuple[Problem, ...]:
+    """The problems in order; of too many, the first ones and a word about the rest."""
+    ordered = sorted(problems)
+    if len(ordered) <= MOST_PROBLEMS:
+        return tuple(ordered)
+    last = ordered[MOST_PROBLEMS - 1].place
+    message = f"there are more than {MOST_PROBLEMS} mistakes in this file; the rest is not shown"
+    more = Problem(Place(file, last.line, last.column), "RS064", "(file)", message, "mend these first")
+    return (*ordered[:MOST_PROBLEMS], more)
 
 
 def _only_follows(problem: Problem, noted: list[Problem]) -> bool:
-    """Whether a syntax error is what became of a mistake named already, in its line or the one before."""
+    """Whether a syntax error is what became of a mistake that is named already, here or one line up."""
     causes = (each.place.line for each in noted if each.code in {"RS012", "RS014", "RS021"})
     return problem.code == "RS001" and any(line <= problem.place.line <= line + 1 for line in causes)
 
@@ -253,16 +267,8 @@ class _Reader:
     def _key(self, event: Any, path: YamlPath, *, flow: bool) -> str | None:
         """The key as text, or None (noted) when it cannot be one."""
         if not isinstance(event, yaml.ScalarEvent):
-            at = self._place(event)
-            self.problems.append(
-                Problem(
-                    at,
-                    "RS018",
-                    dotted(path),
-                    "a key must be a word",
-                    "quote a text that begins with [ { or *",
-                )
-            )
+            hint = "quote a text that begins with [ { or *"
+            self._note(event, "RS018", path, "a key must be a word", hint)
             if not isinstance(event, yaml.AliasEvent):
                 self._value(event, (*path, "?"), flow=flow)
             return None
@@ -281,7 +287,7 @@ class _Reader:
         value = self._scalar(event, here, flow=flow)
         if isinstance(value, str):
             return value
-        if not event.style and not any(p.place == self._place(event) for p in self.problems):
+        if not event.style:
             self._note(event, "RS018", here, f"the key '{text}' is not text", f'put it in quotes: "{text}"')
         return text
 
@@ -314,6 +320,8 @@ class _Reader:
 
     def _note(self, event: Any, code: str, path: YamlPath, message: str, hint: str) -> None:
         self.problems.append(Problem(self._place(event), code, dotted(path), message, hint))
+        if len(self.problems) > MOST_PROBLEMS:
+            raise _UnreadableError
 
 
 def _is_absent(event: Any) -> bool:

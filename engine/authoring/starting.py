@@ -11,6 +11,7 @@ from engine.authoring.shipped import shipped_folder
 from engine.errors import CommandError
 
 SCHEMAS_INSIDE = "schemas"
+EXPLANATIONS = "ERRORS.md"
 _FIRST_LINE = re.compile(r"\A# yaml-language-server:[^\n]*\n")
 _KIND = re.compile(r"^kind: ([a-z_]+)$", re.MULTILINE)
 
@@ -22,7 +23,9 @@ def start_workspace(folder: Path) -> list[str]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"'{folder}' is not empty; name a new folder")
-    files, _ = read_folder(shipped_folder("rulesets"))
+    shipped = shipped_folder("rulesets")
+    files, _ = read_folder(shipped)
+    files[EXPLANATIONS] = (shipped / EXPLANATIONS).read_text(encoding="utf-8")
     written: list[str] = []
     for file, text in files.items():
         target = folder / file
@@ -36,7 +39,7 @@ def start_workspace(folder: Path) -> list[str]:
 def _with_schema(text: str, file: str) -> str:
     """The text with the schema line that fits a copy whose schemas lie inside the workspace."""
     kind = _KIND.search(text)
-    if kind is None or file.endswith(".test.yaml"):
+    if kind is None or not file.endswith(".yaml") or file.endswith(".test.yaml"):
         return text
     line = schema_line(kind[1], file, f"./{SCHEMAS_INSIDE}" if "/" not in file else SCHEMAS_INSIDE)
     return line + "\n" + _FIRST_LINE.sub("", text, count=1)

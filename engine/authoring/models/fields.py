@@ -82,6 +82,12 @@ def _date(text: str) -> str:
     raise refuse("RS031", f"'{text}' is not a date of the calendar", 'as "2026-03-01", in quotes')
 
 
+def _locale(text: str) -> str:
+    if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+        return text
+    raise refuse("RS029", f"'{text}' is not a language tag", "as zh, en or zh-Hant")
+
+
 @cache
 def zone_names() -> frozenset[str]:
     """The IANA time zones known to this machine."""
@@ -131,6 +137,11 @@ Id = Annotated[
     str,
     BeforeValidator(_from_text(_id, "an id", "welcome_2", "RS029")),
     _text_schema("^[a-z][a-z0-9_]{0,63}$", "welcome_2"),
+]
+Locale = Annotated[
+    str,
+    BeforeValidator(_from_text(_locale, "a language tag", "zh or en", "RS029")),
+    _text_schema("^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "zh", "en"),
 ]
 Duration = Annotated[
     timedelta,

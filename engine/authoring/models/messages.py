@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from engine.authoring.models.fields import Date, Id, Items, Scalar
+from engine.authoring.models.fields import Date, Id, Items, Locale, Scalar
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
@@ -90,7 +90,7 @@ class ContentEntry(Part):
     generator: Id = Field(
         "template", title="生成器", description="The plugin that makes the text; template fills in variables."
     )
-    locales: dict[str, Text] = Field(
+    locales: dict[Locale, Text] = Field(
         title="各语言", description="The text by language, as zh or en.", min_length=1
     )
 
@@ -126,10 +126,6 @@ class ChecksFile(Head):
     )
 
 
-def _term(raw: Any) -> Any:
-    return raw
-
-
 class TermEntry(Part):
     """One word or phrase and what follows from it."""
 
@@ -141,7 +137,7 @@ class TermEntry(Part):
     )
     law: str = Field("", title="依据", description="The law or platform rule behind it.", max_length=500)
     suggestion: str = Field("", title="建议", description="What to write instead.", max_length=500)
-    exempt_when: Items[Annotated[str, BeforeValidator(_term)]] = Field(
+    exempt_when: Items[str] = Field(
         (), title="豁免", description="Longer texts around the term that make it harmless: 最近 for 最."
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import Condition, Duration, Id, Items, Zone
+from engine.authoring.models.fields import Condition, Duration, Id, Items, Locale, Zone
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
@@ -42,7 +42,7 @@ class WorkspaceFile(Head):
     timezone: Zone = Field(
         title="时区", description="IANA time zone used for contacts whose own is not known."
     )
-    locales: Items[str] = Field(
+    locales: Items[Locale] = Field(
         title="语言",
         description="Languages of the contents, as zh or en; the first is the default.",
         min_length=1,
