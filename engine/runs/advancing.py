@@ -59,7 +59,7 @@ class _Found:
 
     cause: Cause
     since_seq: int
-    not_before: datetime | None = None
+    after: datetime | None = None
 
 
 class Advancing:
@@ -84,7 +84,7 @@ class Advancing:
         if found is None:
             return _standing(row, clocks)
         move = Move(session, self._shelf, contact, row, clocks, self._events)
-        moved = move.make(state, found.cause, since_seq=found.since_seq, not_before=found.not_before)
+        moved = move.make(state, found.cause, since_seq=found.since_seq, after=found.after)
         self._store(session, row, moved, clocks, durable=durable)
         return _standing(row, clocks)
 

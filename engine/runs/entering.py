@@ -91,6 +91,7 @@ def prefetch_runs(session: Session, control: ControlRow, contact_ids: Sequence[s
     if running:
         rows = select(RunRow).where(col(RunRow.contact_id).in_(contact_ids), col(RunRow.status) == "active")
         # Read again: intake may have held these rows since before the contacts were locked.
+        rows = rows.order_by(col(RunRow.started_at), col(RunRow.journey), col(RunRow.entry_key))
         for row in session.scalars(rows.execution_options(populate_existing=True)):
             contacts[row.contact_id].active[row.id] = row
         waits = select(WaitRow).where(col(WaitRow.contact_id).in_(contact_ids)).order_by(col(WaitRow.id))

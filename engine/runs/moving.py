@@ -74,10 +74,10 @@ class Move:
         self._matcher = shelf.matcher(self._bundle)
         self._program = self._bundle.programs[row.journey]
 
-    def make(self, state: RunState, cause: Cause, *, since_seq: int, not_before: datetime | None) -> Moved:
+    def make(self, state: RunState, cause: Cause, *, since_seq: int, after: datetime | None) -> Moved:
         """Advance from the cause, through waits whose event is there already, and do what that brings about.
 
-        Waits that begin now look back over events after `since_seq` that came no earlier than `not_before`.
+        Waits that begin now look back over events after `since_seq` that came later than `after`.
         """
         was_listening = state.waiting is not None and state.waiting.kind is WaitKind.EVENT
         effects: list[Effect] = []
@@ -85,10 +85,10 @@ class Move:
             done = self._advance(state, cause)
             state = done.run
             effects += done.effects
-            event = self._already_here(state, since_seq, not_before)
+            event = self._already_here(state, since_seq, after)
             if event is None:
                 break
-            cause, since_seq, not_before = EventSeen(event.event_id), event.seq, None
+            cause, since_seq, after = EventSeen(event.event_id), event.seq, None
         return self._carry_out(state, effects, was_listening=was_listening)
 
     def _advance(self, state: RunState, cause: Cause) -> Advanced:
@@ -102,7 +102,7 @@ class Move:
             matcher=self._matcher,
         )
 
-    def _already_here(self, state: RunState, since_seq: int, not_before: datetime | None) -> Event | None:
+    def _already_here(self, state: RunState, since_seq: int, after: datetime | None) -> Event | None:
         """The event that a wait which has just begun is for, when it came before the wait was written."""
         listeners = step_listeners(self._program, state, since_seq)
         if not listeners or since_seq >= self._contact.last_event_seq:
@@ -112,7 +112,7 @@ class Move:
             self._contact.id,
             listeners,
             since_seq,
-            not_before=not_before,
+            after=after,
             facts={**self._facts(), **journey_facts(state)},
             now=self._now,
             matcher=self._matcher,

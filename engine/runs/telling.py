@@ -22,6 +22,11 @@ _VERDICTS = {
 }
 
 
+def verdict_of(outcome: RunOutcome) -> str:
+    """How a decision about a run's end is marked."""
+    return _VERDICTS[outcome]
+
+
 def tell_driver(session: Session, kind: str, row: RunRow, real_now: datetime, **more: str) -> None:
     """One errand about the run (`run.start`, `run.signal`, `run.cancel`), told after the commit, in order."""
     payload = {
@@ -69,7 +74,7 @@ def record_refusal(
 def record_end(session: Session, row: RunRow, ended: Ended, now: datetime, **evidence: str) -> None:
     """The decision by which the run ended."""
     kept = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {}), **evidence}
-    session.add(_decision(row, "run", _VERDICTS[ended.outcome], ended.reason, kept, now))
+    session.add(_decision(row, "run", verdict_of(ended.outcome), ended.reason, kept, now))
 
 
 def _decision(

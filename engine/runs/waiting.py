@@ -61,15 +61,15 @@ def look_back(
     listeners: Sequence[Listener],
     since_seq: int,
     *,
-    not_before: datetime | None,
+    after: datetime | None,
     facts: Facts,
     now: datetime,
     matcher: Decider,
 ) -> Event | None:
     """The first event already stored, after `since_seq`, that one of these listeners waits for.
 
-    The contact must be locked: then no event can slip in between this look and the wait's row. `not_before`
-    is the journey moment at which the wait logically began, when that is later than `since_seq` says.
+    The contact must be locked: then no event can slip in between this look and the wait's row. `after` is the
+    journey moment at which the wait logically began, when that is later than `since_seq` says.
     """
     query = (
         select(EventRow)
@@ -80,8 +80,8 @@ def look_back(
         )
         .order_by(col(EventRow.seq))
     )
-    if not_before is not None:
-        query = query.where(col(EventRow.received_at) >= not_before)
+    if after is not None:
+        query = query.where(col(EventRow.received_at) > after)
     for row in session.scalars(query):
         event = event_of(row)
         seen = {**facts, **event_facts(event)}

@@ -168,6 +168,7 @@ async def test_an_event_between_entry_and_the_registered_wait_is_not_lost(spine:
     (run_id,) = receipt.run_ids
     assert (await spine.runs.carry(run_id)).waiting == "outcome"
     spine.post.settle(spine.intent("one").key)
+    spine.clock.advance(timedelta(seconds=1))
     spine.accept("viewed", price=200)  # after the hand-over, before anybody carried the run on
     assert spine.waits() == []
     carried = await spine.runs.carry(run_id, durable=True)

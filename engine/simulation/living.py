@@ -1,0 +1,243 @@
+"""What events and time do to one person's runs in memory; decisions are recorded, messages wished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from engine.authoring.bundle import Bundle
+from engine.contacts.profile import contact_facts
+from engine.contacts.updating import apply_event, derive_tags
+from engine.gate.consent import ANY, ConsentRecord
+from engine.gate.model import Intent
+from engine.intake.consenting import consent_entry
+from engine.journeys.event import Event, event_facts
+from engine.journeys.interpreter import advance
+from engine.journeys.localtime import zone_of
+from engine.journeys.matching import (
+    ActiveRun,
+    Doors,
+    Entering,
+    History,
+    Listener,
+    Reaction,
+    Refusal,
+    lasting_listeners,
+    react,
+    step_listeners,
+)
+from engine.journeys.program import Program
+from engine.journeys.run import (
+    Cancelled,
+    Cause,
+    Ended,
+    OutcomeKnown,
+    RunState,
+    SendIntent,
+    TagChange,
+    journey_facts,
+)
+from engine.rules.facts import Facts
+from engine.rules.matcher import Matcher
+from engine.runs.keys import intent_key_of, run_id_of, wished_by
+from engine.runs.telling import verdict_of
+from engine.simulation.people import Living, VirtualRun
+from engine.simulation.records import Decided
+from engine.simulation.sending import Sending
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The runs an event moved, by id: they are carried next, in this order."""
+
+    entered: tuple[str, ...]
+    woken: tuple[str, ...]
+    settled: tuple[tuple[str, OutcomeKnown], ...]
+    """Runs whose message the event dropped, with its outcome."""
+
+
+class Life:
+    """One bundle's journeys over people in memory."""
+
+    def __init__(self, bundle: Bundle, matcher: Matcher, decisions: list[Decided], sending: Sending) -> None:
+        self._bundle = bundle
+        self._matcher = matcher
+        self._decisions = decisions
+        self._sending = sending
+        self._programs: dict[str, list[Program]] = {}
+        for _, program in sorted(bundle.programs.items()):
+            for event_type in program.entry.events:
+                self._programs.setdefault(event_type, []).append(program)
+
+    def happen(self, person: Living, event: Event) -> Touched:
+        """Let an event happen: to the profile, the consents and the runs, in the order of intake."""
+        now = event.received_at
+        kind = self._bundle.events[event.type]
+        profile = person.profile
+        apply_event(profile, event, kind)
+        derive_tags(profile, self._bundle, self._matcher, now)
+        facts = {**contact_facts(profile, self._bundle.workspace.attributes), **event_facts(event)}
+        withdrawn = None
+        entry = consent_entry(event, kind, self._bundle)
+        if entry is not None:
+            person.consents.append(
+                ConsentRecord(
+                    purpose=entry.purpose,
+                    channel=entry.channel,
+                    decision=entry.decision,
+                    recorded_at=entry.recorded_at,
+                    valid_until=entry.valid_until,
+                    source=entry.source,
+                    purpose_version=entry.purpose_version,
+                    legal_basis=entry.legal_basis,
+                )
+            )
+            if entry.decision == "withdrawn" and entry.channel == ANY:
+                withdrawn = entry.purpose
+        runs = [_listening(run, event, self._matcher) for run in person.active.values()]
+        reaction = react(event, facts, now, runs, self._doors(person, event, facts), withdrawn=withdrawn)
+        settled = self._end(person, reaction, withdrawn, now)
+        for waking in reaction.wakings:
+            # It has heard its event: what else comes before it is carried is not for this wait.
+            person.active[waking.run_id].at_step = ()
+        for refusal in reaction.refusals:
+            self._refuse(refusal, event)
+        entered = tuple(self._enter(person, entering, event) for entering in reaction.entries)
+        return Touched(entered, tuple(waking.run_id for waking in reaction.wakings), settled)
+
+    def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | None:
+        """Move a run; the message it wishes, when that is what it waits for now."""
+        run = person.active[run_id]
+        facts = contact_facts(person.profile, self._bundle.workspace.attributes)
+        zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
+        done = advance(run.program, run.state, cause, facts=facts, zone=zone, now=now, matcher=self._matcher)
+        if done.run == run.state:
+            return None
+        run.state = done.run
+        run.at_step = step_listeners(run.program, done.run, person.seq)
+        wished = None
+        for effect in done.effects:
+            match effect:
+                case SendIntent():
+                    wished = self._wish(run, effect, now)
+                    self._sending.plan(person, wished)
+                case TagChange(add, remove):
+                    person.profile.tags = (person.profile.tags | set(add)) - set(remove)
+                case Ended():
+                    self._over(person, run, effect, now)
+        return wished
+
+    def _end(
+        self, person: Living, reaction: Reaction, withdrawn: str | None, now: datetime
+    ) -> tuple[tuple[str, OutcomeKnown], ...]:
+        contact_id = person.profile.id
+        for ending in reaction.endings:
+            self.advance(person, ending.run_id, ending.cause, now)
+            is_withdrawn = isinstance(ending.cause, Cancelled)
+            self._sending.drop_of_run(contact_id, ending.run_id, now, withdrawn=is_withdrawn)
+        if withdrawn is None:
+            return ()
+        dropped = self._sending.drop_of_purpose(contact_id, withdrawn, now)
+        return tuple(
+            (run.state.run_id, OutcomeKnown(run.state.position or "", dropped[key].value))
+            for run in person.active.values()
+            if (key := wished_by(run.state)) in dropped
+        )
+
+    def _doors(self, person: Living, event: Event, facts: Facts) -> Doors:
+        programs = self._programs.get(event.type, [])
+        matched: tuple[str, ...] = ()
+        if any(program.entry.rule is not None for program in programs):
+            matched = self._matcher.matching(f"entry:{event.type}", facts, event.received_at)
+        return Doors(
+            programs,
+            matched,
+            person.history,
+            lambda journey, key: self._run_id(journey, event.contact_id, key) in person.entered,
+            self._bundle.workspace.late_after,
+        )
+
+    def _enter(self, person: Living, entering: Entering, event: Event) -> str:
+        program = entering.program
+        run_id = self._run_id(program.journey, event.contact_id, entering.entry_key)
+        state = RunState(run_id, program.journey, event.contact_id, entering.entry_key)
+        entry = {**event.properties, "type": event.type, "occurred_at": event.occurred_at.isoformat()}
+        lasting = lasting_listeners(program, event.received_at, event.seq)
+        person.active[run_id] = VirtualRun(state, program, entry, lasting)
+        person.entered.add(run_id)
+        before = person.history.get(program.journey, History())
+        person.history[program.journey] = replace(before, runs=before.runs + 1, active=before.active + 1)
+        self._decide(event.received_at, "entry", state, "allow", "entry.entered")
+        return run_id
+
+    def _over(self, person: Living, run: VirtualRun, ended: Ended, now: datetime) -> None:
+        del person.active[run.state.run_id]
+        before = person.history[run.program.journey]
+        person.history[run.program.journey] = replace(before, active=before.active - 1, last_ended_at=now)
+        evidence = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {})}
+        self._decide(now, "run", run.state, verdict_of(ended.outcome), ended.reason, evidence)
+
+    def _refuse(self, refusal: Refusal, event: Event) -> None:
+        self._decisions.append(
+            Decided(
+                at=event.received_at,
+                kind="entry",
+                contact_id=event.contact_id,
+                journey=refusal.journey,
+                stage="entry",
+                verdict="skip",
+                reason=refusal.reason,
+                evidence=refusal.evidence,
+                would_pass_if=refusal.would_pass_if,
+            )
+        )
+
+    def _wish(self, run: VirtualRun, wish: SendIntent, now: datetime) -> Intent:
+        state = run.state
+        return Intent(
+            key=intent_key_of(state.run_id, wish.step, wish.visit),
+            contact_id=state.contact_id,
+            purpose=wish.purpose,
+            priority=run.program.priority,
+            content=wish.content,
+            channels=wish.channels,
+            step_id=wish.step,
+            visit=wish.visit,
+            created_at=now,
+            run_id=state.run_id,
+            journey=state.journey,
+            deadline_at=now + wish.deadline if wish.deadline is not None else None,
+            expires_at=now + self._bundle.purposes[wish.purpose].max_hold,
+            bundle_hash=self._bundle.hash,
+            variables={
+                "event": run.entry,
+                "journey": {
+                    "id": state.journey,
+                    "values": dict(state.values),
+                    "outcomes": dict(state.outcomes),
+                },
+            },
+        )
+
+    def _decide(
+        self,
+        at: datetime,
+        kind: str,
+        state: RunState,
+        verdict: str,
+        reason: str,
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        self._decisions.append(
+            Decided(at, kind, state.contact_id, state.journey, kind, verdict, reason, evidence=evidence or {})
+        )
+
+    def _run_id(self, journey: str, contact_id: str, entry_key: str) -> str:
+        return run_id_of(self._bundle.workspace.id, journey, contact_id, entry_key)
+
+
+def _listening(run: VirtualRun, event: Event, matcher: Matcher) -> ActiveRun:
+    listeners: tuple[Listener, ...] = run.lasting + run.at_step
+    facts = journey_facts(run.state) if listeners else {}
+    return ActiveRun(run.state.run_id, run.state.journey, run.program.purpose, listeners, facts, matcher)

@@ -1,0 +1,76 @@
+"""The people of a simulation, and what is kept of each while virtual time goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.contacts.profile import Profile
+from engine.gate.consent import ANY, ConsentRecord
+from engine.journeys.matching import History, Listener
+from engine.journeys.program import Program
+from engine.journeys.run import RunState
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone a simulation begins with."""
+
+    id: str
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """Platform -> address."""
+    consents: tuple[str, ...] = ()
+    """Purposes granted on every channel before the simulation begins."""
+    timezone: str | None = None
+    locale: str | None = None
+    tags: frozenset[str] = frozenset()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class VirtualRun:
+    """A run in memory: its state, and what its row would hold beside it."""
+
+    state: RunState
+    program: Program
+    entry: Mapping[str, Any]
+    """What templates see of the event that started it."""
+    lasting: tuple[Listener, ...]
+    at_step: tuple[Listener, ...] = ()
+    """What the present step listens for; empty once it has heard its event."""
+
+
+@dataclass
+class Living:
+    """One person as they stand at the present moment."""
+
+    profile: Profile
+    identities: dict[str, str]
+    consents: list[ConsentRecord]
+    seq: int = 0
+    """Of the latest event."""
+    active: dict[str, VirtualRun] = field(default_factory=dict)
+    entered: set[str] = field(default_factory=set)
+    """Ids of all runs so far."""
+    history: dict[str, History] = field(default_factory=dict)
+
+
+def begin(person: Person, now: datetime) -> Living:
+    """The person at the moment the simulation begins."""
+    profile = Profile(
+        id=person.id,
+        created_at=now,
+        timezone=person.timezone,
+        timezone_source="stated" if person.timezone else None,
+        locale=person.locale,
+        attributes=dict(person.attributes),
+        tags=set(person.tags),
+    )
+    return Living(profile, dict(person.identities), grants(person.consents, now))
+
+
+def grants(purposes: Iterable[str], now: datetime) -> list[ConsentRecord]:
+    """Consent for each purpose on every channel."""
+    return [ConsentRecord(purpose, ANY, "granted", now) for purpose in purposes]

@@ -1,0 +1,226 @@
+"""Messages in virtual time: each passes the production gate over memory, and a silent channel takes it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.authoring.bundle import Bundle
+from engine.clock import FixedClock
+from engine.contacts.profile import contact_facts
+from engine.delivery.content import ContentPipeline, Made
+from engine.delivery.gate_rules import gate_rules
+from engine.delivery.intents import IntentState, move, run_ended_answer, withdrawn_answer
+from engine.delivery.limits import Limits
+from engine.delivery.passing import Means, at_once, pass_gate
+from engine.gate.consent import ANY
+from engine.gate.judging import Way
+from engine.gate.model import Answer, Intent, Outcome
+from engine.gate.state import Claim, Identity, Standing, View
+from engine.plugin.contracts import Accepted, Capabilities, Channel, Message, Preflight, SendResult
+from engine.plugin.registry import Registry
+from engine.simulation.gate_state import Addressee, MemoryGateState, Noted, Wish
+from engine.simulation.people import Living
+from engine.simulation.records import Decided, Sent
+
+_NOWHERE = "https://simulation.invalid"
+
+
+class Sending:
+    """The gate of a simulation."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        start: datetime,
+        decisions: list[Decided],
+        sends: list[Sent],
+        registry: Registry | None,
+    ) -> None:
+        self._bundle = bundle
+        self._decisions = decisions
+        self._sends = sends
+        self._rules = gate_rules(bundle)
+        self._shows_facts = registry is not None
+        self._people: dict[str, Living] = {}
+        self._unsent: dict[str, dict[str, Wish]] = {}
+        """Contact -> key -> what waits in the gate."""
+        self._state = MemoryGateState(self._rules, self._look_up)
+        self._clock = FixedClock(start)
+        limits = Limits()
+        content: ContentPipeline = _EveryText({}, {}, _NOWHERE, "", limits)
+        if registry is not None:
+            content = ContentPipeline(registry.generators, registry.checks, _NOWHERE, "", limits)
+        self._means = Means(
+            state=self._state,
+            content=content,
+            outlets=_SilentOutlets(),
+            bundle_of=lambda _: bundle,
+            clock=self._clock,
+            limits=limits,
+            do=at_once,
+        )
+
+    def plan(self, person: Living, intent: Intent) -> None:
+        """Write the wish of a run down."""
+        self._people[intent.contact_id] = person
+        self._state.plan(intent)
+        self._unsent.setdefault(intent.contact_id, {})[intent.key] = self._state.wishes[intent.key]
+
+    async def deliver(self, person: Living, key: str, now: datetime) -> Outcome | None:
+        """Bring the message through the gate as far as it goes now; None when it is held."""
+        self._clock.moment = now
+        claim = self._state.claim(key, now)
+        if not isinstance(claim, Claim):
+            return claim
+        outcome = await pass_gate(claim, self._means, carried=True)
+        self._collect()
+        if outcome is not None:
+            wish = self._unsent[person.profile.id].pop(key)
+            if outcome is Outcome.SENT:
+                self._sent(person, wish, now)
+        return outcome
+
+    def held(self, contact_id: str, key: str) -> Intent | None:
+        """The message while it waits in the gate; None when it came to its end."""
+        wish = self._unsent.get(contact_id, {}).get(key)
+        return None if wish is None else wish.intent
+
+    def wakes_at(self, key: str) -> datetime | None:
+        """When a held message is looked at again by itself."""
+        wish = self._state.wishes[key]
+        moments = (wish.wake_at, wish.retry_at, wish.deadline_at)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def drop_of_run(self, contact_id: str, run_id: str, now: datetime, *, withdrawn: bool) -> None:
+        """Drop what a run that has ended wished and that has not left."""
+        answer = withdrawn_answer() if withdrawn else run_ended_answer()
+        for key, wish in list(self._unsent.get(contact_id, {}).items()):
+            if wish.intent.run_id == run_id:
+                self._drop(contact_id, key, answer, now)
+
+    def drop_of_purpose(self, contact_id: str, purpose: str, now: datetime) -> dict[str, Outcome]:
+        """Drop what has not left and rests on a consent that is withdrawn; key -> outcome."""
+        answer = withdrawn_answer()
+        return {
+            key: self._drop(contact_id, key, answer, now)
+            for key, wish in list(self._unsent.get(contact_id, {}).items())
+            if purpose in (wish.intent.purpose, ANY)
+        }
+
+    def _drop(self, contact_id: str, key: str, answer: Answer, now: datetime) -> Outcome:
+        # Between two moments nothing is on its way, so what has not left holds no place in any cap.
+        wish = self._unsent[contact_id].pop(key)
+        move(wish, IntentState.ENDED)
+        outcome = answer.outcome or Outcome.BLOCKED
+        wish.outcome = outcome.value
+        self._state.decisions.append(Noted(key, now, answer))
+        self._collect()
+        return outcome
+
+    def _collect(self) -> None:
+        """Move the gate's new decisions to the simulation's own list."""
+        for noted in self._state.decisions:
+            intent = self._state.wishes[noted.key].intent
+            answer = noted.answer
+            self._decisions.append(
+                Decided(
+                    at=noted.at,
+                    kind="message",
+                    contact_id=intent.contact_id,
+                    journey=intent.journey,
+                    stage=answer.stage,
+                    verdict=answer.verdict.value,
+                    reason=answer.reason,
+                    step=intent.step_id,
+                    channel=answer.channel,
+                    evidence=answer.evidence,
+                    hold_until=answer.hold_until,
+                    would_pass_if=answer.would_pass_if,
+                )
+            )
+        self._state.decisions.clear()
+
+    def _sent(self, person: Living, wish: Wish, now: datetime) -> None:
+        person.profile.last_send_at = now
+        channel = wish.channel or ""
+        self._sends.append(
+            Sent(
+                at=now,
+                contact_id=person.profile.id,
+                journey=wish.intent.journey or "",
+                step=wish.intent.step_id,
+                content=wish.intent.content,
+                channel=channel,
+                address=person.identities.get(self._rules.platforms.get(channel, ""), ""),
+            )
+        )
+
+    def _look_up(self, contact_id: str) -> Addressee:
+        person = self._people[contact_id]
+        profile = person.profile
+        facts: Mapping[str, Any] = {}
+        if self._shows_facts:
+            facts = {
+                name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
+                for name, value in contact_facts(profile, self._bundle.workspace.attributes).items()
+            }
+        return Addressee(
+            standing=Standing(
+                timezone=profile.timezone,
+                tags=frozenset(profile.tags | profile.derived_tags),
+                suppressed=profile.suppressed,
+                is_erased=profile.erased_at is not None,
+                is_merged=profile.merged_into is not None,
+            ),
+            identities=tuple(Identity(platform, address) for platform, address in person.identities.items()),
+            consents=tuple(person.consents),
+            facts=facts,
+        )
+
+
+class _EveryText(ContentPipeline):
+    """Takes every text as it stands in the ruleset: for simulations of journeys, not of texts."""
+
+    async def make(self, intent: Intent, view: View, way: Way, live: Bundle, pinned: Bundle) -> Made | Answer:
+        if intent.content not in live.contents:
+            return await super().make(intent, view, way, live, pinned)
+        message = Message(way.address, body="", contact_id=intent.contact_id, content=intent.content)
+        return Made(message, hashlib.sha256(intent.content.encode()).hexdigest())
+
+
+class _Settings(BaseModel):
+    """Nothing to set."""
+
+
+class _SilentChannel:
+    """Accepts everything and tells nobody."""
+
+    name = "silent"
+    settings: type[BaseModel] = _Settings
+    capabilities = Capabilities()
+
+    def configured(self, settings: BaseModel) -> Channel:
+        return self
+
+    def preflight(self, message: Message) -> Preflight:
+        return Preflight(True)
+
+    async def send(self, message: Message, idempotency_key: str) -> SendResult:
+        return Accepted()
+
+    async def close(self) -> None:
+        return None
+
+
+class _SilentOutlets:
+    """Every channel of a simulation: no provider is called, whatever the ruleset configures."""
+
+    _channel = _SilentChannel()
+
+    def open(self, bundle: Bundle, channel: str) -> Channel | None:
+        return self._channel if channel in bundle.channels else None

@@ -1,0 +1,195 @@
+"""Virtual time: people, their events and their journeys, from one due moment to the next.
+
+The third driver beside the inline one and Temporal: the same interpreter, matching and gate, over memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Mapping
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from engine.authoring.bundle import Bundle
+from engine.errors import NotFound
+from engine.gate.model import Intent
+from engine.journeys.event import Event
+from engine.journeys.run import EventSeen, OutcomeKnown, Started, TimerDue
+from engine.plugin.registry import Registry
+from engine.rules.matcher import Matcher
+from engine.simulation.living import Life
+from engine.simulation.people import Living, Person, begin
+from engine.simulation.records import Decided, Sent
+from engine.simulation.sending import Sending
+
+
+class _Order(IntEnum):
+    """What happens first of all that happens at one moment."""
+
+    EVENT = 0
+    HELD = 1
+    TIMER = 2
+
+
+class _Due(NamedTuple):
+    """One thing that will happen; sorts in the order in which such things happen."""
+
+    at: datetime
+    order: _Order
+    rank: tuple[int, str, str]
+    """Of what is due together: the more important first, then by journey and entry, as production would."""
+    number: int
+    contact_id: str
+    subject: str
+    """Of an event its type, of a held message its key, of a timer its run."""
+    properties: Mapping[str, Any]
+
+
+class VirtualWorld:
+    """People and the journeys of one bundle, from `start` on.
+
+    Every message that passes the gate counts as sent at once. With a `registry` messages are made and checked
+    by its generators and checks first; without one every text passes. Decisions and sends are kept in the
+    order in which they happened. Close it when done, unless the `matcher` was given.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        start: datetime,
+        *,
+        matcher: Matcher | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self.now = start
+        self.decisions: list[Decided] = []
+        self.sends: list[Sent] = []
+        self._bundle = bundle
+        self._own_matcher = Matcher(bundle.rules) if matcher is None else None
+        self._people: dict[str, Living] = {}
+        self._due: list[_Due] = []
+        self._numbers = itertools.count()
+        self._sending = Sending(bundle, start, self.decisions, self.sends, registry)
+        rules = matcher or self._own_matcher
+        assert rules is not None, "one of the two was made above"
+        self._life = Life(bundle, rules, self.decisions, self._sending)
+
+    def add(self, *people: Person) -> None:
+        """Let people exist from the present moment on. ValueError for an id that is taken."""
+        for person in people:
+            if person.id in self._people:
+                raise ValueError(f"there are two people {person.id!r}")
+            self._people[person.id] = begin(person, self.now)
+
+    def feed(
+        self, contact_id: str, event: str, at: datetime, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        """Let an event happen at a moment that is still to come, or now.
+
+        NotFound for a person or a type of event that does not exist, ValueError for the past.
+        """
+        if contact_id not in self._people:
+            raise NotFound(f"there is no person {contact_id!r} in this simulation")
+        if event not in self._bundle.events:
+            raise NotFound(f"the workspace declares no event type {event!r}")
+        if at < self.now:
+            raise ValueError("events cannot happen in the past of a simulation")
+        self._plan(at, _Order.EVENT, contact_id, event, (0, "", ""), properties)
+
+    async def run_until(self, moment: datetime) -> None:
+        """Let everything happen that happens until then, that moment included."""
+        while self._due and self._due[0].at <= moment:
+            due = heapq.heappop(self._due)
+            self.now = due.at
+            person = self._people[due.contact_id]
+            match due.order:
+                case _Order.EVENT:
+                    await self._happen(person, due)
+                case _Order.HELD:
+                    await self._look_again(person, due.subject)
+                case _Order.TIMER:
+                    await self._carry(person, due.subject, TimerDue())
+        self.now = max(self.now, moment)
+
+    def profile_tags(self, contact_id: str) -> frozenset[str]:
+        """The tags a person carries now."""
+        profile = self._people[contact_id].profile
+        return frozenset(profile.tags | profile.derived_tags)
+
+    def active_runs(self, contact_id: str) -> dict[str, str | None]:
+        """The journeys a person is in now -> the step they are at."""
+        return {run.program.journey: run.state.position for run in self._people[contact_id].active.values()}
+
+    def close(self) -> None:
+        """Let go of the compiled rules."""
+        if self._own_matcher is not None:
+            self._own_matcher.close()
+
+    async def _happen(self, person: Living, due: _Due) -> None:
+        person.seq += 1
+        event = Event(
+            event_id=f"v{due.number}",
+            type=due.subject,
+            contact_id=due.contact_id,
+            occurred_at=due.at,
+            received_at=due.at,
+            source="simulation",
+            properties=due.properties,
+            seq=person.seq,
+        )
+        touched = self._life.happen(person, event)
+        for run_id in touched.entered:
+            await self._carry(person, run_id, Started())
+        for run_id in touched.woken:
+            await self._carry(person, run_id, EventSeen(event.event_id))
+        for run_id, known in touched.settled:
+            await self._carry(person, run_id, known)
+
+    async def _look_again(self, person: Living, key: str) -> None:
+        """A held message whose moment has come."""
+        held = self._sending.held(person.profile.id, key)
+        if held is None:
+            return
+        outcome = await self._sending.deliver(person, key, self.now)
+        if outcome is None:
+            self._plan_look(held)
+        elif held.run_id is not None:
+            await self._carry(person, held.run_id, OutcomeKnown(held.step_id, outcome.value))
+
+    async def _carry(
+        self, person: Living, run_id: str, cause: Started | EventSeen | TimerDue | OutcomeKnown | None
+    ) -> None:
+        """Advance a run and deliver what it wishes until it waits or ends."""
+        while cause is not None and run_id in person.active:
+            wished = self._life.advance(person, run_id, cause, self.now)
+            if wished is None:
+                break
+            outcome = await self._sending.deliver(person, wished.key, self.now)
+            if outcome is None:
+                self._plan_look(wished)
+                return
+            cause = OutcomeKnown(wished.step_id, outcome.value)
+        run = person.active.get(run_id)
+        if run is not None and run.state.waiting is not None and run.state.waiting.due_at is not None:
+            rank = (-run.program.priority, run.program.journey, run.state.entry_key)
+            self._plan(run.state.waiting.due_at, _Order.TIMER, person.profile.id, run_id, rank)
+
+    def _plan_look(self, intent: Intent) -> None:
+        at = self._sending.wakes_at(intent.key)
+        if at is not None:
+            rank = (-intent.priority, intent.created_at.isoformat(), intent.step_id)
+            self._plan(at, _Order.HELD, intent.contact_id, intent.key, rank)
+
+    def _plan(
+        self,
+        at: datetime,
+        order: _Order,
+        contact_id: str,
+        subject: str,
+        rank: tuple[int, str, str],
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        number = next(self._numbers)
+        heapq.heappush(self._due, _Due(at, order, rank, number, contact_id, subject, properties or {}))
