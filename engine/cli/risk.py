@@ -1,0 +1,182 @@
+"""`wayline breaker` and `wayline kill`: stop and let go, by hand."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from engine.cli.output import Format, FormatOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from engine.delivery.breakers import Look
+    from engine.store.bundles import BundleShelf
+
+T = TypeVar("T")
+
+
+class LevelName(StrEnum):
+    """How far a breaker is tripped by hand."""
+
+    YELLOW = "yellow"
+    RED = "red"
+    BLACK = "black"
+
+
+Breaker = Annotated[str, typer.Argument(help="The breaker's id in the ruleset.")]
+Scope = Annotated[str, typer.Argument(help="As channel:email; see `wayline breaker list`.")]
+Why = Annotated[str, typer.Option("--reason", help="Kept with the change and shown to whoever asks.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `wayline`."""
+    breaker = typer.Typer(no_args_is_help=True, help="Breakers: what they hold, by hand and by rule.")
+    breaker.command("list")(list_all)
+    breaker.command("trip")(trip)
+    breaker.command("reset")(reset)
+    app.add_typer(breaker, name="breaker")
+    kill = typer.Typer(no_args_is_help=True, help="The kill switch: nothing is sent while it is on.")
+    kill.command("on")(kill_on)
+    kill.command("off")(kill_off)
+    app.add_typer(kill, name="kill")
+
+
+def list_all(output: FormatOption = Format.TEXT) -> None:
+    """List every breaker in every scope it watches.
+
+    Example: wayline breaker list --format json
+    """
+    from engine.delivery import breakers
+
+    def look(session: Session, shelf: BundleShelf, now: datetime) -> list[dict[str, object]]:
+        rows = breakers.list_breakers(session, shelf.live(session))
+        return [
+            {
+                "breaker": row.breaker_id,
+                "scope": row.scope,
+                "state": row.state,
+                "level": row.level,
+                "probes_left": row.probes_left or None,
+                "ramp": row.ramp,
+                "since": row.since.isoformat(timespec="seconds") if row.epoch else None,
+                "by": row.by if row.epoch else None,
+                "evidence": row.evidence,
+            }
+            for row in rows
+        ]
+
+    rows = _do(look)
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        columns = ["breaker", "scope", "state", "level", "probes_left", "ramp", "since", "by"]
+        print_table(rows, columns, nothing="the ruleset has no breakers")
+
+
+def trip(
+    breaker: Breaker,
+    scope: Scope,
+    level: Annotated[LevelName, typer.Option(help="What it counts as.")] = LevelName.RED,
+    reason: Why = "",
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Open a breaker by hand; it stays open until it is reset. Messages are held, not lost.
+
+    Example: wayline breaker trip send_failure channel:email --reason "provider maintenance"
+    """
+    from engine.delivery import breakers
+
+    by = getpass.getuser()
+    look = _do(
+        lambda session, shelf, now: breakers.trip(
+            session, shelf, breaker, scope, level=level.value, by=by, reason=reason, now=now
+        )
+    )
+    _say(breaker, scope, look, output)
+
+
+def reset(breaker: Breaker, scope: Scope, reason: Why = "", output: FormatOption = Format.TEXT) -> None:
+    """Close a breaker by hand; what it held goes through the gate again.
+
+    Example: wayline breaker reset send_failure channel:email
+    """
+    from engine.delivery import breakers
+
+    by = getpass.getuser()
+    look = _do(
+        lambda session, shelf, now: breakers.reset(
+            session, shelf, breaker, scope, by=by, reason=reason, now=now
+        )
+    )
+    _say(breaker, scope, look, output)
+
+
+def kill_on(reason: Why = "", output: FormatOption = Format.TEXT) -> None:
+    """Stop all sending at once; messages are held.
+
+    Example: wayline kill on --reason "wrong price in the campaign"
+    """
+    from engine.governance.control import kill
+
+    by = getpass.getuser()
+    changed = _do(lambda session, shelf, now: kill(session, by=by, reason=reason, now=now))
+    said = "nothing is sent from now on" if changed else "it was on already"
+    _say_kill({"state": "on", "changed": changed}, said, output)
+
+
+def kill_off(output: FormatOption = Format.TEXT) -> None:
+    """Allow sending again; what was held goes through the gate again.
+
+    Example: wayline kill off
+    """
+    from engine.delivery.intents import wake
+    from engine.gate.stages import KILL_SCOPE
+    from engine.governance.control import unkill
+
+    by = getpass.getuser()
+
+    def let_go(session: Session, shelf: BundleShelf, now: datetime) -> tuple[bool, int]:
+        changed = unkill(session, by=by, now=now)
+        return changed, wake(session, KILL_SCOPE, now=now)
+
+    changed, woken = _do(let_go)
+    said = f"sending again; {woken} held messages woken" if changed else "it was off already"
+    _say_kill({"state": "off", "changed": changed, "woken": woken}, said, output)
+
+
+def _do(work: Callable[[Session, BundleShelf, datetime], T]) -> T:
+    """What `work` returns, done in one transaction of the installation's database."""
+    from engine.clock import SystemClock
+    from engine.settings import Settings
+    from engine.store.bundles import BundleShelf
+    from engine.store.database import open_store
+
+    store, shelf = open_store(Settings().database), BundleShelf()
+    try:
+        with store.begin() as session:
+            return work(session, shelf, SystemClock().now())
+    finally:
+        shelf.close()
+        store.close()
+
+
+def _say(breaker: str, scope: str, look: Look, output: Format) -> None:
+    if output is Format.JSON:
+        print_json({"breaker": breaker, "scope": scope, "state": look.state, "level": look.level})
+        return
+    level = f" ({look.level})" if look.level else ""
+    typer.echo(f"{breaker} on {scope} is {look.state}{level}")
+
+
+def _say_kill(data: dict[str, object], said: str, output: Format) -> None:
+    if output is Format.JSON:
+        print_json(data)
+    else:
+        typer.echo(f"kill switch {data['state']}: {said}")

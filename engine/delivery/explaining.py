@@ -1,0 +1,282 @@
+"""Why a message was sent, held or not sent: read from the store in one look-up, told in text or as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from engine.authoring.bundle import Bundle
+from engine.errors import NotFound
+from engine.gate.reasons import describe
+from engine.gate.stages import Stage
+from engine.store.bundles import BundleShelf
+from engine.store.tables import AttemptRow, DecisionRow, IntentRow
+
+PASSED: Mapping[Stage, str] = {
+    Stage.HALT: "kill switch and breakers of workspace, journey and content",
+    Stage.STANDING: "the contact may be reached, and it is in time",
+    Stage.BREAKER: "breaker of the channel",
+    Stage.IDENTITY: "an address in use",
+    Stage.CONSENT: "consent",
+    Stage.CAPS: "frequency caps",
+    Stage.CONTENT: "content and checks",
+    Stage.RESERVE: "a place in every cap",
+    Stage.HAND_OVER: "handed over to the provider",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """One decision, ready to be shown."""
+
+    at: datetime
+    kind: str
+    journey: str | None
+    intent: str | None
+    stage: str
+    channel: str | None
+    verdict: str
+    reason: str
+    sentence: str
+    changed_by: str
+    """Who can change what the reason says."""
+    would_pass_if: str
+    hold_until: datetime | None
+    evidence: Mapping[str, Any]
+    bundle: str
+    place: str
+    """`file:line` of the rule behind it, where one is known."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One call to a provider."""
+
+    at: datetime
+    """Delivery time."""
+    channel: str
+    result: str
+    code: str
+    probe: bool
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that is known of one intent, in the order it happened."""
+
+    intent: str
+    contact_id: str
+    purpose: str
+    content: str
+    channels: Sequence[str]
+    journey: str | None
+    step: str
+    state: str
+    outcome: str | None
+    reason: str | None
+    created_at: datetime
+    handed_over_at: datetime | None
+    content_hash: str | None
+    entry: Told | None
+    decisions: Sequence[Told]
+    attempts: Sequence[Tried]
+
+
+def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
+    """The story of an intent; NotFound when there is none with this key."""
+    row = session.get(IntentRow, key)
+    if row is None:
+        raise NotFound(f"no intent {key!r}")
+    query = select(DecisionRow).where(col(DecisionRow.intent_key) == key).order_by(col(DecisionRow.id))
+    tried = select(AttemptRow).where(col(AttemptRow.intent_key) == key).order_by(col(AttemptRow.id))
+    return Story(
+        intent=row.key,
+        contact_id=row.contact_id,
+        purpose=row.purpose,
+        content=row.content,
+        channels=list(row.channels),
+        journey=row.journey,
+        step=row.step_id,
+        state=row.state,
+        outcome=row.outcome,
+        reason=row.reason,
+        created_at=row.created_at,
+        handed_over_at=row.handed_over_at,
+        content_hash=row.content_hash,
+        entry=_entry(session, shelf, row),
+        decisions=[_told(decision, None) for decision in session.scalars(query)],
+        attempts=[
+            Tried(each.at, each.channel, each.result, each.code, each.probe)
+            for each in session.scalars(tried)
+        ],
+    )
+
+
+def explain_contact(
+    session: Session, contact_id: str, *, journey: str | None = None, limit: int = 50
+) -> list[Told]:
+    """The contact's latest decisions, of one journey or of all, oldest first."""
+    query = select(DecisionRow).where(col(DecisionRow.contact_id) == contact_id)
+    if journey is not None:
+        query = query.where(col(DecisionRow.journey) == journey)
+    rows = list(
+        session.scalars(query.order_by(col(DecisionRow.at).desc(), col(DecisionRow.id).desc()).limit(limit))
+    )
+    return [_told(row, None) for row in reversed(rows)]
+
+
+def render(story: Story) -> str:
+    """The story as text, the answer first."""
+    lines = [_headline(story)]
+    wish = f"{story.content} for contact {story.contact_id} ({story.purpose})"
+    if story.journey is not None:
+        wish += f", wished by {story.journey} at {story.step}"
+    lines.append(f"  {wish}, {_moment(story.created_at)}")
+    if story.entry is not None:
+        lines.append(f"  + {story.journey} enter  {_moment(story.entry.at)}{_placed(story.entry)}")
+    for decision in story.decisions[:-1]:
+        lines += _decision_lines(decision)
+    if story.decisions:
+        last = story.decisions[-1]
+        lines += [f"  + {name}" for name in _passed(last)]
+        lines += _decision_lines(last)
+    for attempt in story.attempts:
+        mark = {"accepted": "+", "unknown": "?"}.get(attempt.result, "-")
+        probe = ", as a probe" if attempt.probe else ""
+        code = f" ({attempt.code})" if attempt.code else ""
+        lines.append(
+            f"  {mark} {attempt.channel} answered {attempt.result}{code}{probe}  {_moment(attempt.at)}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def render_decisions(decisions: Sequence[Told]) -> str:
+    """Decisions as text, one after another."""
+    lines: list[str] = []
+    for decision in decisions:
+        what = decision.intent or decision.journey or ""
+        lines.append(f"{_moment(decision.at)}  {decision.kind} {what}".rstrip())
+        lines += _decision_lines(decision)
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def as_data(told: Story | Told) -> dict[str, Any]:
+    """The same as plain values."""
+    return asdict(told)
+
+
+def _headline(story: Story) -> str:
+    if not story.decisions:
+        return f"{story.state.upper()}, not decided yet"
+    last = story.decisions[-1]
+    word = story.outcome.upper() if story.outcome is not None else story.state.upper()
+    where = f" on {last.channel}" if last.channel else ""
+    return f"{word}{where} because {last.reason}: {last.sentence}"
+
+
+def _decision_lines(decision: Told) -> list[str]:
+    mark = {"allow": "+", "hold": "~"}.get(decision.verdict, "-")
+    if decision.reason.endswith(".unknown") or decision.reason.startswith("unknown."):
+        mark = "?"
+    channel = f" on {decision.channel}" if decision.channel else ""
+    until = f" until {_moment(decision.hold_until)}" if decision.hold_until is not None else ""
+    head = f"  {mark} {decision.verdict}{channel}: {decision.reason}{until}  {_moment(decision.at)}"
+    lines = [head + _placed(decision)]
+    lines += [
+        f"      {name}: {_shown(value)}" for name, value in decision.evidence.items() if _is_told(name, value)
+    ]
+    if decision.would_pass_if:
+        lines.append(f"      would pass if {decision.would_pass_if}")
+    if decision.verdict != "allow":
+        lines.append(f"      can be changed by {decision.changed_by}")
+    return lines
+
+
+def _passed(last: Told) -> list[str]:
+    """What the deciding pass had behind it when it was decided."""
+    stages = list(Stage)
+    if last.stage not in {stage.value for stage in stages}:
+        return []
+    # The contact's standing is asked before the halt; see the order in `engine.gate.judging`.
+    order = [Stage.STANDING, Stage.HALT, *stages[2:]]
+    return [PASSED[stage] for stage in order[: order.index(Stage(last.stage))]]
+
+
+def _entry(session: Session, shelf: BundleShelf, row: IntentRow) -> Told | None:
+    if row.run_id is None:
+        return None
+    query = select(DecisionRow).where(
+        col(DecisionRow.run_id) == row.run_id,
+        col(DecisionRow.kind) == "entry",
+        col(DecisionRow.verdict) == "allow",
+    )
+    entry = session.scalars(query.order_by(col(DecisionRow.id)).limit(1)).first()
+    if entry is None:
+        return None
+    try:
+        bundle = shelf.get(session, entry.bundle_hash)
+    except NotFound:
+        bundle = None
+    return _told(entry, bundle)
+
+
+def _told(row: DecisionRow, bundle: Bundle | None) -> Told:
+    try:
+        reason = describe(row.reason)
+        sentence, changed_by = reason.sentence, reason.changed_by
+    except KeyError:
+        # Written by a version that knew more reasons than this one.
+        sentence, changed_by = "", ""
+    place = str(row.evidence.get("place") or "")
+    if bundle is not None:
+        rules = (name for name in sorted(bundle.rule_places) if name.split("#")[0] == f"entry:{row.journey}")
+        found = next(rules, None)
+        if found is not None:
+            place = f"{bundle.rule_places[found].file}:{bundle.rule_places[found].line}"
+    return Told(
+        at=row.at,
+        kind=row.kind,
+        journey=row.journey,
+        intent=row.intent_key,
+        stage=row.stage,
+        channel=row.channel,
+        verdict=row.verdict,
+        reason=row.reason,
+        sentence=sentence,
+        changed_by=changed_by,
+        would_pass_if=row.would_pass_if,
+        hold_until=row.hold_until,
+        evidence=row.evidence,
+        bundle=row.bundle_hash,
+        place=place,
+    )
+
+
+def _placed(told: Told) -> str:
+    return f"  {told.place}" if told.place else ""
+
+
+def _is_told(name: str, value: object) -> bool:
+    return name != "place" and value not in (None, "", [], {})
+
+
+def _shown(value: object) -> str:
+    match value:
+        case list():
+            return ", ".join(_shown(item) for item in value)
+        case dict():
+            return "; ".join(
+                f"{name} {_shown(item)}" for name, item in value.items() if item not in ("", None)
+            )
+        case _:
+            return str(value)
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,254 @@
+"""What `explain` tells, word for word, and the commands around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine.cli import run
+from engine.delivery import explaining
+from engine.errors import NotFound
+from engine.plugin.contracts import Rejected
+from engine.plugin.recording import RecordingChannel
+from engine.store.tables import DecisionRow, RunRow
+
+CAPS = """
+    kind: caps
+    id: pressure
+    title: pressure
+    owner: us
+    caps:
+      - id: one_a_day
+        counts: {purpose: marketing}
+        limit: 1
+        window: {rolling: 24h}
+        when_full: defer
+    """
+
+RISK = """
+    kind: breakers
+    id: risk
+    title: risk
+    owner: us
+    breakers:
+      - id: send_failure
+        scope: channel
+        metric: send_failure_rate
+        window: 10m
+        min_samples: 4
+        levels: {yellow: {gt: 15%}}
+        recover: {probe_after: 5m, probes: 2, close_when: {lt: 15%}}
+    """
+
+Wayline = Callable[..., tuple[int, str, str]]
+
+
+def told(desk: Any, key: str) -> str:
+    with desk.store.read() as session:
+        return explaining.render(explaining.explain_intent(session, desk.shelf, key))
+
+
+@pytest.fixture
+def wayline(sqlite_desk: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Wayline:
+    """The command line over the desk's database: status, output, complaints."""
+    monkeypatch.setenv("WAYLINE_DATABASE_URL", sqlite_desk.store.url)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = run(arguments)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+async def test_a_blocked_message_is_told_with_what_it_had_passed(desk: Any) -> None:
+    desk.contact(consents=())
+    desk.plan()
+    await desk.deliver()
+    assert (
+        told(desk, "k1")
+        == """\
+BLOCKED on email because consent.unknown: there is no consent on record
+  hello for contact ann (marketing), 2026-05-04 03:00:00Z
+  + the contact may be reached, and it is in time
+  + kill switch and breakers of workspace, journey and content
+  + breaker of the channel
+  + an address in use
+  ? block on email: consent.unknown  2026-05-04 03:00:00Z
+      purpose: marketing
+      would pass if consent for marketing on email is on record and in force
+      can be changed by the contact alone
+"""
+    )
+
+
+async def test_a_message_that_was_held_and_then_sent_is_told_in_order(sqlite_desk: Any) -> None:
+    desk = sqlite_desk
+    desk.publish(caps=CAPS)
+    desk.contact()
+    desk.plan("k0")
+    desk.plan("k1")
+    await desk.deliver("k0")
+    await desk.deliver("k1")
+    desk.mail = RecordingChannel("mail", results=[Rejected("550")])
+    desk.process()
+    desk.plan("k2", channels=("email", "app"))
+    desk.clock.advance(timedelta(hours=24))
+    await desk.deliver("k2")
+    text = told(desk, "k2")
+    digest = desk.row("k2").content_hash
+    assert (
+        text
+        == f"""\
+SENT on app because sent.accepted: the provider took the message
+  hello for contact ann (marketing), 2026-05-04 03:00:00Z
+  + the contact may be reached, and it is in time
+  + kill switch and breakers of workspace, journey and content
+  + breaker of the channel
+  + an address in use
+  + consent
+  + frequency caps
+  + content and checks
+  + a place in every cap
+  + allow on app: sent.accepted  2026-05-05 03:00:00Z
+      content: hello
+      content_hash: {digest}
+      attempts: 2
+      channels: email channel.rejected
+  - email answered rejected (550)  2026-05-05 03:00:00Z
+  + app answered accepted  2026-05-05 03:00:00Z
+"""
+    )
+    assert (
+        told(desk, "k1")
+        == """\
+HELD on email because cap.full: a frequency cap has no place left
+  hello for contact ann (marketing), 2026-05-04 03:00:00Z
+  + the contact may be reached, and it is in time
+  + kill switch and breakers of workspace, journey and content
+  + breaker of the channel
+  + an address in use
+  + consent
+  ~ hold on email: cap.full until 2026-05-05 03:00:00Z  2026-05-04 03:00:00Z  caps.yaml:7
+      cap: one_a_day
+      limit: 1
+      used: 1
+      frees_at: 2026-05-05T03:00:00+00:00
+      when_full: defer
+      full: one_a_day
+      would pass if it is tried at 2026-05-05T03:00:00+00:00 and nothing that one_a_day counts is sent before
+      can be changed by operations staff
+"""
+    )
+
+
+async def test_the_journeys_own_entry_stands_before_its_message(sqlite_desk: Any) -> None:
+    desk = sqlite_desk
+    desk.contact()
+    desk.run_row("r1", durable=True)
+    (row,) = desk.rows(RunRow)
+    with desk.store.begin() as session:
+        session.add(
+            DecisionRow(
+                at=row.started_at,
+                kind="entry",
+                contact_id="ann",
+                journey="welcome",
+                run_id="r1",
+                stage="entry",
+                verdict="allow",
+                reason="entry.entered",
+                evidence={"event_id": "e1"},
+            )
+        )
+    desk.plan(run_id="r1", journey="welcome")
+    await desk.deliver()
+    assert told(desk, "k1").splitlines()[1:3] == [
+        "  hello for contact ann (marketing), wished by welcome at step, 2026-05-04 03:00:00Z",
+        "  + welcome enter  2026-05-04 03:00:00Z",
+    ]
+
+
+async def test_an_intent_not_looked_at_yet_says_so(sqlite_desk: Any) -> None:
+    sqlite_desk.contact()
+    sqlite_desk.plan()
+    assert told(sqlite_desk, "k1").startswith("PLANNED, not decided yet\n")
+
+
+async def test_an_intent_that_does_not_exist_is_not_found(sqlite_desk: Any) -> None:
+    with pytest.raises(NotFound):
+        told(sqlite_desk, "nothing")
+
+
+async def test_the_command_tells_an_intent_as_text_and_as_data(sqlite_desk: Any, wayline: Wayline) -> None:
+    sqlite_desk.contact(consents=())
+    sqlite_desk.plan()
+    await sqlite_desk.deliver()
+    status, out, _ = wayline("explain", "k1")
+    assert (status, out) == (0, told(sqlite_desk, "k1"))
+    status, out, _ = wayline("explain", "k1", "--format", "json")
+    data = json.loads(out)
+    assert (status, data["outcome"], data["decisions"][0]["reason"]) == (0, "blocked", "consent.unknown")
+
+
+async def test_the_command_tells_a_contacts_decisions(sqlite_desk: Any, wayline: Wayline) -> None:
+    sqlite_desk.contact(consents=())
+    sqlite_desk.plan(journey="welcome")
+    await sqlite_desk.deliver()
+    status, out, _ = wayline("explain", "--contact", "email:ann@example.com", "--journey", "welcome")
+    assert status == 0
+    assert out.startswith("2026-05-04 03:00:00Z  message k1\n  ? block on email: consent.unknown")
+    assert "ann@example.com" not in out
+    assert wayline("explain", "--contact", "ann", "--journey", "other")[1] == "nothing was decided yet\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("k1", "--contact", "ann"), ("k1", "--journey", "welcome"), ("no_such",)]
+)
+def test_a_question_that_makes_no_sense_is_refused(wayline: Wayline, arguments: tuple[str, ...]) -> None:
+    status, _, complaint = wayline("explain", *arguments)
+    assert status == 2
+    assert complaint.startswith("wayline: ")
+
+
+async def test_the_kill_switch_is_thrown_and_released_from_the_command_line(
+    sqlite_desk: Any, wayline: Wayline
+) -> None:
+    sqlite_desk.contact()
+    sqlite_desk.plan()
+    assert wayline("kill", "on", "--reason", "wrong price")[1] == (
+        "kill switch on: nothing is sent from now on\n"
+    )
+    assert wayline("kill", "on")[1] == "kill switch on: it was on already\n"
+    assert await sqlite_desk.deliver() is None
+    assert "stated_reason: wrong price" in told(sqlite_desk, "k1")
+    assert wayline("kill", "off")[1] == "kill switch off: sending again; 1 held messages woken\n"
+    await sqlite_desk.settle_down()
+    assert sqlite_desk.row().outcome == "sent"
+
+
+def test_a_breaker_is_listed_tripped_and_reset_from_the_command_line(
+    sqlite_desk: Any, wayline: Wayline
+) -> None:
+    sqlite_desk.publish(breakers=RISK)
+    assert wayline("breaker", "trip", "send_failure", "channel:email", "--level", "black")[1] == (
+        "send_failure on channel:email is open (black)\n"
+    )
+    listed = json.loads(wayline("breaker", "list", "--format", "json")[1])
+    assert [(row["scope"], row["state"]) for row in listed] == [
+        ("channel:app", "closed"),
+        ("channel:email", "open"),
+    ]
+    assert "channel:email  open" in wayline("breaker", "list")[1]
+    assert wayline("breaker", "reset", "send_failure", "channel:email")[1] == (
+        "send_failure on channel:email is closed\n"
+    )
+    status, _, complaint = wayline("breaker", "trip", "no_such", "channel:email")
+    assert (status, complaint) == (
+        2,
+        "wayline: no breaker 'no_such' in the ruleset; there are: send_failure\n",
+    )
