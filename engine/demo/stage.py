@@ -33,7 +33,7 @@ SHORTENED = (
     ("purposes.yaml", "max_hold", "3d", "30d"),
 )
 """(file, key, as shipped, here). Breakers run on delivery time, which is never compressed: while one is open
-for ten seconds, ten journey days pass. So their times are shortened, and what they hold is kept for longer."""
+for ten seconds, ten journey days pass. So their times are shortened, and what they hold is kept longer."""
 
 
 class Stage:

@@ -57,13 +57,13 @@ def take_tally(session: Session) -> Tally:
     holds = select(col(DecisionRow.journey), messages).where(
         col(DecisionRow.kind) == "message", col(DecisionRow.verdict) == "hold"
     )
-    held = Counter(dict(session.execute(holds.group_by(col(DecisionRow.journey))).tuples().all()))
+    held = Counter(dict(session.execute(holds.group_by(col(DecisionRow.journey))).all()))
     reasons = session.execute(
         select(col(DecisionRow.verdict), col(DecisionRow.reason), messages)
         .where(col(DecisionRow.kind) == "message", col(DecisionRow.verdict) != "allow")
         .group_by(col(DecisionRow.verdict), col(DecisionRow.reason))
         .order_by(messages.desc(), col(DecisionRow.reason))
-    ).tuples()
+    )
     names = sorted({journey for journey, _ in runs})
     return Tally(
         journeys=tuple(

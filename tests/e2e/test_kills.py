@@ -33,13 +33,6 @@ WORKSPACE = {
         locales: [en]
         identities: [email, app]
     """,
-    "events.yaml": """
-        kind: events
-        id: events
-        title: events
-        owner: tests
-        events: []
-    """,
     "purposes.yaml": """
         kind: purposes
         id: purposes
@@ -57,7 +50,7 @@ WORKSPACE = {
           - id: email
             plugin: email
             identity: email
-            settings: {host: 127.0.0.1, port: {env: TEST_SMTP_PORT}, sender: shop@example.com}
+            settings: {host: 127.0.0.1, port: {env: TEST_SMTP_PORT}, tls: none, sender: shop@example.com}
           - id: app
             plugin: webhook
             identity: app
@@ -117,7 +110,7 @@ def _arrivals(first: int, count: int) -> list[dict[str, Any]]:
 
 def _count(store: Store, column: Any) -> Counter[str]:
     with store.read() as session:
-        return Counter(dict(session.execute(select(column, func.count()).group_by(column)).tuples().all()))
+        return Counter(dict(session.execute(select(column, func.count()).group_by(column)).all()))
 
 
 async def _feed(port: int) -> None:
