@@ -101,7 +101,7 @@ class Post:
 
     def _deliver(self, key: str) -> Outcome | None:
         with self._store.begin() as session:
-            row = session.get(IntentRow, key)
+            row = session.get(IntentRow, key, with_for_update=True)
             assert row is not None
             if row.outcome is not None:
                 return Outcome(row.outcome)
