@@ -1,4 +1,4 @@
-"""What a developer would write by hand on Temporal for three messages: the yardstick of `benchmarks.journeys`."""
+"""What a developer would write by hand on Temporal for three messages: the yardstick."""
 
 from __future__ import annotations
 

@@ -25,10 +25,15 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the HTTP server listens on.")
     port: int = 8080
     public_url: str = Field(
-        default="http://127.0.0.1:8080", description="How recipients reach this installation (unsubscribe links)."
+        default="http://127.0.0.1:8080",
+        description="How recipients reach this installation (unsubscribe links).",
     )
-    write_key: SecretStr | None = Field(default=None, description="Key for event intake; generated when unset.")
-    operator_token: SecretStr | None = Field(default=None, description="Operator token; generated when unset.")
+    write_key: SecretStr | None = Field(
+        default=None, description="Key for event intake; generated when unset."
+    )
+    operator_token: SecretStr | None = Field(
+        default=None, description="Operator token; generated when unset."
+    )
     secret_key: SecretStr | None = Field(default=None, description="Signs links; generated when unset.")
     time_scale: float = Field(default=1.0, gt=0, description="Demo only: journey seconds per real second.")
     max_body: int = Field(

@@ -162,7 +162,7 @@ def _arrival(person: Person, at: datetime) -> Iterator[Mapping[str, Any]]:
         "messageId": f"cdnow-added-{person.customer}",
         "userId": person.customer,
         "timestamp": at.isoformat(),
-        "properties": {"source": "cdnow"},
+        "properties": {"origin": "cdnow"},
     }
 
 

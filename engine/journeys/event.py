@@ -26,7 +26,10 @@ class Event:
 
 
 def event_facts(event: Event) -> dict[str, FactValue | None]:
-    """The `event.` facts; properties that are lists of text become label sets, nested ones are left out."""
+    """The `event.` facts; properties that are lists of text become label sets, nested ones are left out.
+
+    A property that is named like one of the event's own facts does not hide it.
+    """
     facts: dict[str, FactValue | None] = {
         "event.type": event.type,
         "event.occurred_at": event.occurred_at,
@@ -34,6 +37,8 @@ def event_facts(event: Event) -> dict[str, FactValue | None]:
         "event.source": event.source,
     }
     for name, value in event.properties.items():
+        if f"event.{name}" in facts:
+            continue
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             facts[f"event.{name}"] = frozenset(value)
         elif isinstance(value, (str, int, float, bool)):
