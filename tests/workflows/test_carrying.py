@@ -7,16 +7,17 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from temporalio.client import Client, WorkflowFailureError
 
+from engine.cli.examining import Examiner
 from engine.clock import SystemClock
 from engine.errors import CommandError
 from engine.governance.publishing import publish
@@ -25,7 +26,7 @@ from engine.journeys.driver import RunRef
 from engine.services import Services, build_services
 from engine.settings import Settings
 from engine.store.control import ensure_control
-from engine.store.tables import BreakerRow, RunRow
+from engine.store.tables import BreakerRow, OutboxRow, RunRow
 from workflows.driver import TemporalDriver
 from workflows.worker import run_worker
 
@@ -260,3 +261,46 @@ async def test_a_breaker_tripped_by_hand_is_published_and_reset(shop: Shop, driv
         assert published().state == "closed"
         with pytest.raises(CommandError, match="no breaker 'complaints' in the ruleset"):
             await driver.force_breaker("complaints", "channel:letter", action="trip", by="ops.li")
+
+
+async def test_doctor_ends_workflows_without_a_run_and_wakes_those_of_ended_ones(
+    shop: Shop, client: Client, driver: TemporalDriver
+) -> None:
+    stray = RunRef("no-such-run", "ask", "no-such-contact", "once", "v1")
+    await driver.start(stray)
+    await shop.tell(1, "contact_added")
+    (late,) = shop.runs()
+    await driver.start(ref_of(late))
+    with shop.services.store.begin() as session:
+        session.execute(update(RunRow).values(status="ended", waiting="ended"))
+        session.execute(delete(OutboxRow))
+    await eventually(lambda: lists(driver, 2))
+
+    found = await Examiner(shop.services, repair=False).examine()
+    assert {item.name for item in found if item.needs_care} == {"workflows"}
+    said = next(item.detail for item in found if item.name == "workflows")
+    assert said == "1 workflows without a run, 1 workflows of ended runs"
+
+    mended = await Examiner(shop.services, repair=True).examine()
+    assert not [item for item in mended if item.needs_care]
+    assert not await driver.is_running(stray)
+    stop = asyncio.Event()
+    working = asyncio.create_task(run_worker(shop.services, stop))
+    assert await client.get_workflow_handle(ref_of(late).workflow_id).result()
+    stop.set()
+    await working
+
+
+async def test_doctor_asks_for_the_dispatcher_when_the_outbox_grows_old(shop: Shop) -> None:
+    await shop.tell(1, "contact_added")
+    with shop.services.store.begin() as session:
+        session.execute(update(OutboxRow).values(created_at=SystemClock().now() - timedelta(minutes=5)))
+    found = {item.name: item for item in await Examiner(shop.services, repair=False).examine()}
+    assert found["outbox"].needs_care
+    assert "1 errands wait, the oldest for 5 min; does a dispatcher run?" in found["outbox"].detail
+    assert found["workflows"].is_well, "its start is still to be told, so nothing is missing"
+
+
+async def lists(driver: TemporalDriver, count: int) -> bool:
+    """Whether that many open workflows are listed; the list lags behind by a moment."""
+    return len([each async for each in driver.open_runs()]) == count

@@ -1,0 +1,240 @@
+"""A month on Temporal, with time that jumps, and in virtual time: the same decisions, minute by minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+from temporalio import activity
+from temporalio.testing import WorkflowEnvironment
+
+from engine.authoring.loading import bundle_of
+from engine.clock import FixedClock, SystemClock
+from engine.governance.publishing import publish
+from engine.intake.segment import translate
+from engine.journeys.driver import RunRef
+from engine.runs.service import Runs
+from engine.services import Services, build_services
+from engine.settings import Settings
+from engine.simulation.people import Person
+from engine.simulation.virtual import VirtualWorld
+from engine.store.control import ensure_control
+from engine.store.tables import DecisionRow, IntentRow, RunRow
+from workflows.activities import JourneyActivities
+from workflows.driver import TemporalDriver
+from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
+
+pytestmark = pytest.mark.temporal
+
+START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+"""New York puts its clocks forward seven days later."""
+
+WORKSPACE = {
+    "wayline.yaml": """
+        kind: workspace
+        id: month
+        title: month
+        owner: tests
+        timezone: Asia/Shanghai
+        locales: [en]
+        identities: [app]
+    """,
+    "events.yaml": """
+        kind: events
+        id: events
+        title: events
+        owner: tests
+        events:
+          - {id: message_replied, title: a reply, schema: {type: object}}
+    """,
+    "purposes.yaml": """
+        kind: purposes
+        id: purposes
+        title: purposes
+        owner: tests
+        purposes:
+          - {id: marketing, title: marketing, version: "1", kind: marketing, max_hold: 3d}
+    """,
+    "caps.yaml": """
+        kind: caps
+        id: caps
+        title: caps
+        owner: tests
+        caps:
+          - {id: three, counts: {purpose: marketing}, limit: 3, window: {rolling: 30d}, when_full: skip}
+    """,
+    "channels.yaml": """
+        kind: channels
+        id: channels
+        title: channels
+        owner: tests
+        channels:
+          - {id: letter, plugin: file, identity: app, settings: {folder: {env: TEST_LETTERS}}}
+    """,
+    "content.yaml": """
+        kind: content
+        id: content
+        title: content
+        owner: tests
+        contents:
+          - {id: text, locales: {en: {body: "good day"}}}
+    """,
+    "month.yaml": """
+        kind: journey
+        id: month
+        title: month
+        owner: tests
+        purpose: marketing
+        enter: {event: contact_added, reentry: never}
+        steps:
+          - {send: first, content: text, channels: [letter]}
+          - {wait: a_week, days: 7, at: "10:00"}
+          - {send: second, content: text, channels: [letter]}
+          - wait_for: reply
+            event: message_replied
+            up_to: 5d
+            then: [{stop: answered}]
+            otherwise: [{send: third, content: text, channels: [letter]}]
+          - {wait: a_fortnight, for: 2w, at: "18:30", weekdays: [mon, thu]}
+          - send: fourth
+            content: text
+            channels: [letter]
+            outcomes:
+              capped:
+                - {wait: a_breath, for: 3d}
+                - {send: late, content: text, channels: [letter]}
+    """,
+}
+ZONES = ["Asia/Shanghai", "America/New_York", "Australia/Lord_Howe"]
+
+
+@dataclass(frozen=True, order=True)
+class Seen:
+    """What is compared of a decision."""
+
+    at: datetime
+    kind: str
+    stage: str
+    verdict: str
+    reason: str
+    step: str
+    channel: str
+
+
+class JumpingAdvance:
+    """The real `advance`, in an installation whose clock is that of the workflow that asks."""
+
+    def __init__(self, runs: Runs, clock: FixedClock) -> None:
+        self._real = JourneyActivities(runs)
+        self._clock = clock
+
+    @activity.defn(name=ADVANCE)
+    async def advance(self, request: AdvanceRequest) -> AdvanceResult:
+        self._clock.moment = max(self._clock.moment, request.now)
+        return await self._real.advance(request)
+
+
+def files() -> Mapping[str, str]:
+    return {name: dedent(text).lstrip("\n") for name, text in WORKSPACE.items()}
+
+
+def minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+async def in_virtual_time(zone: str) -> list[Seen]:
+    world = VirtualWorld(bundle_of(files()), START)
+    world.add(Person("ann", identities={"app": "ann"}, consents=("marketing",), timezone=zone))
+    world.feed("ann", "contact_added", START)
+    await world.run_until(START + timedelta(days=60))
+    world.close()
+    return sorted(
+        Seen(
+            minute(made.at),
+            made.kind,
+            made.stage,
+            made.verdict,
+            made.reason,
+            made.step or "",
+            made.channel or "",
+        )
+        for made in world.decisions
+    )
+
+
+async def on_temporal(
+    environment: WorkflowEnvironment, services: Services, working: Any, zone: str
+) -> list[Seen]:
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+
+    async def client() -> Any:
+        return environment.client
+
+    services.driver = TemporalDriver(client)
+    async with working(environment.client, JumpingAdvance(services.runs, clock).advance):
+        messages = [
+            {
+                "type": "track", "event": "consent_granted", "messageId": "consent", "userId": "ann",
+                "properties": {"purpose": "marketing"},
+                "context": {"timezone": zone, "traits": {"app": "ann"}},
+            },
+            {"type": "track", "event": "contact_added", "messageId": "added", "userId": "ann"},
+        ]  # fmt: skip
+        receipt = services.intake.accept([translate(message) for message in messages], source="test")
+        assert (receipt.accepted, receipt.notes) == (2, ())
+        for run_id in receipt.run_ids:
+            await services.runs.carry(run_id)
+        await services.dispatcher.step()
+        with services.store.read() as session:
+            row = session.scalars(select(RunRow)).one()
+        ref = RunRef(row.id, row.journey, row.contact_id, row.entry_key, row.version)
+        await environment.client.get_workflow_handle(ref.workflow_id).result()
+    return decided(services)
+
+
+def decided(services: Services) -> list[Seen]:
+    query = select(DecisionRow, col(IntentRow.step_id)).outerjoin(
+        IntentRow, col(IntentRow.key) == col(DecisionRow.intent_key)
+    )
+    with services.store.read() as session:
+        return sorted(
+            Seen(minute(row.at), row.kind, row.stage, row.verdict, row.reason, step or "", row.channel or "")
+            for row, step in session.execute(query)
+        )
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_a_month_on_temporal_and_in_virtual_time_are_the_same_decisions(
+    zone: str,
+    skipping: WorkflowEnvironment,
+    working: Any,
+    tmp_path: Path,
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEST_LETTERS", str(tmp_path / "letters"))
+    clock = FixedClock(SystemClock().now())
+    services = build_services(Settings(data_dir=tmp_path, database_url=sqlite_url), clock=clock)
+    with services.store.begin() as session:
+        ensure_control(session, clock.now(), journey_origin=START)
+        publish(session, files(), by="test", now=clock.now())
+    try:
+        real = await on_temporal(skipping, services, working, zone)
+    finally:
+        await services.close()
+    assert real == await in_virtual_time(zone)
+    assert [seen.step for seen in real if seen.reason == "sent.accepted"] == [
+        "first",
+        "second",
+        "third",
+        "late",
+    ]
+    assert max(seen.at for seen in real) > START + timedelta(days=30)
