@@ -11,7 +11,7 @@ import structlog
 
 from engine.masking import mask_value
 
-_QUIET = ("uvicorn.access", "httpx", "httpcore", "temporalio")
+_QUIET = ("uvicorn.access", "httpx", "httpcore", "temporalio", "alembic")
 """Libraries that would write a line per request; their warnings still come through."""
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from engine.demo.running import Plan, Result, run_demo
-from engine.demo.stage import SHORTENED
+from engine.demo.stage import CHANGED
 
 QUIET_STEP_DAYS = 10
 """Without a terminal, one line of progress each so many journey days."""
@@ -46,9 +46,11 @@ def demo(
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = NARROWEST
-    changes = ", ".join(f"{key} {shipped} → {here}" for _, key, shipped, here in SHORTENED)
+    changes = ", ".join(f"{key} {shipped} → {here}" for _, key, shipped, here in CHANGED)
     console.print(f"{contacts} CDNOW customers, {days} days, one day in {seconds_per_day:g} s.")
-    console.print(f"Changed in the shipped rulesets, because delivery time stays real: {changes}.")
+    console.print(
+        f"Changed in the shipped rulesets, because delivery time stays real, and to fill a cap: {changes}."
+    )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -73,7 +75,7 @@ def demo(
     _show(console, result)
     if result.telling_intent is not None:
         console.print(f"\n$ wayline explain {result.telling_intent}")
-        console.print(result.explanation, markup=False, end="")
+        console.print(result.explanation, markup=False, soft_wrap=True, end="")
 
 
 def _show(console: Console, result: Result) -> None:
@@ -94,13 +96,17 @@ def _show(console: Console, result: Result) -> None:
         )
         table.add_row(row.journey, *(str(figure) for figure in (*figures, row.open)))
     console.print(table)
-    reasons = Table(title="Why a message did not go out at once, or not at all", title_justify="left")
-    for name in ("verdict", "reason"):
-        reasons.add_column(name)
-    reasons.add_column("messages", justify="right")
-    for verdict, reason, count in result.tally.reasons:
-        reasons.add_row(verdict, reason, str(count))
-    console.print(reasons)
+    for title, unit, rows in (
+        ("Why a message did not go out at once, or not at all", "messages", result.tally.reasons),
+        ("Why somebody did not enter a journey that listened", "events", result.tally.refusals),
+    ):
+        reasons = Table(title=title, title_justify="left", min_width=60)
+        for name in ("verdict", "reason"):
+            reasons.add_column(name)
+        reasons.add_column(unit, justify="right")
+        for verdict, reason, count in rows:
+            reasons.add_row(verdict, reason, str(count))
+        console.print(reasons)
     console.print(
         f"events {result.tally.events}, runs carried by Temporal {result.tally.workflows}, "
         f"breaker changes {result.tally.breaker_changes}, outbox left {result.tally.outbox_open}\n"

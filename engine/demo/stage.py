@@ -24,16 +24,18 @@ from engine.store.database import Store, open_store, upgrade
 READY_WITHIN = 60.0
 """Seconds `wayline up` may take until it answers that it is ready."""
 
-SHORTENED = (
+CHANGED = (
     ("breakers.yaml", "window", "10m", "6s"),
     ("breakers.yaml", "min_samples", "50", "4"),
     ("breakers.yaml", "probe_after", "5m", "3s"),
     ("breakers.yaml", "probes", "20", "2"),
     ("breakers.yaml", "resume_within", "6h", "30d"),
     ("purposes.yaml", "max_hold", "3d", "30d"),
+    ("caps.yaml", "limit", "3", "2"),
 )
 """(file, key, as shipped, here). Breakers run on delivery time, which is never compressed: while one is open
-for ten seconds, ten journey days pass. So their times are shortened, and what they hold is kept longer."""
+for ten seconds, ten journey days pass. So their times are shortened, and what they hold is kept longer. One
+cap is tightened, because these histories alone would never fill it."""
 
 
 class Stage:
@@ -73,13 +75,13 @@ class Stage:
     def prepare(self, journey_origin: datetime) -> int:
         """Make the database and publish the shipped workspace; the bundle's number.
 
-        Changed are only the settings in `SHORTENED`.
+        Changed are only the settings in `CHANGED`.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         workspace = self.folder / "rulesets"
         shutil.copytree(shipped_folder("rulesets"), workspace)
-        for name, key, shipped, here in SHORTENED:
+        for name, key, shipped, here in CHANGED:
             _change(workspace / name, key, shipped, here)
         files = {
             file.relative_to(workspace).as_posix(): file.read_text(encoding="utf-8")

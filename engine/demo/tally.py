@@ -38,6 +38,8 @@ class Tally:
     journeys: tuple[JourneyTally, ...]
     reasons: tuple[tuple[str, str, int], ...]
     """(verdict, reason code, messages), most frequent first, for everything but plain sends."""
+    refusals: tuple[tuple[str, str, int], ...]
+    """The same of entries: events that a journey listened to and that did not take the contact in."""
     events: int
     workflows: int
     """Runs that a Temporal workflow carried."""
@@ -58,12 +60,6 @@ def take_tally(session: Session) -> Tally:
         col(DecisionRow.kind) == "message", col(DecisionRow.verdict) == "hold"
     )
     held = Counter(dict(session.execute(holds.group_by(col(DecisionRow.journey))).all()))
-    reasons = session.execute(
-        select(col(DecisionRow.verdict), col(DecisionRow.reason), messages)
-        .where(col(DecisionRow.kind) == "message", col(DecisionRow.verdict) != "allow")
-        .group_by(col(DecisionRow.verdict), col(DecisionRow.reason))
-        .order_by(messages.desc(), col(DecisionRow.reason))
-    )
     names = sorted({journey for journey, _ in runs})
     return Tally(
         journeys=tuple(
@@ -81,7 +77,8 @@ def take_tally(session: Session) -> Tally:
             )
             for name in names
         ),
-        reasons=tuple(reasons),
+        reasons=_reasons(session, "message", messages),
+        refusals=_reasons(session, "entry", func.count()),
         events=session.scalar(select(func.count()).select_from(EventRow)) or 0,
         workflows=session.scalar(select(func.count()).select_from(RunRow).where(col(RunRow.durable))) or 0,
         breaker_changes=session.scalar(select(func.coalesce(func.sum(col(BreakerRow.epoch)), 0))) or 0,
@@ -96,3 +93,14 @@ def _counts(session: Session, *columns: Any) -> Counter[tuple[Any, ...]]:
     """How many rows have each combination of values."""
     rows = session.execute(select(*columns, func.count()).group_by(*columns))
     return Counter({tuple(values): count for *values, count in rows})
+
+
+def _reasons(session: Session, kind: str, count: Any) -> tuple[tuple[str, str, int], ...]:
+    """(verdict, reason code, how many) of all decisions of a kind that were not a plain yes."""
+    rows = session.execute(
+        select(col(DecisionRow.verdict), col(DecisionRow.reason), count)
+        .where(col(DecisionRow.kind) == kind, col(DecisionRow.verdict) != "allow")
+        .group_by(col(DecisionRow.verdict), col(DecisionRow.reason))
+        .order_by(count.desc(), col(DecisionRow.reason))
+    )
+    return tuple((verdict, reason, number) for verdict, reason, number in rows)
