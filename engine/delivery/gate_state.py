@@ -39,6 +39,7 @@ from engine.delivery.viewing import (
     standing_of,
     time_of,
 )
+from engine.errors import NotFound
 from engine.gate.judging import confirm
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import KILL_SCOPE, check_hand_over, lets_through
@@ -216,9 +217,9 @@ class SqlGateState:
                 _note(session, row, aftermath.answer, now, claim.view.rules)
             if aftermath.outcome is not None:
                 tell_run(session, run, row.key, now.delivery)
-            if attempt is not None:
-                live = self._shelf.live(session)
-                watch_after(session, live.breakers, attempt, now.delivery)
+            # An acceptance moves a breaker only while it probes or ramps.
+            if attempt is not None and (attempt.result != "accepted" or claim.view.breakers):
+                watch_after(session, self._shelf.live(session).breakers, attempt, now.delivery)
             return aftermath.outcome
 
     def conclude(
@@ -251,13 +252,15 @@ class SqlGateState:
         return row.lease_owner
 
     def _claimed(self, session: Session, row: IntentRow, control: ControlRow, at: datetime) -> Claim:
-        bundle = self._shelf.live(session)
+        if control.live_bundle is None:
+            raise NotFound("no bundle is published; run `wayline publish`")
+        bundle = self._shelf.get(session, control.live_bundle)
         rules = gate_rules(bundle)
         intent = intent_of(row, rules)
         assert row.lease_owner is not None, "only leased rows are claimed"
         return Claim(
             intent=intent,
-            view=read_view(session, intent, control, bundle, rules, at),
+            view=read_view(session, intent, control, bundle, rules, at, was_tried=row.attempts > 0),
             lease=row.lease_owner,
             attempts=row.attempts,
             in_doubt_on=row.channel if row.state == IntentState.HANDED_OVER else None,

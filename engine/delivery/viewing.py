@@ -29,9 +29,19 @@ from engine.store.tables import (
 
 
 def read_view(
-    session: Session, intent: Intent, control: ControlRow, bundle: Bundle, rules: GateRules, at: datetime
+    session: Session,
+    intent: Intent,
+    control: ControlRow,
+    bundle: Bundle,
+    rules: GateRules,
+    at: datetime,
+    *,
+    was_tried: bool,
 ) -> View:
-    """The gate's view of an intent as of this transaction; `at` is delivery time."""
+    """The gate's view of an intent as of this transaction; `at` is delivery time.
+
+    Whoever knows that the intent was never handed over spares the question which channels refused it.
+    """
     time = time_of(control)
     contact = session.get(ContactRow, intent.contact_id, populate_existing=True)
     return View(
@@ -42,7 +52,7 @@ def read_view(
         identities=_identities(session, intent.contact_id),
         consents=tuple(consent_records(session, intent.contact_id)),
         places=read_places(session, intent, rules, Moment.of(at, time)),
-        refused_by=_refusals(session, intent.key),
+        refused_by=_refusals(session, intent.key) if was_tried else {},
         contact=_facts(contact, bundle.workspace.attributes) if contact is not None else {},
         time=time,
     )
