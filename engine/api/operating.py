@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from engine.api.access import Asked, Operator, require_operator
@@ -89,7 +89,9 @@ async def publish(wanted: BundleFiles, services: Asked, operator: Operator) -> B
 
 
 @router.post("/bundles/{number}/rollback")
-async def rollback(number: int, services: Asked, operator: Operator) -> BundleAnswer:
+async def rollback(
+    number: Annotated[int, Path(ge=1, le=2**31 - 1)], services: Asked, operator: Operator
+) -> BundleAnswer:
     """Put an earlier bundle in force again, under the next number."""
 
     def put() -> publishing.Published:

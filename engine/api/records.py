@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from engine.api.access import Asked, require_operator
+from engine.delivery import explaining
 from engine.governance import records
 from engine.governance.records import LONGEST_LIST, Record
 from engine.intake import deadletters
@@ -17,8 +18,12 @@ from engine.masking import mask_value
 
 router = APIRouter(prefix="/v1", tags=["records"], dependencies=[Depends(require_operator)])
 
+LARGEST_ID = 2**63 - 1
+
 Limit = Annotated[int, Query(ge=1, le=LONGEST_LIST)]
-Before = Annotated[int | None, Query(description="Continue a list: only ids before this one.")]
+Before = Annotated[
+    int | None, Query(ge=1, le=LARGEST_ID, description="Continue a list: ids before this one.")
+]
 
 
 @router.get("/contacts/{contact}")
@@ -90,6 +95,17 @@ async def decisions(
     return {"decisions": await services.store.run(look)}
 
 
+@router.get("/intents/{key}")
+async def intent(key: str, services: Asked) -> Record:
+    """Why a message was sent, held or not sent: its entry, every decision, every call to a provider."""
+
+    def look() -> Record:
+        with services.store.read() as session:
+            return explaining.as_data(explaining.explain_intent(session, services.shelf, key))
+
+    return await services.store.run(look)
+
+
 @router.get("/deadletters")
 async def dead_letters(
     services: Asked,
@@ -110,7 +126,9 @@ async def dead_letters(
 class RetryRequest(BaseModel):
     """Which dead letters to take in again."""
 
-    ids: list[int] | None = Field(default=None, max_length=LONGEST_LIST, description="None: every open one.")
+    ids: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] | None = Field(
+        default=None, max_length=LONGEST_LIST, description="None: every open one."
+    )
 
 
 @router.post("/deadletters/retry")

@@ -14,7 +14,6 @@ from engine.contacts.identity import addresses_of
 from engine.errors import NotFound
 from engine.masking import mask_address
 from engine.store.tables import (
-    BreakerRow,
     ContactRow,
     DecisionRow,
     EventRow,
@@ -50,7 +49,7 @@ def contact_record(session: Session, contact_id: str) -> Record:
     identities = addresses_of(session, [contact_id]).get(contact_id, [])
     events = select(EventRow).where(col(EventRow.contact_id) == contact_id).order_by(col(EventRow.seq).desc())
     return {
-        **_plain(row),
+        **plain(row),
         "identities": [
             {
                 "platform": identity.platform,
@@ -113,7 +112,7 @@ def run_record(session: Session, run_id: str) -> Record:
     intents = select(IntentRow).where(col(IntentRow.run_id) == run_id).order_by(col(IntentRow.created_at))
     return {
         **_run(row),
-        "waits": [_plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
+        "waits": [plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
         "intents": [_intent(intent) for intent in session.scalars(intents)],
         "decisions": list_decisions(session, run_id=run_id),
     }
@@ -137,25 +136,20 @@ def list_decisions(
             query = query.where(getattr(DecisionRow, name) == value)
     if before is not None:
         query = query.where(col(DecisionRow.id) < before)
-    return [_plain(row) for row in session.scalars(query)]
-
-
-def list_breakers(session: Session) -> list[Record]:
-    """Every breaker that ever changed its state, by id and scope."""
-    query = select(BreakerRow).order_by(col(BreakerRow.breaker_id), col(BreakerRow.scope))
-    return [_plain(row) for row in session.scalars(query)]
+    return [plain(row) for row in session.scalars(query)]
 
 
 def _run(row: RunRow) -> Record:
     # A run's variables may hold what a contact said, which has no place in a list.
-    return _plain(row, without={"variables", "lease_owner", "lease_until", "since_seq"})
+    return plain(row, without={"variables", "lease_owner", "lease_until", "since_seq"})
 
 
 def _intent(row: IntentRow) -> Record:
-    return _plain(row, without={"variables", "lease_owner", "lease_until", "run_id", "contact_id"})
+    return plain(row, without={"variables", "lease_owner", "lease_until", "run_id", "contact_id"})
 
 
-def _plain(row: SQLModel, *, without: frozenset[str] | set[str] = frozenset()) -> Record:
+def plain(row: SQLModel, *, without: frozenset[str] | set[str] = frozenset()) -> Record:
+    """A row's columns, those of `without` left out."""
     return {name: _text(value) for name, value in row.model_dump().items() if name not in without}
 
 

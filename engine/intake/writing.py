@@ -1,8 +1,8 @@
 """The few statements by which intake reads and writes in bulk.
 
 On PostgreSQL a batch's rows travel as one JSON document that the server takes apart: a thousand parameters
-are a long statement to read on both sides, and a hundred statements are a hundred answers to wait for. SQLite,
-which is in this process, is quickest with one prepared statement for all rows.
+are a long statement to read on both sides, and a hundred statements are a hundred answers to wait for.
+SQLite, which is in this process, is quickest with one prepared statement for all rows.
 """
 
 from __future__ import annotations

@@ -60,6 +60,29 @@ async def test_what_is_not_there_is_a_problem_document(sqlite_site: Site, path: 
     assert response.json()["code"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/intents/%00",
+        "/v1/contacts/user:%00",
+        "/v1/runs?journey=%00",
+        "/v1/decisions?before=99999999999999999999",
+        "/v1/deadletters?limit=0",
+    ],
+)
+async def test_a_value_no_database_can_hold_is_the_askers_fault(site: Site, path: str) -> None:
+    response = await site.ask("GET", path)
+    assert response.status_code in {200, 400, 404, 422}
+    if response.status_code != 200:
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_number_too_large_for_the_database_is_the_askers_fault(site: Site) -> None:
+    rollback = await site.ask("POST", "/v1/bundles/99999999999999999999/rollback")
+    retry = await site.ask("POST", "/v1/deadletters/retry", json={"ids": [2**70]})
+    assert (rollback.status_code, retry.status_code) == (422, 422)
+
+
 async def test_a_wrong_method_or_parameter_is_a_problem_document(sqlite_site: Site) -> None:
     wrong_method = await sqlite_site.ask("DELETE", "/v1/runs")
     assert (wrong_method.status_code, wrong_method.json()["code"]) == (405, "method_not_allowed")
