@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import importlib.metadata
 import itertools
-import json
 import os
 import signal
 import socket
@@ -18,9 +17,11 @@ from temporalio.service import RPCError
 
 from engine.errors import CommandError, DriverUnavailable
 from engine.settings import Settings
-from workflows.connection import DEFAULT_PORT, STATE_FILE, connect
+from workflows.connection import STATE_FILE, Recorded, connect, is_alive, record, recorded
 
 LOOPBACK = "127.0.0.1"
+UI_PORT = 8233
+"""Where people look for the pages; another one when it is taken."""
 START_WITHIN = timedelta(seconds=30)
 STOP_WITHIN = timedelta(seconds=15)
 POLL = 0.05
@@ -106,7 +107,9 @@ class EmbeddedServer:
         if await self._adopt():
             return self.address
         if self._port is None:
-            self._port = free_port(DEFAULT_PORT)
+            # Not the usual one: of two installations that start at once, the second would find the first's
+            # server healthy there and take it for its own.
+            self._port = free_port()
         with self._log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(find_binary()),
@@ -117,7 +120,7 @@ class EmbeddedServer:
                 # Ctrl-C in the terminal must reach the worker first; we stop the server ourselves, last.
                 start_new_session=True,
             )
-        self._state_file.write_text(json.dumps({"address": self.address, "pid": self._process.pid}))
+        record(self._state_file, Recorded(self.address, self._process.pid))
         try:
             await asyncio.wait_for(self._until_healthy(), START_WITHIN.total_seconds())
         except (TimeoutError, DriverUnavailable) as error:
@@ -166,21 +169,20 @@ class EmbeddedServer:
         if self._namespace != "default":
             arguments += ["--namespace", self._namespace]
         if self._with_ui:
-            ui_port = free_port((self._port or DEFAULT_PORT) + 1000)
+            ui_port = free_port(UI_PORT)
             self.ui_url = f"http://{LOOPBACK}:{ui_port}"
             return [*arguments, "--ui-port", str(ui_port)]
         return [*arguments, "--headless"]
 
     async def _adopt(self) -> bool:
         """Whether a server of an earlier start still serves this folder."""
-        try:
-            state = json.loads(self._state_file.read_text())
-            address, pid = str(state["address"]), int(state["pid"])
-        except (OSError, ValueError, KeyError, TypeError):
+        found = recorded(self._state_file)
+        if found is None or not is_alive(found.pid):
             return False
-        if not _is_alive(pid) or not await _is_healthy(address, self._namespace):
+        if not await _is_healthy(found.address, self._namespace):
             return False
-        self._adopted, self._port = pid, int(address.rpartition(":")[2])
+        self._process = None
+        self._adopted, self._port = found.pid, int(found.address.rpartition(":")[2])
         return True
 
     async def _until_healthy(self) -> None:
@@ -221,16 +223,6 @@ async def _is_healthy(address: str, namespace: str) -> bool:
 async def _until_gone(pid: int) -> None:
     """Return when no such process is left; it is not our child, so only asking tells."""
     for _ in itertools.count():
-        if not _is_alive(pid):
+        if not is_alive(pid):
             return
         await asyncio.sleep(POLL)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -196,4 +196,8 @@ class TemporalDriver:
 
 def driver(settings: Settings) -> TemporalDriver:
     """The driver for this installation; connects when first used, asking for the address again each time."""
-    return TemporalDriver(lambda: connect(address_of(settings), settings.temporal_namespace))
+
+    async def open_client() -> Client:
+        return await connect(address_of(settings), settings.temporal_namespace)
+
+    return TemporalDriver(open_client)

@@ -64,12 +64,12 @@ async def run_worker(services: Services, stop: asyncio.Event) -> None:
     activities: list[Callable[..., Any]] = [journeys.advance, breakers.observe, breakers.force]
     pause = FIRST_PAUSE
     while not stop.is_set():
-        # Asked for again each time: the embedded server may have come back elsewhere.
-        address = address_of(settings)
         try:
+            # Asked for again each time: the embedded server may have come back elsewhere.
+            address = address_of(settings)
             client = await connect(address, settings.temporal_namespace, retry=None)
-        except DriverUnavailable:
-            _log.warning("temporal is away", address=address, again_in=round(pause, 1))
+        except DriverUnavailable as error:
+            _log.warning("temporal is away", said=str(error), again_in=round(pause, 1))
         else:
             _log.info("worker started", address=address, queue=TASK_QUEUE)
             pause = FIRST_PAUSE

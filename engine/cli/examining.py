@@ -86,7 +86,7 @@ class Examiner:
             if self._repair:
                 await self._reconcile(found)
         except DriverUnavailable as error:
-            return Checked("workflows", False, f"{error}; does `wayline up`, or the service, run?")
+            return Checked("workflows", False, str(error))
         parts = {
             "active runs without a workflow": len(found.missing),
             "workflows without a run": len(found.strays),

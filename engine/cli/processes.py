@@ -103,8 +103,13 @@ def publish_first(services: Services) -> None:
     folder = services.settings.workspace
     with services.store.read() as session:
         live = read_control(session).live_bundle
-    if live is not None and not folder.is_dir():
-        return
+    if not folder.is_dir():
+        if live is not None:
+            return
+        raise CommandError(
+            f"there is no workspace at {folder}: `wayline init {folder}` makes one, "
+            "or set WAYLINE_WORKSPACE to the folder with wayline.yaml"
+        )
     loaded = load_folder(folder)
     if live is not None:
         if loaded.bundle is not None and loaded.bundle.hash != live:

@@ -73,10 +73,10 @@ def keep_alive_part(server: EmbeddedServer, *, pause: float = 2.0) -> Part:
 
 @contextlib.asynccontextmanager
 async def stopped_by_signals() -> AsyncIterator[asyncio.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second signal ends the process at once, as usual."""
+    """An event that Ctrl-C, SIGTERM or a closed terminal sets; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def begin_to_stop() -> None:
         _log.info("stopping")

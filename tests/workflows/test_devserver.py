@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.journeys.driver import RunRef
-from workflows.connection import connect, recorded_address
+from workflows.connection import connect, recorded
 from workflows.devserver import EmbeddedServer, free_port
 from workflows.driver import TemporalDriver
 
@@ -50,10 +50,11 @@ async def test_a_server_whose_owner_was_killed_is_taken_over(tmp_path: Path) -> 
 async def test_the_address_is_left_for_other_commands_while_it_runs(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path, port=free_port())
     address = await server.start()
-    noted = recorded_address(tmp_path / "temporal.json")
+    noted = recorded(tmp_path / "temporal.json")
     await server.stop()
-    assert noted == address
-    assert recorded_address(tmp_path / "temporal.json") is None
+    assert noted is not None
+    assert noted.address == address
+    assert recorded(tmp_path / "temporal.json") is None
 
 
 async def test_a_port_in_use_is_avoided_unless_it_was_asked_for(tmp_path: Path) -> None:

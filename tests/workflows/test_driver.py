@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from temporalio.client import Client
 from engine.errors import DriverUnavailable
 from engine.journeys.driver import Nudge, RunRef
 from engine.settings import Settings
-from workflows.connection import address_of, connect
+from workflows.connection import Recorded, address_of, connect, record
 from workflows.devserver import EmbeddedServer, free_port
 from workflows.driver import TemporalDriver
 
@@ -92,16 +93,20 @@ async def test_an_absent_service_is_reported_and_found_again_when_it_is_back(
 
 
 def test_an_address_that_is_set_wins_over_the_embedded_one(tmp_path: Path) -> None:
-    (tmp_path / "temporal.json").write_text('{"address": "127.0.0.1:7999", "pid": 1}')
+    record(tmp_path / "temporal.json", Recorded("127.0.0.1:7999", os.getpid()))
     assert address_of(Settings(data_dir=tmp_path, temporal_address="temporal.internal:7233")) == (
         "temporal.internal:7233"
     )
-    assert address_of(Settings(data_dir=tmp_path)) == "127.0.0.1:7999"
+    assert address_of(Settings(data_dir=tmp_path, temporal_address=None)) == "127.0.0.1:7999"
 
 
-@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"pid": 1}'])
-def test_a_damaged_note_of_the_embedded_server_falls_back_to_the_usual_port(
-    tmp_path: Path, damaged: str
+@pytest.mark.parametrize(
+    "note", [None, "", "{", "[]", '{"pid": 1}', '{"address": "127.0.0.1:7233", "pid": 99999999}']
+)
+def test_without_an_embedded_server_of_ones_own_no_address_is_guessed(
+    tmp_path: Path, note: str | None
 ) -> None:
-    (tmp_path / "temporal.json").write_text(damaged)
-    assert address_of(Settings(data_dir=tmp_path)) == "127.0.0.1:7233"
+    if note is not None:
+        (tmp_path / "temporal.json").write_text(note)
+    with pytest.raises(DriverUnavailable, match="start `wayline up`, or set WAYLINE_TEMPORAL_ADDRESS"):
+        address_of(Settings(data_dir=tmp_path, temporal_address=None))
