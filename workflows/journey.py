@@ -80,7 +80,8 @@ class Journey:
         if found.waiting == "ready":
             timeout = SHORTEST_WAIT
         elif found.due_at is not None:
-            timeout = max(found.due_at - workflow.now(), SHORTEST_WAIT)
+            left = found.due_at - workflow.now()
+            timeout = left if left > timedelta(0) else SHORTEST_WAIT
         try:
             await workflow.wait_condition(
                 lambda: self._is_nudged or self._is_history_full(),
