@@ -7,14 +7,14 @@ crash at any point finds either the old rows (and does the same again) or the ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.clock import Clocks, FixedClock
+from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
 from engine.errors import NotFound, WaylineError
 from engine.journeys.run import Cause, EventSeen, OutcomeKnown, RunState, Started, TimerDue, Waiting, WaitKind
@@ -22,7 +22,7 @@ from engine.runs.keys import wished_by
 from engine.runs.leasing import LEASE
 from engine.runs.moving import EntryEvents, Move, Moved
 from engine.runs.states import state_of
-from engine.runs.telling import tell_driver
+from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
 from engine.store.bundles import BundleShelf
 from engine.store.control import ONLY_ROW, clocks_of
@@ -106,7 +106,7 @@ class Advancing:
             return found
         if intent is not None and intent.state == IntentState.HELD:
             save(session, row, durable=True, lease_owner=None, lease_until=None)
-            tell_driver(session, "run.start", row, real_now)
+            _tell(session, "run.start", row, real_now)
         else:
             save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
         return _standing(row, clocks)
@@ -138,9 +138,15 @@ class Advancing:
         was_durable = row.durable
         save(session, row, **values)
         if waits_long and not was_durable:
-            tell_driver(session, "run.start", row, real_now)
+            _tell(session, "run.start", row, real_now)
         elif was_durable and not durable:
-            tell_driver(session, "run.signal", row, real_now, reason="moved")
+            _tell(session, "run.signal", row, real_now, reason="moved")
+
+
+def _tell(session: Session, kind: str, row: RunRow, real_now: datetime, **more: str) -> None:
+    notes = Notes()
+    notes.tell_driver(kind, row, real_now, **more)
+    notes.write(session)
 
 
 def _outcome(
@@ -196,13 +202,22 @@ def save(session: Session, row: RunRow, **values: Any) -> None:
         setattr(row, name, value)
 
 
+def _real(time: JourneyTime, moment: datetime) -> datetime:
+    """The first real moment at which journey time has reached `moment`.
+
+    A microsecond short would be a wake-up in vain; the next one may be days of journey time later.
+    """
+    real = time.real(moment)
+    return real if time.at(real) >= moment else real + timedelta(microseconds=1)
+
+
 def _standing(row: RunRow, clocks: Clocks) -> Carried:
     return Carried(
         revision=row.revision,
         status=row.status,
         waiting=row.waiting,
         due_at=row.due_at,
-        due_real=clocks.time.real(row.due_at) if row.due_at is not None else None,
+        due_real=_real(clocks.time, row.due_at) if row.due_at is not None else None,
         position=row.position,
         outcome=row.outcome,
         intent_key=wished_by(state_of(row)),

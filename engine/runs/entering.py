@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
+from engine.clock import Clocks
 from engine.contacts.profile import Profile, contact_facts
 from engine.delivery.intents import drop_held, withdrawn_answer
 from engine.delivery.recording import tell_run
@@ -39,12 +40,13 @@ from engine.rules.condition import tests_of
 from engine.rules.explaining import explain
 from engine.rules.facts import Facts
 from engine.rules.truth import Truth
-from engine.runs.ending import end_from_outside
+from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of, wished_by
 from engine.runs.leasing import LEASE
 from engine.runs.states import state_of
-from engine.runs.telling import record_entry, record_refusal, tell_driver
+from engine.runs.telling import Notes
 from engine.runs.waiting import listener_of, wait_rows
+from engine.store.bulk import is_one_of
 from engine.store.bundles import BundleShelf
 from engine.store.tables import ControlRow, RunRow, WaitRow
 
@@ -67,9 +69,21 @@ class Active:
     workspace: str
     paused: frozenset[str]
     contacts: dict[str, ContactRuns]
+    endings: Endings
+
+    @property
+    def notes(self) -> Notes:
+        return self.endings.notes
+
+    def finish(self) -> None:
+        """Write what the batch's reactions left to be written together."""
+        self.endings.finish()
+        self.notes.write(self.endings.session)
 
 
-def prefetch_runs(session: Session, control: ControlRow, contact_ids: Sequence[str]) -> Active:
+def prefetch_runs(
+    session: Session, control: ControlRow, contact_ids: Sequence[str], *, clocks: Clocks
+) -> Active:
     """Everything `Reacting` needs to know of these contacts, in three queries."""
     contacts = {contact_id: ContactRuns() for contact_id in contact_ids}
     is_active = case((col(RunRow.status) == "active", 1), else_=0)
@@ -81,7 +95,7 @@ def prefetch_runs(session: Session, control: ControlRow, contact_ids: Sequence[s
             func.sum(is_active),
             func.max(col(RunRow.ended_at)),
         )
-        .where(col(RunRow.contact_id).in_(contact_ids))
+        .where(is_one_of(session, RunRow.contact_id, contact_ids))
         .group_by(col(RunRow.contact_id), col(RunRow.journey))
     )
     running = False
@@ -89,15 +103,19 @@ def prefetch_runs(session: Session, control: ControlRow, contact_ids: Sequence[s
         contacts[contact_id].history[journey] = History(int(runs), int(active), last_ended_at)
         running = running or bool(active)
     if running:
-        rows = select(RunRow).where(col(RunRow.contact_id).in_(contact_ids), col(RunRow.status) == "active")
+        rows = select(RunRow).where(
+            is_one_of(session, RunRow.contact_id, contact_ids), col(RunRow.status) == "active"
+        )
         # Read again: intake may have held these rows since before the contacts were locked.
         rows = rows.order_by(col(RunRow.started_at), col(RunRow.journey), col(RunRow.entry_key))
         for row in session.scalars(rows.execution_options(populate_existing=True)):
             contacts[row.contact_id].active[row.id] = row
-        waits = select(WaitRow).where(col(WaitRow.contact_id).in_(contact_ids)).order_by(col(WaitRow.id))
+        waits = select(WaitRow).where(is_one_of(session, WaitRow.contact_id, contact_ids))
+        waits = waits.order_by(col(WaitRow.id))
         for wait in session.scalars(waits.execution_options(populate_existing=True)):
             contacts[wait.contact_id].waits.setdefault(wait.run_id, []).append(wait)
-    return Active(control.workspace, frozenset(control.paused_journeys), contacts)
+    endings = Endings(session, Notes(), clocks.journey_now(), clocks.delivery_now())
+    return Active(control.workspace, frozenset(control.paused_journeys), contacts, endings)
 
 
 class _Pinned:
@@ -157,8 +175,7 @@ class Reacting:
         for refusal in reaction.refusals:
             if refusal.reason != "entry.no_match" or self.keeps_no_match:
                 because = self._because(refusal, facts)
-                record_refusal(
-                    self.session,
+                self.active.notes.refused(
                     refusal,
                     event.contact_id,
                     event.event_id,
@@ -229,9 +246,7 @@ class Reacting:
         )
         for effect in done.effects:
             if isinstance(effect, Ended):
-                end_from_outside(
-                    self.session, row, effect, now=self.now, real_now=self.real_now, event_id=event.event_id
-                )
+                self.active.endings.end(row, effect, event_id=event.event_id)
         before = known.history.get(row.journey, History(1, 1))
         known.history[row.journey] = History(before.runs, before.active - 1, self.now)
 
@@ -243,7 +258,9 @@ class Reacting:
             if wait.kind == waking.listener.kind.value and wait.event_type == waking.listener.event_type
         )
         heard.matched_event_id = event.event_id
-        tell_driver(self.session, "run.signal", row, self.real_now, reason="event", reference=event.event_id)
+        self.active.notes.tell_driver(
+            "run.signal", row, self.real_now, reason="event", reference=event.event_id
+        )
 
     def _drop_unsent(self, purpose: str, contact_id: str, known: ContactRuns) -> None:
         """Drop every unsent message of a purpose; runs of other purposes that wished one go on without it."""
@@ -256,7 +273,7 @@ class Reacting:
             answer=withdrawn_answer(),
             now=self.real_now,
             journey_now=self.now,
-            contact_id=contact_id,
+            contact_ids=[contact_id],
             purpose=purpose,
         )
         for row in waiting if dropped else ():
@@ -283,7 +300,7 @@ class Reacting:
         self.session.add(row)
         waits = wait_rows(row, lasting_listeners(program, self.now, event.seq))
         self.session.add_all(waits)
-        record_entry(self.session, row, event.event_id, self.now)
+        self.active.notes.entered(row, event.event_id, self.now)
         known.active[row.id] = row
         known.waits[row.id] = waits
         before = known.history.get(program.journey, History())

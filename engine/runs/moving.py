@@ -36,7 +36,7 @@ from engine.journeys.run import (
 )
 from engine.runs.ending import ended_values
 from engine.runs.keys import intent_key_of
-from engine.runs.telling import record_end
+from engine.runs.telling import Notes
 from engine.runs.waiting import forget_waits, look_back, wait_rows
 from engine.store.bundles import BundleShelf
 from engine.store.tables import ContactRow, EventRow, RunRow
@@ -132,7 +132,7 @@ class Move:
         }
         has_lasting = bool(self._program.leaves or self._program.goal)
         if was_listening or (has_lasting and not state.is_active):
-            forget_waits(self._session, self._row.id, step_only=state.is_active)
+            forget_waits(self._session, [self._row.id], step_only=state.is_active)
         for effect in effects:
             match effect:
                 case SendIntent():
@@ -141,7 +141,9 @@ class Move:
                     self._contact.tags = sorted((set(self._contact.tags) | set(add)) - set(remove))
                 case Ended():
                     values |= ended_values(effect, self._now)
-                    record_end(self._session, self._row, effect, self._now)
+                    notes = Notes()
+                    notes.ended(self._row, effect, self._now)
+                    notes.write(self._session)
         listeners = step_listeners(self._program, state, self._contact.last_event_seq)
         self._session.add_all(wait_rows(self._row, listeners))
         return Moved(state, values)

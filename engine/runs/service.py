@@ -23,9 +23,10 @@ from engine.journeys.program import Program
 from engine.journeys.run import Ended, RunOutcome
 from engine.rules.matcher import Matcher
 from engine.runs.advancing import Advancing, Carried, RevisionLostError, lock_run
-from engine.runs.ending import end_from_outside
+from engine.runs.ending import Endings
 from engine.runs.entering import Active, Reacting, prefetch_runs
 from engine.runs.leasing import has_abandoned, lease_abandoned
+from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of, read_control
 from engine.store.database import Store
@@ -70,8 +71,13 @@ class Runs:
         self._doors: tuple[str, dict[str, list[Program]]] = ("", {})
 
     def prefetch(self, session: Session, contact_ids: Sequence[str]) -> Active:
-        """The runs of these contacts, once for a batch of their events; the contacts are locked already."""
-        return prefetch_runs(session, read_control(session), contact_ids)
+        """The runs of these contacts, once for a batch of their events; the contacts are locked already.
+
+        `Active.finish` writes what the batch's reactions leave to be written together: call it at the end.
+        """
+        control = read_control(session)
+        clocks = clocks_of(control, FixedClock(self._clock.now()))
+        return prefetch_runs(session, control, contact_ids, clocks=clocks)
 
     def react(
         self,
@@ -133,7 +139,10 @@ class Runs:
         row = session.merge(detached)
         clocks = clocks_of(control, FixedClock(self._clock.now()))
         ended = Ended(RunOutcome.CANCELLED, "run.cancelled", reason)
-        end_from_outside(session, row, ended, now=clocks.journey_now(), real_now=clocks.delivery_now())
+        endings = Endings(session, Notes(), clocks.journey_now(), clocks.delivery_now())
+        endings.end(row, ended)
+        endings.finish()
+        endings.notes.write(session)
         return True
 
     async def _carry_found(self, run_id: str) -> None:

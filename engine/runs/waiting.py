@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -13,6 +13,7 @@ from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider
 from engine.journeys.matching import Listener, ListenerKind
 from engine.rules.facts import Facts
+from engine.store.bulk import is_one_of
 from engine.store.tables import EventRow, RunRow, WaitRow
 
 
@@ -47,9 +48,9 @@ def heard_event(session: Session, run_id: str) -> str | None:
     return session.scalars(query).first()
 
 
-def forget_waits(session: Session, run_id: str, *, step_only: bool) -> None:
-    """Stop listening: at the step just left, or altogether because the run is over."""
-    statement = delete(WaitRow).where(col(WaitRow.run_id) == run_id)
+def forget_waits(session: Session, run_ids: Collection[str], *, step_only: bool) -> None:
+    """Stop listening: at the step just left, or altogether because the runs are over."""
+    statement = delete(WaitRow).where(is_one_of(session, WaitRow.run_id, run_ids))
     if step_only:
         statement = statement.where(col(WaitRow.kind) == ListenerKind.STEP.value)
     session.execute(statement.execution_options(synchronize_session=False))

@@ -126,6 +126,18 @@ async def test_journey_time_may_run_faster_than_delivery_time(spine: Spine) -> N
     assert spine.run().outcome == "completed"
 
 
+async def test_the_real_moment_of_a_wait_is_never_a_moment_too_early(spine: Spine) -> None:
+    spine.publish(nap=SLEEPS)
+    spine.speed_up(70_001.7)
+    for number in range(5):
+        spine.clock.advance(timedelta(microseconds=number))
+        (carried,) = await spine.feed("added", who=f"p{number}")
+        (run,) = spine.rows(RunRow, due_at=carried.due_at)
+        assert carried.due_real is not None
+        ended = await spine.runs.carry(run.id, durable=True, real_now=carried.due_real)
+        assert ended.status == "ended"
+
+
 async def test_a_wait_for_hears_its_event_and_tells_the_workflow(spine: Spine) -> None:
     spine.publish(look=LOOKS)
     await spine.feed("added")
