@@ -150,6 +150,7 @@ class Intake:
             taken.run_ids += self._runs.react(session, active, event, profile, bundle, matcher, now)
             taken.accepted.append(event.event_id)
             taken.notes += (Note(event.event_id, text) for text in notes)
+        active.finish()
         update_contacts(session, (profiles[id_] for id_ in touched))
         # Last, for the end of the ledger's chain is locked from here on.
         record_consents(session, consents)

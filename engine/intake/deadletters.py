@@ -22,6 +22,9 @@ from engine.store.database import Store
 from engine.store.tables import DeadLetterRow
 
 
+UNREADABLE = "EV011"
+
+
 @dataclass(frozen=True)
 class DeadLetter:
     """One event that could not be used."""
@@ -85,9 +88,11 @@ def retry(
     if ids is not None:
         query = query.where(col(DeadLetterRow.id).in_(ids))
     with store.read() as session:
-        open_letters = [_value(row) for row in session.scalars(query)]
+        found = [_value(row) for row in session.scalars(query)]
+    # A line that could not be read holds no event; its file must be mended and taken in again.
+    still = [letter for letter in found if letter.code == UNREADABLE]
+    open_letters = [letter for letter in found if letter.code != UNREADABLE]
     resolved: list[int] = []
-    still: list[DeadLetter] = []
     run_ids: list[str] = []
     for source, group in itertools.groupby(open_letters, key=lambda letter: letter.source):
         letters = list(group)

@@ -9,6 +9,7 @@ import pytest
 from engine.errors import NotFound
 from engine.governance.publishing import publish
 from engine.intake.deadletters import list_dead_letters, retry, show_dead_letter
+from engine.intake.incoming import Unusable
 from engine.store.tables import ContactRow, DeadLetterRow, EventRow
 from tests.intake.conftest import NOW, Bench
 
@@ -69,6 +70,12 @@ def test_what_could_not_be_stored_as_sent_stays_dead_for_the_same_reason(bench: 
     bench.accept({**RENTAL, "properties": {"car": "a\x00"}})
     (still,) = retry(bench.store, bench.intake, bench.clock).still_dead
     assert still.code == "EV009"
+
+
+def test_a_line_that_could_not_be_read_keeps_its_reason(sqlite_bench: Bench) -> None:
+    sqlite_bench.intake.accept([Unusable("EV011", "a.jsonl:7: the line is not JSON", '{"type"')], source="f")
+    (still,) = retry(sqlite_bench.store, sqlite_bench.intake, sqlite_bench.clock).still_dead
+    assert (still.code, still.message) == ("EV011", "a.jsonl:7: the line is not JSON")
 
 
 def test_only_the_named_ones_are_retried(bench: Bench) -> None:
