@@ -1,4 +1,4 @@
-"""Every reason for which an event becomes a dead letter, each explained in rulesets/ERRORS.md; never reused."""
+"""Why an event becomes a dead letter: every code, each explained in rulesets/ERRORS.md, never reused."""
 
 from __future__ import annotations
 

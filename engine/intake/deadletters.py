@@ -21,7 +21,6 @@ from engine.intake.segment import translate
 from engine.store.database import Store
 from engine.store.tables import DeadLetterRow
 
-
 UNREADABLE = "EV011"
 
 
