@@ -9,7 +9,7 @@ import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, insert, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -29,7 +29,7 @@ from engine.delivery.intents import (
     release_places,
 )
 from engine.delivery.places import confirm_places, take_places
-from engine.delivery.recording import decision_row, lock_run, tell_run
+from engine.delivery.recording import lock_run, record_decision, tell_run
 from engine.delivery.viewing import (
     kill_reason_of,
     published,
@@ -48,6 +48,16 @@ from engine.store.bundles import BundleShelf
 from engine.store.control import read_control
 from engine.store.database import Store, lock_contacts
 from engine.store.tables import AttemptRow, BreakerRow, ControlRow, IntentRow
+
+# Built once: putting a statement together costs as much as running it.
+_LOCK_INTENT = (
+    select(IntentRow)
+    .where(col(IntentRow.key) == bindparam("key"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_SHARE_CONTROL = select(ControlRow).with_for_update(read=True).execution_options(populate_existing=True)
+_INSERT_ATTEMPT = insert(AttemptRow)
 
 _PROCESS = secrets.token_hex(4)
 
@@ -161,7 +171,8 @@ class SqlGateState:
                 return taken
             row = _owned(session, claim)
             lease_until = now.delivery + self._lease
-            take_places(session, claim.intent, view, passage.channel, now, lease_until)
+            is_first = row.channel is None
+            take_places(session, claim.intent, view, passage.channel, now, lease_until, is_first=is_first)
             move(row, IntentState.RESERVED)
             row.channel = passage.channel
             row.content_hash = passage.content_hash
@@ -204,7 +215,7 @@ class SqlGateState:
             if row is None or row.lease_owner != claim.lease:
                 return _settle_late(session, row, attempt, aftermath, now, claim.view.rules)
             if attempt is not None:
-                session.add(_attempt_row(row, attempt, now))
+                _record_attempt(session, row, attempt, now)
                 if attempt.suppress_address is not None:
                     platform = claim.view.rules.platforms[attempt.channel]
                     suppress_address(session, platform, attempt.suppress_address, "hard_bounce")
@@ -268,7 +279,7 @@ class SqlGateState:
 
 
 def _locked(session: Session, key: str) -> IntentRow | None:
-    return session.get(IntentRow, key, with_for_update=True, populate_existing=True)
+    return session.scalars(_LOCK_INTENT, {"key": key}).one_or_none()
 
 
 def _owned(session: Session, claim: Claim) -> IntentRow:
@@ -280,8 +291,7 @@ def _owned(session: Session, claim: Claim) -> IntentRow:
 
 def _shared_control(session: Session) -> ControlRow:
     """The control row, which nobody changes before this transaction ends: a kill comes before or after."""
-    query = select(ControlRow).with_for_update(read=True).execution_options(populate_existing=True)
-    return session.scalars(query).one()
+    return session.scalars(_SHARE_CONTROL).one()
 
 
 def _scope_is_over(session: Session, intent: Intent, scope: str | None) -> bool:
@@ -314,20 +324,21 @@ def _left_lying(state: IntentState, at: datetime, limit: int, *, lock: bool = Tr
 
 def _note(session: Session, row: IntentRow, answer: Answer, now: Moment, rules: GateRules) -> None:
     row.reason = answer.reason
-    session.add(decision_row(row, answer, now.journey, rules.version))
+    record_decision(session, row, answer, now.journey, rules.version)
 
 
-def _attempt_row(row: IntentRow, attempt: Attempt, now: Moment) -> AttemptRow:
-    return AttemptRow(
-        intent_key=row.key,
-        channel=attempt.channel,
-        journey=row.journey,
-        content=row.content,
-        at=now.delivery,
-        result=attempt.result,
-        code=attempt.code,
-        probe=attempt.is_probe,
-    )
+def _record_attempt(session: Session, row: IntentRow, attempt: Attempt, now: Moment) -> None:
+    values = {
+        "intent_key": row.key,
+        "channel": attempt.channel,
+        "journey": row.journey,
+        "content": row.content,
+        "at": now.delivery,
+        "result": attempt.result,
+        "code": attempt.code,
+        "probe": attempt.is_probe,
+    }
+    session.execute(_INSERT_ATTEMPT, [values])
 
 
 def _settle_late(
@@ -341,7 +352,7 @@ def _settle_late(
     """What a caller still learns that lost its lease: an acceptance settles what was unknown."""
     if row is None or attempt is None:
         return None
-    session.add(_attempt_row(row, attempt, now))
+    _record_attempt(session, row, attempt, now)
     if row.state == IntentState.UNKNOWN and aftermath.answer is not None and attempt.result == "accepted":
         move(row, IntentState.ACCEPTED)
         row.provider_id = attempt.provider_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.delivery.recording import decision_row
+from engine.delivery.recording import record_decision
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage
 from engine.gate.state import Aftermath, Claim, GateRules, Moment
-from engine.store.bulk import insert_new
+from engine.store.bulk import insert_new, is_one_of
 from engine.store.tables import CapPlaceRow, IntentRow
 
 PLANNED_FOR = timedelta(seconds=30)
@@ -237,26 +237,26 @@ def drop_held(
     answer: Answer,
     now: datetime,
     journey_now: datetime,
-    contact_id: str,
+    contact_ids: Collection[str],
     purpose: str | None = None,
-    run_id: str | None = None,
+    run_ids: Collection[str] | None = None,
 ) -> list[str]:
-    """End what waits at the gate for a contact (of one purpose or one run), not yet handed over; the keys.
+    """End what waits at the gate for contacts (of one purpose or some runs), not yet handed over; the keys.
 
     `answer` says why (`consent.withdrawn`, `run.ended`) and becomes the decision of each. The caller has
-    locked the contact. What is at a provider at this moment is left alone.
+    locked the contacts. What is at a provider at this moment is left alone.
     """
     waiting = [IntentState.PLANNED.value, IntentState.HELD.value, IntentState.RESERVED.value]
     query = (
         select(IntentRow)
-        .where(col(IntentRow.contact_id) == contact_id, col(IntentRow.state).in_(waiting))
+        .where(is_one_of(session, IntentRow.contact_id, contact_ids), col(IntentRow.state).in_(waiting))
         .order_by(col(IntentRow.key))
         .with_for_update()
     )
     if purpose is not None and purpose != "*":
         query = query.where(col(IntentRow.purpose) == purpose)
-    if run_id is not None:
-        query = query.where(col(IntentRow.run_id) == run_id)
+    if run_ids is not None:
+        query = query.where(is_one_of(session, IntentRow.run_id, run_ids))
     dropped = []
     for row in session.scalars(query):
         move(row, IntentState.ENDED)
@@ -264,7 +264,7 @@ def drop_held(
         row.reason = answer.reason
         let_go(row)
         row.updated_at = now
-        session.add(decision_row(row, answer, journey_now))
+        record_decision(session, row, answer, journey_now)
         dropped.append(row.key)
     release_places(session, dropped)
     return dropped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -13,45 +13,57 @@ from engine.gate.model import Intent
 from engine.gate.state import Moment, View
 from engine.store.tables import CapPlaceRow
 
+# Built once: putting a statement together costs as much as running it.
+_INSERT = insert(CapPlaceRow)
+_CONFIRM = (
+    update(CapPlaceRow)
+    .where(col(CapPlaceRow.intent_key) == bindparam("key"), col(CapPlaceRow.state) == "leased")
+    .values(state="confirmed", at=bindparam("moment"), lease_until=None)
+    .execution_options(synchronize_session=False)
+)
+
 
 def take_places(
-    session: Session, intent: Intent, view: View, channel: str, now: Moment, lease_until: datetime
+    session: Session,
+    intent: Intent,
+    view: View,
+    channel: str,
+    now: Moment,
+    lease_until: datetime,
+    *,
+    is_first: bool,
 ) -> None:
     """Lease one place in every cap that applies to the intent on this channel.
 
-    Places it holds from an earlier channel are kept where the cap applies here too, and given back elsewhere.
-    The caller has locked the contact and found room.
+    Places it holds from an earlier channel go along where the cap applies here too, and are free elsewhere.
+    The caller has locked the contact and found room. `is_first` says that the intent never had a place.
     """
     standing = view.standing
     assert standing is not None, "stage 2 stops intents without a contact"
     purpose = view.rules.purposes[intent.purpose]
     caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
-    query = select(CapPlaceRow).where(col(CapPlaceRow.intent_key) == intent.key)
-    own = {place.cap_id: place for place in session.scalars(query)}
-    for cap in caps:
-        place = own.pop(cap.id, None)
-        if place is None:
-            place = CapPlaceRow(
-                cap_id=cap.id, intent_key=intent.key, contact_id=intent.contact_id, at=now.journey
-            )
-            session.add(place)
-        place.state = "leased"
-        place.at = now.journey
-        place.lease_until = lease_until
-        place.purpose = intent.purpose
-        place.channel = channel
-        place.journey = intent.journey
-        place.tags = sorted(standing.tags)
-    for place in own.values():
-        place.state = "released"
-        place.lease_until = None
+    if not is_first:
+        # Taken anew: an earlier attempt's may be released, or belong to caps that do not apply here.
+        session.execute(delete(CapPlaceRow).where(col(CapPlaceRow.intent_key) == intent.key))
+    rows = [
+        {
+            "cap_id": cap.id,
+            "intent_key": intent.key,
+            "contact_id": intent.contact_id,
+            "state": "leased",
+            "at": now.journey,
+            "lease_until": lease_until,
+            "purpose": intent.purpose,
+            "channel": channel,
+            "journey": intent.journey,
+            "tags": sorted(standing.tags),
+        }
+        for cap in caps
+    ]
+    if rows:
+        session.execute(_INSERT, rows)
 
 
 def confirm_places(session: Session, key: str, at: datetime) -> None:
     """The intent's places count for good, dated with the hand-over (journey time)."""
-    session.execute(
-        update(CapPlaceRow)
-        .where(col(CapPlaceRow.intent_key) == key, col(CapPlaceRow.state) == "leased")
-        .values(state="confirmed", at=at, lease_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(_CONFIRM, {"key": key, "moment": at})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -25,6 +25,45 @@ from engine.store.tables import (
     ContactRow,
     ControlRow,
     IdentityRow,
+)
+
+# Built once: putting a statement together costs as much as running it.
+_BREAKERS = (
+    select(
+        col(BreakerRow.breaker_id),
+        col(BreakerRow.scope),
+        col(BreakerRow.state),
+        col(BreakerRow.level),
+        col(BreakerRow.probes_left),
+        col(BreakerRow.ramp),
+        col(BreakerRow.epoch),
+    )
+    .where(col(BreakerRow.state) != "closed")
+    .order_by(col(BreakerRow.breaker_id), col(BreakerRow.scope))
+)
+_IDENTITIES = (
+    select(col(IdentityRow.platform), col(IdentityRow.address), col(IdentityRow.suppressed))
+    .where(col(IdentityRow.contact_id) == bindparam("contact_id"))
+    .order_by(col(IdentityRow.added_at).desc(), col(IdentityRow.platform), col(IdentityRow.address))
+)
+_PLACES = select(
+    col(CapPlaceRow.cap_id),
+    col(CapPlaceRow.intent_key),
+    col(CapPlaceRow.at),
+    col(CapPlaceRow.state),
+    col(CapPlaceRow.purpose),
+    col(CapPlaceRow.channel),
+    col(CapPlaceRow.journey),
+    col(CapPlaceRow.tags),
+).where(
+    col(CapPlaceRow.contact_id) == bindparam("contact_id"),
+    or_(
+        and_(col(CapPlaceRow.state) == "confirmed", col(CapPlaceRow.at) >= bindparam("since")),
+        and_(col(CapPlaceRow.state) == "leased", col(CapPlaceRow.lease_until) > bindparam("delivery_now")),
+    ),
+)
+_REFUSALS = select(col(AttemptRow.channel), col(AttemptRow.code)).where(
+    col(AttemptRow.intent_key) == bindparam("key"), col(AttemptRow.result) == "rejected"
 )
 
 
@@ -83,9 +122,7 @@ def standing_of(contact: ContactRow | None) -> Standing | None:
 
 def read_breakers(session: Session) -> tuple[PublishedBreaker, ...]:
     """Every breaker that is not closed."""
-    query = select(BreakerRow).where(col(BreakerRow.state) != "closed").order_by(col(BreakerRow.breaker_id))
-    rows = session.scalars(query.execution_options(populate_existing=True))
-    return tuple(published(row) for row in rows)
+    return tuple(PublishedBreaker(*row) for row in session.execute(_BREAKERS))
 
 
 def published(row: BreakerRow) -> PublishedBreaker:
@@ -100,48 +137,23 @@ def read_places(session: Session, intent: Intent, rules: GateRules, now: Moment)
     purpose = rules.purposes.get(intent.purpose)
     if not rules.caps or purpose is None or purpose.is_exempt_from_caps:
         return ()
-    query = select(CapPlaceRow).where(
-        col(CapPlaceRow.contact_id) == intent.contact_id,
-        or_(
-            and_(
-                col(CapPlaceRow.state) == "confirmed",
-                col(CapPlaceRow.at) >= now.journey - horizon(rules.caps),
-            ),
-            and_(col(CapPlaceRow.state) == "leased", col(CapPlaceRow.lease_until) > now.delivery),
-        ),
-    )
+    asked = {
+        "contact_id": intent.contact_id,
+        "since": now.journey - horizon(rules.caps),
+        "delivery_now": now.delivery,
+    }
     return tuple(
-        Place(
-            cap_id=place.cap_id,
-            intent_key=place.intent_key,
-            at=place.at,
-            is_confirmed=place.state == "confirmed",
-            purpose=place.purpose,
-            channel=place.channel,
-            journey=place.journey,
-            tags=frozenset(place.tags),
-        )
-        for place in session.scalars(query.execution_options(populate_existing=True))
+        Place(cap_id, key, at, state == "confirmed", purpose_id, channel, journey, frozenset(tags))
+        for cap_id, key, at, state, purpose_id, channel, journey, tags in session.execute(_PLACES, asked)
     )
 
 
 def _identities(session: Session, contact_id: str) -> tuple[Identity, ...]:
-    query = (
-        select(IdentityRow)
-        .where(col(IdentityRow.contact_id) == contact_id)
-        .order_by(col(IdentityRow.added_at).desc(), col(IdentityRow.platform), col(IdentityRow.address))
-    )
-    return tuple(
-        Identity(identity.platform, identity.address, identity.suppressed)
-        for identity in session.scalars(query.execution_options(populate_existing=True))
-    )
+    return tuple(Identity(*row) for row in session.execute(_IDENTITIES, {"contact_id": contact_id}))
 
 
 def _refusals(session: Session, key: str) -> dict[str, str]:
-    query = select(col(AttemptRow.channel), col(AttemptRow.code)).where(
-        col(AttemptRow.intent_key) == key, col(AttemptRow.result) == "rejected"
-    )
-    return {row[0]: row[1] for row in session.execute(query)}
+    return {channel: code for channel, code in session.execute(_REFUSALS, {"key": key})}  # noqa: C416
 
 
 def _facts(contact: ContactRow, attributes: Mapping[str, str]) -> dict[str, Any]:
