@@ -215,7 +215,7 @@ async def test_a_withdrawal_drops_what_is_held_at_once(desk: Any) -> None:
             answer=withdrawn_answer(),
             now=desk.clock.now(),
             journey_now=desk.journey_now(),
-            contact_id="ann",
+            contact_ids=["ann"],
             purpose="marketing",
         )
     assert dropped == ["k2"]
