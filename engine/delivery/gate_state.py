@@ -90,6 +90,12 @@ class SqlGateState:
             self._take(row, at)
             return self._claimed(session, row, control, at)
 
+    def outcome_of(self, key: str) -> Outcome | None:
+        """How the intent ended; None while it has not, and for one that does not exist."""
+        with self._store.read() as session:
+            row = session.get(IntentRow, key)
+            return Outcome(row.outcome) if row is not None and row.outcome is not None else None
+
     def claim_due(self, limit: int, at: datetime) -> list[tuple[str, str]]:
         """Up to `limit` intents that are due, most important first, as (key, lease) for `resume`."""
         with self._store.begin() as session:

@@ -73,7 +73,8 @@ class Delivery:
         try:
             return await pass_gate(claim, self._means, carried=carried)
         except LeaseLost:
-            return None
+            # Somebody else ended it meanwhile (a withdrawal, say), or is still at it.
+            return await self._store.run(self._state.outcome_of, key)
 
     async def deliver_due(self, limit: int) -> int:
         """Take up what is due, woken or left lying, at most `limit`; how many were taken up."""

@@ -224,6 +224,30 @@ async def test_a_withdrawal_drops_what_is_held_at_once(desk: Any) -> None:
     assert await desk.deliver("s") is Outcome.SENT
 
 
+async def test_a_withdrawal_in_the_middle_of_a_delivery_ends_it_there(desk: Any) -> None:
+    """The withdrawal comes with the channel's preflight: the intent is leased, and not yet reserved."""
+
+    class Withdrawing(RecordingChannel):
+        def preflight(self, message: Message) -> Any:
+            with desk.store.begin() as session:
+                drop_held(
+                    session,
+                    answer=withdrawn_answer(),
+                    now=desk.clock.now(),
+                    journey_now=desk.clock.now(),
+                    contact_ids=["ann"],
+                )
+            return super().preflight(message)
+
+    desk.mail = Withdrawing("mail")
+    desk.process()
+    desk.contact()
+    desk.plan()
+    assert await desk.deliver() is Outcome.BLOCKED
+    assert desk.mail.calls == []
+    assert desk.reasons() == ["consent.withdrawn"]
+
+
 async def test_two_processes_never_work_on_one_intent(desk: Any) -> None:
     desk.contact()
     desk.plan()
