@@ -117,7 +117,7 @@ TOO_LARGE = b"[" + b"1," * 60_000 + b"1]"
         (b" " * 10_000_000, {}, 413, "body_too_large"),
         (gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"}, 413, "body_too_large"),
         (b"not gzip", {"Content-Encoding": "gzip"}, 400, "gzip_broken"),
-        (gzip.compress(b"[]")[:-4], {"Content-Encoding": "gzip"}, 400, "gzip_broken"),
+        (gzip.compress(b"[]", mtime=0)[:-4], {"Content-Encoding": "gzip"}, 400, "gzip_broken"),
         (b"[]", {"Content-Encoding": "br"}, 415, "encoding_unknown"),
     ],
     ids=lambda value: None if isinstance(value, bytes | dict) else str(value),
