@@ -167,7 +167,7 @@ class Generator(Protocol):
         """The text for one contact. Raise `GeneratorFailed` when there is none; the engine falls back."""
 
 
-class GeneratorFailed(Exception):  # noqa: N818 - named for what happened
+class GeneratorFailed(Exception):
     """A generator could not make a text; the message says why, without personal data."""
 
 

@@ -17,7 +17,7 @@ MOST_STUCK = 64
 MOST_IDLE = 16
 
 
-class TooSlow(Exception):  # noqa: N818 - named for what happened
+class TooSlow(Exception):
     """The call did not return in time; it goes on in the background and its answer is thrown away."""
 
 

@@ -38,7 +38,7 @@ _WRITTEN = {
 NamedComparison = tuple[str, Relation, int]
 
 
-class NetworkSpoilt(Exception):  # noqa: N818 - says what happened; it is answered, never reported
+class NetworkSpoilt(Exception):
     """The network did not behave and is thrown away; the caller must find the answer elsewhere."""
 
 

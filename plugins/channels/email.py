@@ -86,7 +86,7 @@ class EmailSettings(BaseModel):
         return self
 
 
-class _NothingSent(Exception):  # noqa: N818 - named for what happened
+class _NothingSent(Exception):
     """The server refused, or the connection broke, while nothing could have been sent yet."""
 
     def __init__(self, result: Retry | Rejected, *, about_connection: bool = False) -> None:

@@ -91,7 +91,7 @@ class FileChannel:
         """Nothing is held open between two messages."""
 
 
-class _MayBeWritten(Exception):  # noqa: N818 - named for what happened
+class _MayBeWritten(Exception):
     """The line could be neither secured nor taken back."""
 
 

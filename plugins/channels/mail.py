@@ -31,7 +31,7 @@ URL = re.compile(r"https?://[!-;=?-~]+")
 SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class Unsendable(Exception):  # noqa: N818 - named for what the message is
+class Unsendable(Exception):
     """No e-mail can be made of this message; `code` says why in one word, the text without personal data."""
 
     def __init__(self, code: str, text: str) -> None:

@@ -90,3 +90,10 @@ def test_only_the_named_ones_are_retried(bench: Bench) -> None:
 def test_an_unknown_dead_letter_is_not_found(bench: Bench) -> None:
     with bench.store.read() as session, pytest.raises(NotFound):
         show_dead_letter(session, 99)
+
+
+def test_whatever_stands_in_a_batch_can_be_shown_afterwards(bench: Bench) -> None:
+    bench.accept(1, 2.5, True, None, "text", [3])
+    with bench.store.read() as session:
+        shown = list_dead_letters(session)
+    assert [letter.raw for letter in reversed(shown)] == [1, 2.5, True, None, "text", [3]]

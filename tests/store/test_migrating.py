@@ -63,6 +63,8 @@ def test_processes_that_upgrade_at_once_do_it_once(empty_url: str) -> None:
 
 
 def test_a_database_without_tables_names_the_command_to_run(empty_url: str) -> None:
+    with closing(Store(empty_url)) as store:
+        store.engine.connect().close()
     with pytest.raises(CommandError, match="has no tables yet; run `wayline db upgrade`"):
         open_store(empty_url)
 
@@ -78,3 +80,26 @@ def test_an_unreachable_database_is_named_without_its_password(tmp_path: Path) -
     with pytest.raises(CommandError, match="cannot be reached") as caught:
         open_store(f"postgresql://u:secret@/db?host={tmp_path}")
     assert "secret" not in str(caught.value)
+
+
+def test_looking_for_a_database_does_not_make_an_empty_one(tmp_path: Path) -> None:
+    missing = tmp_path / "elsewhere" / "wayline.db"
+    with pytest.raises(CommandError, match=r"there is no database at .*wayline\.db; `wayline up` or"):
+        open_store(f"sqlite:///{missing}")
+    assert not missing.parent.exists()
+
+
+def test_a_file_that_is_no_database_is_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("shopping: milk, eggs, bread\n" * 100)
+    for open_it in (open_store, upgrade):
+        with pytest.raises(CommandError, match="not a database that Wayline can read"):
+            open_it(f"sqlite:///{file}")
+
+
+def test_a_place_where_no_database_can_be_is_the_settings_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandError, match="cannot be made: Not a directory"):
+        upgrade(f"sqlite:///{tmp_path}/file/below/wayline.db")
+    with pytest.raises(CommandError, match="cannot be reached"):
+        upgrade(f"sqlite:///{tmp_path}")
