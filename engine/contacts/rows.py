@@ -1,34 +1,54 @@
-"""Between a contact's row and its profile as a value."""
+"""Between contacts' rows and their profiles as values."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
 from engine.contacts.profile import Profile
+from engine.store.bulk import is_one_of, table_of, update_rows
 from engine.store.tables import ContactRow
 
-_SETS = {"tags", "derived_tags"}
 _FIELDS = tuple(field.name for field in fields(Profile))
-_WRITTEN = tuple(name for name in _FIELDS if name not in {"id", "created_at"})
+_AS_IS = tuple(name for name in _FIELDS if name not in {"created_at", "tags", "derived_tags"})
 
 
-def profile_of(row: ContactRow) -> Profile:
-    """The row's profile; changing it does not change the row."""
+def profile_of(row: Any) -> Profile:
+    """The profile of a `ContactRow`, or of a result with its columns; changing it does not change the row."""
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["attributes"] = dict(row.attributes)
-    for name in _SETS:
-        values[name] = set(values[name])
+    values["tags"], values["derived_tags"] = set(row.tags), set(row.derived_tags)
     return Profile(**values)
 
 
-def write_profile(row: ContactRow, profile: Profile) -> None:
-    """Bring the row to the profile; what did not change is not written. ValueError for another's row."""
-    if row.id != profile.id:
-        raise ValueError("the profile belongs to another contact")
-    for name in _WRITTEN:
-        value = getattr(profile, name)
-        if name in _SETS:
-            value = sorted(value)
-        if getattr(row, name) != value:
-            setattr(row, name, dict(value) if name == "attributes" else value)
+def lock_profiles(session: Session, ids: Iterable[str]) -> dict[str, Profile]:
+    """The contacts' profiles as they stand now, their rows held as by `lock_contacts`; unknown ids left out.
+
+    For many contacts at once: mapped objects would cost more than everything else about them.
+    """
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    table = table_of(ContactRow)
+    query = _all_fields().where(is_one_of(session, table.c.id, wanted)).order_by(table.c.id).with_for_update()
+    return {row.id: profile_of(row) for row in session.execute(query)}
+
+
+def write_profiles(session: Session, profiles: Iterable[Profile]) -> None:
+    """Bring the rows of these contacts, which the transaction has locked, to their profiles."""
+    rows = [
+        {name: getattr(profile, name) for name in _AS_IS}
+        | {"tags": sorted(profile.tags), "derived_tags": sorted(profile.derived_tags)}
+        for profile in profiles
+    ]
+    update_rows(session, ContactRow, rows)
+
+
+@cache
+def _all_fields() -> Select[Any]:
+    return select(*(table_of(ContactRow).c[name] for name in _FIELDS))

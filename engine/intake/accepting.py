@@ -13,23 +13,23 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
-from engine.clock import Clock
+from engine.clock import Clock, FixedClock
 from engine.contacts.consent import ConsentEntry, record_consents
 from engine.contacts.identity import Wanted, resolve_batch
 from engine.contacts.profile import Profile
-from engine.contacts.rows import profile_of
+from engine.contacts.rows import lock_profiles, write_profiles
 from engine.contacts.updating import apply_event, apply_traits, derive_tags, learn_timezone
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
 from engine.intake.consenting import consent_entry
 from engine.intake.incoming import Incoming, Unusable
 from engine.intake.schemas import SchemaShelf
-from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids, update_contacts
+from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids
 from engine.journeys.event import Event
 from engine.rules.matcher import Matcher
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of, read_control
-from engine.store.database import Store, lock_contacts
+from engine.store.database import Store
 
 if TYPE_CHECKING:
     from engine.runs.service import Runs
@@ -116,42 +116,41 @@ class Intake:
     def _take(self, session: Session, batch: Sequence[Incoming], source: str) -> Taken:
         taken = Taken()
         control = read_control(session)
-        bundle = self._shelf.live(session)
-        now = clocks_of(control, self._clock).journey_now()
+        bundle = self._shelf.in_force(session, control)
+        clocks = clocks_of(control, FixedClock(self._clock.now()))
+        now = clocks.journey_now()
         usable = self._usable(session, batch, bundle, now, taken)
         if not usable:
             return taken
         contact_ids = _contacts(session, usable, now)
-        rows = lock_contacts(session, contact_ids.values())
+        profiles = lock_profiles(session, contact_ids.values())
         ordered: list[tuple[Usable, Event]] = []
         for position, item in _in_order(usable):
             contact_id = contact_ids[position]
-            if contact_id in rows:
+            if contact_id in profiles:
                 ordered.append((item, _event(item, contact_id, source, now)))
             else:
                 taken.refused[position] = Unusable("EV004", "there is no such contact", item.event.raw)
         seqs = insert_events(session, [_row(event) for _, event in ordered])
         taken.duplicates += len(ordered) - len(seqs)
         matcher = self._shelf.matcher(bundle)
-        active = self._runs.prefetch(session, sorted(rows))
-        profiles = {id_: profile_of(row) for id_, row in rows.items()}
+        fresh = [
+            (item, replace(event, seq=seqs[event.event_id]))
+            for item, event in ordered
+            if event.event_id in seqs
+        ]
+        reacting = self._runs.reacting(session, control, bundle, [event for _, event in fresh], clocks)
         consents: list[ConsentEntry] = []
-        touched: dict[str, None] = {}
-        for item, unnumbered in ordered:
-            seq = seqs.get(unnumbered.event_id)
-            if seq is None:
-                continue
-            event = replace(unnumbered, seq=seq)
+        for item, event in fresh:
             profile = profiles[event.contact_id]
-            touched[event.contact_id] = None
             notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now)]
             if (entry := consent_entry(event, item.kind, bundle)) is not None:
                 consents.append(entry)
-            taken.run_ids += self._runs.react(session, active, event, profile, bundle, matcher, now)
+            taken.run_ids += reacting.react(event, profile)
             taken.accepted.append(event.event_id)
             taken.notes += (Note(event.event_id, text) for text in notes)
-        active.finish()
-        update_contacts(session, (profiles[id_] for id_ in touched))
+        reacting.finish()
+        write_profiles(session, (profiles[id_] for id_ in {event.contact_id for _, event in fresh}))
         # Last, for the end of the ledger's chain is locked from here on.
         record_consents(session, consents)
         return taken

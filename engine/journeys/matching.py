@@ -247,7 +247,7 @@ def _enter(
         value = facts.get(reentry.per or "")
         if value is None:
             return Refusal(journey, "entry.no_match", {"missing": reentry.per})
-        key = f"per:{_key_of(value)}"
+        key = once_per_key(value)
         if doors.has_entered(journey, key):
             return Refusal(journey, "entry.reentry", {"once_per": reentry.per})
         return Entering(program, key)
@@ -265,7 +265,10 @@ def _enter(
     return Entering(program, f"n{history.runs + 1}")
 
 
-def _key_of(value: FactValue) -> str:
-    """The value as part of an entry key, which ends up in workflow ids: short, a number spelt one way."""
+def once_per_key(value: FactValue) -> str:
+    """The entry key of a `once_per` with this value.
+
+    It ends up in workflow ids: so a long value is cut to a hash, and a number is spelt one way.
+    """
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return text if len(text) <= _LONGEST_KEY else sha256(text.encode()).hexdigest()[:32]
+    return f"per:{text if len(text) <= _LONGEST_KEY else sha256(text.encode()).hexdigest()[:32]}"

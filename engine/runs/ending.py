@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from sqlmodel import col
 
 from engine.delivery.intents import drop_held, run_ended_answer, withdrawn_answer
-from engine.gate.model import Answer
-from engine.journeys.run import Ended
+from engine.delivery.recording import tell_run
+from engine.journeys.run import Ended, WaitKind
+from engine.runs.keys import wished_by
+from engine.runs.states import RunRecord, state_of
 from engine.runs.telling import Notes
 from engine.runs.waiting import forget_waits
+from engine.store.bulk import is_one_of, table_of
 from engine.store.tables import RunRow
+
+_RUN = table_of(RunRow)
 
 
 def ended_values(ended: Ended, now: datetime) -> dict[str, Any]:
@@ -43,31 +51,77 @@ class Endings:
     now: datetime
     """Journey time."""
     real_now: datetime
-    _dropped_by: dict[str, tuple[Answer, list[RunRow]]] = field(default_factory=dict)
+    _ended: list[tuple[RunRecord, Ended]] = field(default_factory=list)
+    _withdrawn: list[tuple[str, str]] = field(default_factory=list)
 
-    def end(self, row: RunRow, ended: Ended, *, event_id: str | None = None) -> None:
+    def end(self, run: RunRecord, ended: Ended, *, event_id: str | None = None) -> None:
         """End an active run; its workflow, if it has one, is told to end."""
-        for name, value in ended_values(ended, self.now).items():
-            setattr(row, name, value)
-        row.revision += 1
+        self._ended.append((run, ended))
         evidence = {"event_id": event_id} if event_id is not None else {}
-        self.notes.ended(row, ended, self.now, **evidence)
-        if row.durable:
-            self.notes.tell_driver("run.cancel", row, self.real_now, reason=ended.reason)
-        answer = withdrawn_answer() if ended.reason == "consent.withdrawn" else run_ended_answer()
-        self._dropped_by.setdefault(answer.reason, (answer, []))[1].append(row)
+        self.notes.ended(run, ended, self.now, **evidence)
+        if run.durable:
+            self.notes.tell_driver("run.cancel", run, self.real_now, reason=ended.reason)
+
+    def withdraw(self, contact_id: str, purpose: str) -> None:
+        """Drop every unsent message of a purpose; runs of other purposes that wished one go on without it."""
+        self._withdrawn.append((contact_id, purpose))
 
     def finish(self) -> None:
-        """Stop listening for the ended runs, and drop their messages that were not handed over yet."""
-        for answer, rows in self._dropped_by.values():
-            run_ids = [row.id for row in rows]
-            forget_waits(self.session, run_ids, step_only=False)
-            drop_held(
-                self.session,
-                answer=answer,
-                now=self.real_now,
-                journey_now=self.now,
-                contact_ids=sorted({row.contact_id for row in rows}),
-                run_ids=run_ids,
+        """Write the ends, stop listening for the ended runs, and drop what was not handed over yet."""
+        self._write_ends()
+        # Whoever settles a message locks its run first. So do we, and every run before the first message.
+        waiting = self._lock_waiting({contact_id for contact_id, _ in self._withdrawn})
+        for reason in sorted({ended.reason for _, ended in self._ended}):
+            self._drop_of_ended([run for run, ended in self._ended if ended.reason == reason], reason)
+        for contact_id, purpose in self._withdrawn:
+            self._drop_withdrawn(contact_id, purpose, waiting)
+        self._ended, self._withdrawn = [], []
+
+    def _write_ends(self) -> None:
+        for outcome, ended in {ended.outcome: ended for _, ended in self._ended}.items():
+            run_ids = [run.id for run, each in self._ended if each.outcome is outcome]
+            values = {**ended_values(ended, self.now), "revision": _RUN.c.revision + 1}
+            self.session.execute(
+                update(_RUN).where(is_one_of(self.session, _RUN.c.id, run_ids)).values(values)
             )
-        self._dropped_by.clear()
+        if self._ended:
+            forget_waits(self.session, [run.id for run, _ in self._ended], step_only=False)
+
+    def _drop_of_ended(self, runs: Collection[RunRecord], reason: str) -> None:
+        drop_held(
+            self.session,
+            answer=withdrawn_answer() if reason == "consent.withdrawn" else run_ended_answer(),
+            now=self.real_now,
+            journey_now=self.now,
+            contact_ids=sorted({run.contact_id for run in runs}),
+            run_ids=[run.id for run in runs],
+        )
+
+    def _lock_waiting(self, contact_ids: Collection[str]) -> dict[str, RunRow]:
+        """The active runs of these contacts that wait for a message, by its key."""
+        if not contact_ids:
+            return {}
+        query = (
+            select(RunRow)
+            .where(
+                is_one_of(self.session, RunRow.contact_id, contact_ids),
+                col(RunRow.status) == "active",
+                col(RunRow.waiting) == WaitKind.OUTCOME.value,
+            )
+            .order_by(col(RunRow.id))
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        return {wished_by(state_of(row)) or "": row for row in self.session.scalars(query)}
+
+    def _drop_withdrawn(self, contact_id: str, purpose: str, waiting: dict[str, RunRow]) -> None:
+        dropped = drop_held(
+            self.session,
+            answer=withdrawn_answer(),
+            now=self.real_now,
+            journey_now=self.now,
+            contact_ids=[contact_id],
+            purpose=purpose,
+        )
+        for key in dropped:
+            tell_run(self.session, waiting.get(key), key, self.real_now)

@@ -37,9 +37,10 @@ from engine.journeys.run import (
 from engine.runs.ending import ended_values
 from engine.runs.keys import intent_key_of
 from engine.runs.telling import Notes
-from engine.runs.waiting import forget_waits, look_back, wait_rows
+from engine.runs.waiting import forget_waits, look_back, wait_row
+from engine.store.bulk import insert_rows
 from engine.store.bundles import BundleShelf
-from engine.store.tables import ContactRow, EventRow, RunRow
+from engine.store.tables import ContactRow, EventRow, RunRow, WaitRow
 
 _KEPT_EVENTS = 4096
 
@@ -145,7 +146,7 @@ class Move:
                     notes.ended(self._row, effect, self._now)
                     notes.write(self._session)
         listeners = step_listeners(self._program, state, self._contact.last_event_seq)
-        self._session.add_all(wait_rows(self._row, listeners))
+        insert_rows(self._session, WaitRow, [wait_row(self._row, each) for each in listeners])
         return Moved(state, values)
 
     def _plan(self, state: RunState, wish: SendIntent) -> None:

@@ -14,24 +14,23 @@ import structlog
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
-from engine.clock import Clock, FixedClock
-from engine.contacts.profile import Profile
+from engine.clock import Clock, Clocks, FixedClock
 from engine.errors import WaylineError
 from engine.gate.model import Outcome
 from engine.journeys.event import Event
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, RunOutcome
-from engine.rules.matcher import Matcher
 from engine.runs.advancing import Advancing, Carried, RevisionLostError, lock_run
 from engine.runs.ending import Endings
-from engine.runs.entering import Active, Reacting, prefetch_runs
+from engine.runs.entering import Ground, Reacting
 from engine.runs.leasing import has_abandoned, lease_abandoned
 from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
-from engine.store.control import clocks_of, read_control
+from engine.store.control import clocks_of
 from engine.store.database import Store
+from engine.store.tables import ControlRow
 
-__all__ = ["Active", "Carried", "Delivers", "Runs"]
+__all__ = ["Carried", "Delivers", "Reacting", "Runs"]
 
 _AT_ONCE = 8
 """Abandoned runs carried side by side."""
@@ -70,43 +69,23 @@ class Runs:
         self._advancing = Advancing(shelf, self._owner)
         self._doors: tuple[str, dict[str, list[Program]]] = ("", {})
 
-    def prefetch(self, session: Session, contact_ids: Sequence[str]) -> Active:
-        """The runs of these contacts, once for a batch of their events; the contacts are locked already.
+    def reacting(
+        self, session: Session, control: ControlRow, bundle: Bundle, events: Sequence[Event], clocks: Clocks
+    ) -> Reacting:
+        """The reactions to a batch of events, in the caller's transaction, which has locked their contacts.
 
-        `Active.finish` writes what the batch's reactions leave to be written together: call it at the end.
+        `bundle` is the one in force.
         """
-        control = read_control(session)
-        clocks = clocks_of(control, FixedClock(self._clock.now()))
-        return prefetch_runs(session, control, contact_ids, clocks=clocks)
-
-    def react(
-        self,
-        session: Session,
-        active: Active,
-        event: Event,
-        profile: Profile,
-        bundle: Bundle,
-        matcher: Matcher,
-        now: datetime,
-    ) -> list[str]:
-        """What the event does to runs, in the caller's transaction; the ids of those to carry afterwards.
-
-        `profile` is the contact's after the event, `now` is journey time. Runs that are waiting are ended or
-        woken through their workflows; only those that just started need carrying.
-        """
-        reacting = Reacting(
-            session=session,
-            shelf=self._shelf,
-            active=active,
-            bundle=bundle,
-            matcher=matcher,
-            programs=self._programs(bundle).get(event.type, ()),
-            owner=self._owner,
-            now=now,
-            real_now=self._clock.now(),
-            keeps_no_match=self._keeps_no_match,
+        ground = Ground(
+            session,
+            self._shelf,
+            control,
+            bundle,
+            self._programs(bundle),
+            now=clocks.journey_now(),
+            real_now=clocks.delivery_now(),
         )
-        return reacting.react(event, profile)
+        return Reacting(ground, events, owner=self._owner, keeps_no_match=self._keeps_no_match)
 
     async def carry(self, run_id: str, *, durable: bool = False, real_now: datetime | None = None) -> Carried:
         """Advance the run and deliver what it sends until it waits or ends. NotFound for an unknown run.
@@ -133,10 +112,9 @@ class Runs:
 
     def cancel(self, session: Session, run_id: str, reason: str) -> bool:
         """End a run by hand; False when it had ended already. `reason` is the operator's own words."""
-        _, detached, control = lock_run(session, run_id)
-        if detached.status != "active":
+        _, row, control = lock_run(session, run_id)
+        if row.status != "active":
             return False
-        row = session.merge(detached)
         clocks = clocks_of(control, FixedClock(self._clock.now()))
         ended = Ended(RunOutcome.CANCELLED, "run.cancelled", reason)
         endings = Endings(session, Notes(), clocks.journey_now(), clocks.delivery_now())

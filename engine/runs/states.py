@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, Protocol
+
 from engine.journeys.run import RunOutcome, RunState, Waiting, WaitKind, with_variables
-from engine.store.tables import RunRow
 
 
-def state_of(row: RunRow) -> RunState:
-    """The row's run as the interpreter sees it."""
+class RunRecord(Protocol):
+    """What is known of a run, by a mapped row or by a plain value; fields as in `RunRow`."""
+
+    id: str
+    journey: str
+    version: str
+    bundle_hash: str
+    contact_id: str
+    entry_key: str
+    outcome: str | None
+    position: str | None
+    waiting: str
+    variables: dict[str, Any]
+    due_at: datetime | None
+    durable: bool
+
+
+_WAITING = frozenset(WaitKind)
+
+
+def state_of(row: RunRecord) -> RunState:
+    """The record's run as the interpreter sees it."""
     waiting = None
-    if row.position is not None and row.waiting in set(WaitKind):
+    if row.position is not None and row.waiting in _WAITING:
         waiting = Waiting(WaitKind(row.waiting), row.position, row.due_at)
     run = RunState(
         run_id=row.id,

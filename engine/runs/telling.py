@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from engine.journeys.matching import Refusal
 from engine.journeys.run import Ended, RunOutcome
-from engine.store.tables import DecisionRow, OutboxRow, RunRow
+from engine.runs.states import RunRecord
+from engine.store.bulk import insert_rows
+from engine.store.tables import DecisionRow, OutboxRow
 
-_DECISIONS = DecisionRow.metadata.tables[DecisionRow.__tablename__]
-_OUTBOX = OutboxRow.metadata.tables[OutboxRow.__tablename__]
 _VERSION = DecisionRow.model_fields["schema_version"].default
 
 _VERDICTS = {
@@ -43,21 +42,21 @@ class Notes:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     errands: list[dict[str, Any]] = field(default_factory=list)
 
-    def tell_driver(self, kind: str, row: RunRow, real_now: datetime, **more: str) -> None:
+    def tell_driver(self, kind: str, run: RunRecord, real_now: datetime, **more: str) -> None:
         """One errand about the run (`run.start`, `run.signal`, `run.cancel`), done after the commit."""
         payload = {
-            "journey": row.journey,
-            "contact_id": row.contact_id,
-            "entry_key": row.entry_key,
-            "version": row.version,
+            "journey": run.journey,
+            "contact_id": run.contact_id,
+            "entry_key": run.entry_key,
+            "version": run.version,
             **more,
         }
-        self.errands.append({"kind": kind, "key": row.id, "payload": payload, "created_at": real_now})
+        self.errands.append({"kind": kind, "key": run.id, "payload": payload, "created_at": real_now})
 
-    def entered(self, row: RunRow, event_id: str, now: datetime) -> None:
+    def entered(self, run: RunRecord, event_id: str, now: datetime) -> None:
         """The decision that the contact was taken into the journey."""
-        evidence = {"event_id": event_id, "entry_key": row.entry_key}
-        self._of_run(row, "entry", "allow", "entry.entered", evidence, now)
+        evidence = {"event_id": event_id, "entry_key": run.entry_key}
+        self._of_run(run, "entry", "allow", "entry.entered", evidence, now)
 
     def refused(
         self,
@@ -82,33 +81,31 @@ class Notes:
             bundle_hash=bundle_hash,
         )
 
-    def ended(self, row: RunRow, ended: Ended, now: datetime, **evidence: str) -> None:
+    def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: str) -> None:
         """The decision by which the run ended."""
         kept = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {}), **evidence}
-        self._of_run(row, "run", verdict_of(ended.outcome), ended.reason, kept, now)
+        self._of_run(run, "run", verdict_of(ended.outcome), ended.reason, kept, now)
 
     def write(self, session: Session) -> None:
         """Write everything down and start anew."""
-        if self.decisions:
-            session.execute(insert(_DECISIONS), self.decisions)
-        if self.errands:
-            session.execute(insert(_OUTBOX), self.errands)
+        insert_rows(session, DecisionRow, self.decisions)
+        insert_rows(session, OutboxRow, self.errands)
         self.decisions, self.errands = [], []
 
     def _of_run(
-        self, row: RunRow, kind: str, verdict: str, reason: str, evidence: Mapping[str, Any], now: datetime
+        self, run: RunRecord, kind: str, verdict: str, reason: str, evidence: Mapping[str, Any], now: datetime
     ) -> None:
         self._decide(
             at=now,
             kind=kind,
-            contact_id=row.contact_id,
-            journey=row.journey,
-            run_id=row.id,
+            contact_id=run.contact_id,
+            journey=run.journey,
+            run_id=run.id,
             verdict=verdict,
             reason=reason,
             evidence=dict(evidence),
             would_pass_if="",
-            bundle_hash=row.bundle_hash,
+            bundle_hash=run.bundle_hash,
         )
 
     def _decide(self, *, kind: str, **values: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -13,29 +14,23 @@ from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider
 from engine.journeys.matching import Listener, ListenerKind
 from engine.rules.facts import Facts
+from engine.runs.states import RunRecord
 from engine.store.bulk import is_one_of
-from engine.store.tables import EventRow, RunRow, WaitRow
+from engine.store.tables import EventRow, WaitRow
 
 
-def wait_rows(run: RunRow, listeners: Iterable[Listener]) -> list[WaitRow]:
-    """One row for each thing the run listens for."""
-    return [
-        WaitRow(
-            run_id=run.id,
-            contact_id=run.contact_id,
-            event_type=listener.event_type,
-            kind=listener.kind.value,
-            name=listener.name,
-            rule=listener.rule,
-            since_seq=listener.since_seq,
-            until=listener.until,
-        )
-        for listener in listeners
-    ]
-
-
-def listener_of(row: WaitRow) -> Listener:
-    return Listener(ListenerKind(row.kind), row.name, row.event_type, row.rule, row.since_seq, row.until)
+def wait_row(run: RunRecord, listener: Listener) -> dict[str, Any]:
+    """The row for one thing the run listens for."""
+    return {
+        "run_id": run.id,
+        "contact_id": run.contact_id,
+        "event_type": listener.event_type,
+        "kind": listener.kind.value,
+        "name": listener.name,
+        "rule": listener.rule,
+        "since_seq": listener.since_seq,
+        "until": listener.until,
+    }
 
 
 def heard_event(session: Session, run_id: str) -> str | None:

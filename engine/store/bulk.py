@@ -1,31 +1,83 @@
-"""Statements about many rows at once that both databases are quick with."""
+"""Statements about many rows at once that both databases are quick with.
+
+On PostgreSQL rows travel as one JSON document that the server takes apart: a thousand parameters are a long
+statement to read on both sides, and a hundred statements are a hundred answers to wait for. SQLite, which is
+in this process, is quickest with one prepared statement for all rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Insert, String, any_, bindparam
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Executable,
+    Integer,
+    Row,
+    String,
+    Table,
+    TableValuedAlias,
+    any_,
+    bindparam,
+    column,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col
 
+_POSITION = "position"
+"""Beside the columns of a row that travels: its place among the others, as rows are written in order."""
 
-def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+
+def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows in the order given; all name the same columns."""
+    if not rows:
+        return
+    if is_postgresql(session):
+        session.execute(_insert_at_once(table, tuple(rows[0])), {"rows": _numbered(rows)})
+    else:
+        session.execute(_insert_one_by_one(table), rows)
+
+
+def insert_new(
+    session: Session,
+    table: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    returning: tuple[str, ...] = (),
+) -> Sequence[Row[Any]]:
     """Insert the rows; one that meets a row with its key (or another unique value) is left out silently.
 
-    On PostgreSQL it waits for a transaction that is inserting the same key; afterwards that one's row is
-    there and committed, or it rolled back and this one's counts. Give rows in an agreed order (by key), or
-    two transactions can wait for each other.
+    The columns `returning` of those that were inserted. On PostgreSQL it waits for a transaction that is
+    inserting the same key; afterwards that one's row is there and committed, or it rolled back and this one's
+    counts. Give rows in an agreed order (by key), or two transactions can wait for each other.
     """
-    if rows:
-        session.execute(_ignoring_conflicts(session, table), rows)
+    if not rows:
+        return ()
+    if is_postgresql(session):
+        statement = _insert_new_at_once(table, tuple(rows[0]), returning)
+        result = session.execute(statement, {"rows": _numbered(rows)})
+    else:
+        result = session.execute(_insert_new_one_by_one(table, returning), list(rows))
+    return result.all() if returning else ()
 
 
-def _ignoring_conflicts(session: Session, table: type[SQLModel]) -> Insert:
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Bring the rows with these `id`s to the other values given; all name the same columns."""
+    if not rows:
+        return
+    if is_postgresql(session):
+        session.execute(_update_at_once(table, tuple(rows[0])), {"rows": list(rows)})
+    else:
+        session.execute(update(table), rows)
 
 
 def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
@@ -34,7 +86,75 @@ def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnE
     On PostgreSQL they travel as one array: a list of parameters is a new statement for every length,
     which the database would parse and plan each time.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         array = bindparam(None, list(values), type_=ARRAY(String))
         return col(column) == any_(array)
     return col(column).in_(values)
+
+
+def is_postgresql(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """The table behind a class of rows, for statements that shall not know the class and its objects."""
+    table = inspect(row).local_table
+    assert isinstance(table, Table)
+    return table
+
+
+def _numbered(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, _POSITION: position} for position, row in enumerate(rows)]
+
+
+# Statements are built once: putting one together costs as much as running it.
+
+
+@cache
+def _insert_one_by_one(table: type[SQLModel]) -> Executable:
+    return insert(table_of(table))
+
+
+@cache
+def _insert_new_one_by_one(table: type[SQLModel], returning: tuple[str, ...]) -> Executable:
+    target = table_of(table)
+    statement = sqlite.insert(target).on_conflict_do_nothing()
+    return statement.returning(*(target.c[name] for name in returning)) if returning else statement
+
+
+@cache
+def _insert_at_once(table: type[SQLModel], names: tuple[str, ...]) -> Executable:
+    return _insert_from_document(table, names)
+
+
+@cache
+def _insert_new_at_once(
+    table: type[SQLModel], names: tuple[str, ...], returning: tuple[str, ...]
+) -> Executable:
+    statement = _insert_from_document(table, names).on_conflict_do_nothing()
+    return statement.returning(*(table_of(table).c[name] for name in returning)) if returning else statement
+
+
+@cache
+def _update_at_once(table: type[SQLModel], names: tuple[str, ...]) -> Executable:
+    target, given = table_of(table), _document(table, names)
+    values = {name: given.c[name] for name in names if name != "id"}
+    return update(target).where(target.c.id == given.c.id).values(values)
+
+
+def _insert_from_document(table: type[SQLModel], names: tuple[str, ...]) -> postgresql.Insert:
+    given = _document(table, names)
+    chosen = select(*(given.c[name] for name in names)).order_by(given.c[_POSITION])
+    return postgresql.insert(table_of(table)).from_select(list(names), chosen)
+
+
+def _document(table: type[SQLModel], names: tuple[str, ...]) -> TableValuedAlias:
+    """The parameter `rows`, a list of objects, as a table with these columns of `table`."""
+    columns = table_of(table).c
+    return (
+        func.jsonb_to_recordset(bindparam("rows", type_=postgresql.JSONB))
+        .table_valued(
+            *(column(name, columns[name].type) for name in names), column(_POSITION, Integer), name="given"
+        )
+        .render_derived(with_types=True)
+    )

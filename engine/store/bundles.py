@@ -14,7 +14,7 @@ from engine.authoring.loading import bundle_of
 from engine.errors import NotFound
 from engine.rules.matcher import Matcher
 from engine.store.control import read_control
-from engine.store.tables import BundleRow
+from engine.store.tables import BundleRow, ControlRow
 
 KEPT = 16
 """Bundles a process keeps compiled: the live one and those that people in flight are pinned to."""
@@ -34,10 +34,13 @@ class BundleShelf:
 
     def live(self, session: Session) -> Bundle:
         """The bundle in force as of this transaction; NotFound when none is published."""
-        wanted = read_control(session).live_bundle
-        if wanted is None:
+        return self.in_force(session, read_control(session))
+
+    def in_force(self, session: Session, control: ControlRow) -> Bundle:
+        """The bundle that this reading of the control row names; NotFound when it names none."""
+        if control.live_bundle is None:
             raise NotFound("no bundle is published; run `wayline publish`")
-        return self.get(session, wanted)
+        return self.get(session, control.live_bundle)
 
     def get(self, session: Session, wanted: str) -> Bundle:
         """The bundle with this hash; NotFound when it was never published here."""
