@@ -16,9 +16,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class MailReceiver:
-    """An SMTP server that counts what it took by Message-ID and can be told to refuse everything."""
+    """An SMTP server that counts what it took by Message-ID and can be told to refuse everything.
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    `answer_after` seconds pass between taking a message and saying so: the time in which a sender that dies
+    cannot know.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, answer_after: float = 0.0) -> None:
+        self._answer_after = answer_after
         self._host = host
         self.port = port
         self.refusing = False
@@ -35,6 +40,7 @@ class MailReceiver:
         raw = content if isinstance(content, bytes) else (content or "").encode()
         message = email.message_from_bytes(raw, policy=email.policy.SMTP)
         self.taken[str(message["Message-ID"])] += 1
+        await asyncio.sleep(self._answer_after)
         return "250 2.0.0 taken"
 
     async def __aenter__(self) -> Self:
