@@ -122,7 +122,7 @@ def build_services(
         registry = registry or load_registry()
         shelf = BundleShelf()
         secret = secret_of(settings)
-        delivery = Delivery(store, shelf, registry, clock, public_url=settings.public_url, secret=secret)
+        delivery = Delivery(store, shelf, registry, clock, public_url=settings.public_address, secret=secret)
         runs = Runs(store, shelf, delivery, clock)
     except BaseException:
         store.close()

@@ -21,12 +21,15 @@ class Settings(BaseSettings):
         default=None, description="host:port of a Temporal service; unset: the embedded one."
     )
     temporal_namespace: str = "default"
-    workspace: Path = Field(default=Path("rulesets"), description="The folder with wayline.yaml.")
+    workspace: Path | None = Field(
+        default=None,
+        description="The folder with wayline.yaml; unset: this folder if it has one, else rulesets.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the HTTP server listens on.")
     port: int = 8080
-    public_url: str = Field(
-        default="http://127.0.0.1:8080",
-        description="How recipients reach this installation (unsubscribe links).",
+    public_url: str | None = Field(
+        default=None,
+        description="How recipients reach this installation (unsubscribe links); unset: host and port.",
     )
     write_key: SecretStr | None = Field(
         default=None, description="Key for event intake; generated when unset."
@@ -46,3 +49,21 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'wayline.db'}"
+
+    @property
+    def workspace_folder(self) -> Path:
+        """The folder with wayline.yaml: as set, else this one if it is a workspace, else `rulesets`."""
+        if self.workspace is not None:
+            return self.workspace
+        return Path() if Path("wayline.yaml").is_file() else Path("rulesets")
+
+    @property
+    def public_address(self) -> str:
+        """How recipients reach this installation, as set or as it listens itself."""
+        return self.public_url if self.public_url is not None else self.own_address
+
+    @property
+    def own_address(self) -> str:
+        """Where the HTTP server answers, as this machine can ask it."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -45,3 +46,13 @@ def test_the_installed_driver_brings_the_worker_and_the_embedded_server(tmp_path
     server = module.embedded_server(Settings(data_dir=tmp_path))
     assert server.ui_url is None
     assert callable(module.run_worker)
+
+
+def test_unsubscribe_links_lead_to_where_this_installation_listens(tmp_path: Path) -> None:
+    def address(**settings: Any) -> str:
+        return Settings(_env_file=None, data_dir=tmp_path, **settings).public_address
+
+    assert address(port=8137) == "http://127.0.0.1:8137"
+    assert address(host="0.0.0.0") == "http://127.0.0.1:8080"
+    assert address(host="::1") == "http://[::1]:8080"
+    assert address(port=8137, public_url="https://m.example.com") == "https://m.example.com"

@@ -11,7 +11,7 @@ from engine.api.access import Asked, Operator, require_operator
 from engine.delivery import breakers
 from engine.gate.stages import KILL_SCOPE
 from engine.governance import control, publishing
-from engine.governance.records import LONGEST_LIST, Record, plain
+from engine.governance.records import LONGEST_LIST, Record, breaker_record, plain
 from engine.store.control import read_control
 
 router = APIRouter(prefix="/v1", tags=["operating"], dependencies=[Depends(require_operator)])
@@ -49,7 +49,7 @@ class BreakerRequest(BaseModel):
     """Which scope of a breaker, and why."""
 
     scope: str = Field(examples=["channel:email"])
-    level: Literal["yellow", "red", "black"] = "red"
+    level: Literal["yellow", "red"] = "red"
     reason: str = Field(default="", max_length=500)
 
 
@@ -82,7 +82,9 @@ async def publish(wanted: BundleFiles, services: Asked, operator: Operator) -> B
 
     def put() -> publishing.Published:
         with services.store.begin() as session:
-            return publishing.publish(session, wanted.files, by=operator, now=services.clock.now())
+            return publishing.publish(
+                session, wanted.files, by=operator, now=services.clock.now(), registry=services.registry
+            )
 
     published = await services.store.run(put)
     return BundleAnswer(number=published.number, hash=published.hash)
@@ -125,7 +127,8 @@ async def list_breakers(services: Asked) -> dict[str, list[Record]]:
 
     def look() -> list[Record]:
         with services.store.read() as session:
-            return [plain(row) for row in breakers.list_breakers(session, services.shelf.live(session))]
+            rows = breakers.list_breakers(session, services.shelf.live(session))
+            return [breaker_record(row) for row in rows]
 
     return {"breakers": await services.store.run(look)}
 

@@ -69,7 +69,7 @@ async def _asked(_: Request, error: Exception) -> Response:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}
+    codes = {404: "not_found", 405: "method_not_allowed"}
     details = {404: "there is nothing at this address", 405: "this address does not know that method"}
     status = error.status_code
     headers = dict(error.headers) if error.headers else None
@@ -80,6 +80,8 @@ async def _http(_: Request, error: Exception) -> Response:
 
 async def _request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if any(fault["type"] == "json_invalid" for fault in error.errors()):
+        return problem(400, "json_broken", "the body is not JSON")
     # Only where and what kind: pydantic's own errors hold the input.
     faults = [
         {"at": ".".join(map(str, fault["loc"])), "fault": fault["type"], "message": fault["msg"]}

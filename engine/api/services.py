@@ -7,6 +7,7 @@ from typing import Protocol
 from engine.clock import Clock
 from engine.delivery.service import Delivery
 from engine.intake.accepting import Intake
+from engine.plugin.registry import Registry
 from engine.runs.service import Runs
 from engine.settings import Settings
 from engine.store.bundles import BundleShelf
@@ -28,6 +29,10 @@ class Services(Protocol):
 
     @property
     def shelf(self) -> BundleShelf: ...
+
+    @property
+    def registry(self) -> Registry:
+        """The plugins of this installation."""
 
     @property
     def intake(self) -> Intake: ...

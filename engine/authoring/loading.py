@@ -145,9 +145,9 @@ def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Prob
     return bundle
 
 
-def bundle_of(files: Mapping[str, str]) -> Bundle:
+def bundle_of(files: Mapping[str, str], registry: Registry | None = None) -> Bundle:
     """The bundle of files that are expected to be good; RulesetError with every problem when they are not."""
-    loaded = load_files(files)
+    loaded = load_files(files, registry)
     if loaded.bundle is None:
         raise RulesetError(loaded.errors)
     return loaded.bundle

@@ -58,6 +58,12 @@ def run(arguments: Sequence[str]) -> int:
             name = "WAYLINE_" + "_".join(str(part) for part in fault["loc"]).upper()
             typer.echo(f"wayline: {name}: {fault['msg'].lower()}", err=True)
         return 2
+    except OSError as error:
+        # A file or folder that cannot be read or written; anything without a name is not about files.
+        if error.filename is None:
+            raise
+        typer.echo(f"wayline: {error.filename}: {(error.strerror or 'cannot be used').lower()}", err=True)
+        return 2
     return 0
 
 

@@ -11,28 +11,21 @@ import typer
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.catalogues import program_facts, property_facts
-from engine.authoring.loading import load_folder
-from engine.authoring.reporting import as_data, below, count_of, report
+from engine.authoring.reporting import as_data, count_of, report
 from engine.authoring.schemas import stale_schemas, write_schemas
 from engine.authoring.starting import start_workspace
 from engine.authoring.validating import known_list, nearest
 from engine.cli.output import Format, FormatOption, print_json
-from engine.errors import CommandError, RulesetError
+from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace
+from engine.errors import CommandError
 from engine.journeys.graph import to_mermaid
-from engine.plugin.registry import load_registry
 from engine.rules.facts import BUILT_IN, Fact
-from engine.settings import Settings
 
 
 class GraphFormat(StrEnum):
     """What a graph is written as."""
 
     MERMAID = "mermaid"
-
-
-Folder = Annotated[
-    Path | None, typer.Argument(help="The folder with wayline.yaml; WAYLINE_WORKSPACE when left out.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,14 +44,9 @@ def lint(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
 
     Example: wayline lint rulesets
     """
-    where = str(_workspace(folder))
-    registry = load_registry()
-    if not registry.channels:
-        raise CommandError(
-            "no channel plugin is installed, not even the built-in ones; install wayline again"
-        )
-    loaded = load_folder(where, registry)
-    problems, bundle = below(where, loaded.problems), loaded.bundle
+    where = folder_of(folder)
+    loaded = load_workspace(where)
+    problems, bundle = loaded.problems, loaded.bundle
     if output is Format.JSON:
         print_json({"problems": as_data(problems)})
     else:
@@ -84,7 +72,7 @@ def facts(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
 
     Example: wayline facts rulesets
     """
-    sections = _sections(_bundle(folder))
+    sections = _sections(bundle_in(folder_of(folder)))
     if output is Format.JSON:
         print_json(
             {
@@ -133,7 +121,7 @@ def graph(
 
     Example: wayline graph welcome rulesets
     """
-    programs = _bundle(folder).programs
+    programs = bundle_in(folder_of(folder)).programs
     if journey not in programs:
         raise CommandError(
             f"there is no journey {journey!r}: {nearest(journey, programs) or known_list(programs)}"
@@ -141,19 +129,6 @@ def graph(
     match output:
         case GraphFormat.MERMAID:
             typer.echo(to_mermaid(programs[journey]), nl=False)
-
-
-def _workspace(folder: Path | None) -> Path:
-    return folder if folder is not None else Settings().workspace
-
-
-def _bundle(folder: Path | None) -> Bundle:
-    """The bundle of a workspace; RulesetError, with places that the person can open, when there is none."""
-    where = _workspace(folder)
-    loaded = load_folder(where)
-    if loaded.bundle is None:
-        raise RulesetError(below(str(where), loaded.errors))
-    return loaded.bundle
 
 
 def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:

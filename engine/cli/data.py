@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.database import read
 from engine.cli.output import Bar, Format, FormatOption, print_fields, print_json, print_table, progress
 from engine.errors import CommandError
 
@@ -95,7 +95,7 @@ def ingest(
 
 
 def list_letters(
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
     resolved: Annotated[bool, typer.Option("--all", help="Also those that were settled since.")] = False,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -104,15 +104,8 @@ def list_letters(
     Example: wayline deadletter list --limit 20
     """
     from engine.intake.deadletters import list_dead_letters
-    from engine.settings import Settings
-    from engine.store.database import open_store
 
-    store = open_store(Settings().database)
-    try:
-        with store.read() as session:
-            found = list_dead_letters(session, limit=limit, with_resolved=resolved)
-    finally:
-        store.close()
+    found = read(lambda session, _: list_dead_letters(session, limit=limit, with_resolved=resolved))
     rows = [_letter(letter) for letter in found]
     if output is Format.JSON:
         print_json(rows)
@@ -128,15 +121,8 @@ def show_letter(
     Example: wayline deadletter show 17
     """
     from engine.intake.deadletters import show_dead_letter
-    from engine.settings import Settings
-    from engine.store.database import open_store
 
-    store = open_store(Settings().database)
-    try:
-        with store.read() as session:
-            record = _letter(show_dead_letter(session, id_))
-    finally:
-        store.close()
+    record = _letter(read(lambda session, _: show_dead_letter(session, id_)))
     if output is Format.JSON:
         print_json(record)
     else:
@@ -151,10 +137,13 @@ def retry_letters(
 
     Example: wayline deadletter retry 17 18
     """
-    from engine.intake.deadletters import Retried, retry
+    from engine.intake.deadletters import Retried, retry, show_dead_letter
 
     async def do() -> Retried:
         async with _services() as services:
+            with services.store.read() as session:
+                for id_ in ids or ():
+                    show_dead_letter(session, id_)  # NotFound names it
             retried = await services.store.run(
                 retry, services.store, services.intake, services.clock, ids or None
             )
@@ -166,9 +155,8 @@ def retry_letters(
         print_json({"resolved": retried.resolved, "still_dead": [_letter(one) for one in retried.still_dead]})
         return
     typer.echo(f"resolved {len(retried.resolved)}, still dead {len(retried.still_dead)}")
-    print_table(
-        [asdict(letter) for letter in retried.still_dead], ["id", "code", "message"], nothing=""
-    ) if retried.still_dead else None
+    if retried.still_dead:
+        print_table([asdict(letter) for letter in retried.still_dead], ["id", "code", "message"], nothing="")
 
 
 Send = Callable[["list[Line]", str, Counted], Awaitable[None]]
@@ -201,7 +189,10 @@ async def _over_http(url: str, write_key: str | None) -> AsyncIterator[Send]:
     """Sends batches to a server; lines that hold no message count as dead and are named on stderr."""
     import httpx
 
-    key = write_key or os.environ.get("WAYLINE_WRITE_KEY")
+    from engine.settings import Settings
+
+    set_key = Settings().write_key
+    key = write_key or (set_key.get_secret_value() if set_key is not None else None)
     if not key:
         raise CommandError("--url needs --write-key, or WAYLINE_WRITE_KEY in the environment")
     async with httpx.AsyncClient(base_url=url, auth=(key, ""), timeout=60) as client:
@@ -233,13 +224,14 @@ async def _post(client: httpx.AsyncClient, messages: list[dict[str, Any]]) -> di
             f"the server cannot be reached ({type(error).__name__}); what was sent so far was taken in, "
             "repeat the command for the rest"
         ) from error
-    if response.status_code != 200:
-        detail = (
-            response.json().get("detail", "") if "json" in response.headers.get("content-type", "") else ""
-        )
-        raise CommandError(f"the server answered {response.status_code} {response.reason_phrase}: {detail}")
-    answer: dict[str, int] = response.json()
-    return answer
+    try:
+        answer: dict[str, Any] = response.json()
+        if response.status_code == 200:
+            return {name: int(answer[name]) for name in ("accepted", "duplicates", "dead")}
+        detail = f": {answer['detail']}" if "detail" in answer else ""
+    except (ValueError, TypeError, KeyError):
+        detail = "; is this a Wayline server?"
+    raise CommandError(f"the server answered {response.status_code} {response.reason_phrase}{detail}")
 
 
 @asynccontextmanager

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.authoring.validating import known_list, nearest
+from engine.cli.database import read
 from engine.cli.output import Format, FormatOption, print_json
 from engine.errors import CommandError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from engine.delivery.explaining import Told
+    from engine.store.bundles import BundleShelf
 
 
 def register(app: typer.Typer) -> None:
@@ -17,10 +25,10 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     intent: Annotated[
-        str | None, typer.Argument(help="The intent's key, as `contact timeline` shows it.")
+        str | None, typer.Argument(help="The intent's key, as `wayline run show` lists it.")
     ] = None,
     contact: Annotated[
-        str | None, typer.Option(help="A contact's id, or an identity as email:a@b.c.")
+        str | None, typer.Option(help="An id, or an identity such as user:42 or email:a@b.c.")
     ] = None,
     journey: Annotated[str | None, typer.Option(help="With --contact: only this journey.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="With --contact: how many decisions.")] = 50,
@@ -32,31 +40,34 @@ def explain(
     """
     from engine.delivery import explaining
     from engine.governance.records import find_contact
-    from engine.settings import Settings
-    from engine.store.bundles import BundleShelf
-    from engine.store.database import open_store
 
     if (intent is None) == (contact is None):
         raise CommandError("name an intent, or a contact with --contact")
     if journey is not None and contact is None:
         raise CommandError("--journey goes with --contact")
-    store, shelf = open_store(Settings().database), BundleShelf()
-    try:
-        with store.read() as session:
-            if intent is not None:
-                story = explaining.explain_intent(session, shelf, intent)
-                if output is Format.JSON:
-                    print_json(explaining.as_data(story))
-                else:
-                    typer.echo(explaining.render(story), nl=False)
-                return
-            assert contact is not None, "one of the two is given"
-            found = find_contact(session, contact)
-            told = explaining.explain_contact(session, found, journey=journey, limit=limit)
-            if output is Format.JSON:
-                print_json([explaining.as_data(each) for each in told])
-            else:
-                typer.echo(explaining.render_decisions(told) or "nothing was decided yet\n", nl=False)
-    finally:
-        shelf.close()
-        store.close()
+    if intent is not None:
+        key = intent
+        story = read(lambda session, shelf: explaining.explain_intent(session, shelf, key))
+        if output is Format.JSON:
+            print_json(explaining.as_data(story))
+        else:
+            typer.echo(explaining.render(story), nl=False)
+        return
+    assert contact is not None, "one of the two is given"
+    named = contact
+
+    def look(session: Session, shelf: BundleShelf) -> list[Told]:
+        told = explaining.explain_contact(session, find_contact(session, named), journey=journey, limit=limit)
+        if journey is not None and not told:
+            known = shelf.live(session).programs
+            if journey not in known:
+                raise CommandError(
+                    f"there is no journey {journey!r}: {nearest(journey, known) or known_list(known)}"
+                )
+        return told
+
+    told = read(look)
+    if output is Format.JSON:
+        print_json([explaining.as_data(each) for each in told])
+    else:
+        typer.echo(explaining.render_decisions(told) or "nothing was decided yet\n", nl=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import uuid
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.authoring.validating import known_list, nearest
+from engine.cli.database import read, who, write
 from engine.cli.output import Format, FormatOption, print_json, print_table
+from engine.cli.records import OF_A_CONTACT, Contact
+from engine.cli.workspaces import Folder, folder_of, load_workspace
 from engine.errors import CommandError, RulesetError
 
 if TYPE_CHECKING:
@@ -19,9 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from engine.intake.accepting import Receipt
-
-T = TypeVar("T")
+    from engine.store.bundles import BundleShelf
 
 
 def register(app: typer.Typer) -> None:
@@ -40,30 +40,26 @@ def register(app: typer.Typer) -> None:
     app.add_typer(database, name="db")
 
 
-def publish(
-    folder: Annotated[Path | None, typer.Argument(help="Unset: WAYLINE_WORKSPACE, else rulesets/.")] = None,
-    output: FormatOption = Format.TEXT,
-) -> None:
-    """Put the files of a workspace in force.
+def publish(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
+    """Put the files of a workspace in force, after the same checks as `wayline lint`.
 
     Example: wayline publish rulesets
     """
-    from engine.authoring.loading import load_folder
     from engine.authoring.reporting import report
     from engine.governance import publishing
     from engine.settings import Settings
     from engine.store.control import ensure_control
 
     settings = Settings()
-    loaded = load_folder(folder or settings.workspace)
+    loaded = load_workspace(folder_of(folder, settings))
     if loaded.bundle is None:
         raise RulesetError(loaded.problems)
     typer.echo(report(loaded.problems), err=True, nl=False)
     files = loaded.bundle.files
 
-    def put(session: Session, now: datetime) -> publishing.Published:
+    def put(session: Session, _: BundleShelf, now: datetime) -> publishing.Published:
         ensure_control(session, now, scale=settings.time_scale)
-        return publishing.publish(session, files, by=getpass.getuser(), now=now)
+        return publishing.publish(session, files, by=who(), now=now)
 
     _say(write(put), "in force", output)
 
@@ -78,9 +74,7 @@ def rollback(
     """
     from engine.governance import publishing
 
-    published = write(
-        lambda session, now: publishing.rollback(session, number, by=getpass.getuser(), now=now)
-    )
+    published = write(lambda session, _, now: publishing.rollback(session, number, by=who(), now=now))
     _say(published, f"in force, the same as bundle {number}", output)
 
 
@@ -91,11 +85,10 @@ def bundles(
 
     Example: wayline bundles
     """
-    from engine.cli.records import read
     from engine.governance.publishing import list_bundles
     from engine.store.control import read_control
 
-    def look(session: Session) -> list[dict[str, Any]]:
+    def look(session: Session, _: BundleShelf) -> list[dict[str, Any]]:
         live = read_control(session).live_bundle
         rows = list_bundles(session, limit=limit)
         latest = next((row.number for row in rows if row.hash == live), None)
@@ -131,99 +124,102 @@ def upgrade() -> None:
 
 
 def grant(
-    contact: Annotated[str, typer.Argument(help="An id, or an identity such as user:42.")],
+    contact: Contact,
     purpose: Annotated[str, typer.Argument(help="A purpose of the workspace.")],
     channel: Annotated[str, typer.Option(help="A channel, or * for all.")] = "*",
     legal_basis: Annotated[str, typer.Option(help="On what the permission rests.")] = "consent",
     notice: Annotated[
         str | None, typer.Option(help="The text that was shown; only its hash is kept.")
     ] = None,
+    output: FormatOption = Format.TEXT,
 ) -> None:
     """Record that a contact agreed.
 
     Example: wayline consent grant user:42 marketing --channel email
     """
-    _consent("consent_granted", contact, purpose, channel, legal_basis=legal_basis, notice=notice)
-    typer.echo("granted")
+    told = {"purpose": purpose, "channel": channel, "legal_basis": legal_basis, "notice": notice}
+    _consent("consent_granted", contact, told, "granted", output)
 
 
 def withdraw(
-    contact: Annotated[str, typer.Argument(help="An id, or an identity such as user:42.")],
+    contact: Contact,
     purpose: Annotated[str, typer.Argument(help="A purpose, or * for all.")],
     channel: Annotated[str, typer.Option(help="A channel, or * for all.")] = "*",
+    output: FormatOption = Format.TEXT,
 ) -> None:
     """Record that a contact withdrew; runs of the purpose end and held messages are dropped at once.
 
     Example: wayline consent withdraw user:42 marketing
     """
-    _consent("consent_withdrawn", contact, purpose, channel)
-    typer.echo("withdrawn")
+    _consent("consent_withdrawn", contact, {"purpose": purpose, "channel": channel}, "withdrawn", output)
 
 
-def show_consent(
-    contact: Annotated[str, typer.Argument(help="An id, or an identity such as user:42.")],
-    output: FormatOption = Format.TEXT,
-) -> None:
+def show_consent(contact: Contact, output: FormatOption = Format.TEXT) -> None:
     """Show everything the ledger holds of a contact, in the order written.
 
     Example: wayline consent show user:42
     """
-    from engine.cli.records import read
     from engine.governance import records
 
     rows = read(
-        lambda session: records.contact_record(session, records.find_contact(session, contact))["consents"]
+        lambda session, _: records.contact_record(session, records.find_contact(session, contact))["consents"]
     )
     if output is Format.JSON:
         print_json(rows)
     else:
-        columns = ["recorded_at", "decision", "purpose", "channel", "legal_basis", "source", "valid_until"]
-        print_table(rows, columns, nothing="nothing is recorded")
+        print_table(rows, OF_A_CONTACT["consents"], nothing="nothing is recorded")
 
 
-def write(work: Callable[[Session, datetime], T]) -> T:
-    """What `work` returns, done in one transaction of the installation's database."""
-    from engine.clock import SystemClock
-    from engine.settings import Settings
-    from engine.store.database import open_store
-
-    store = open_store(Settings().database)
-    try:
-        with store.begin() as session:
-            return work(session, SystemClock().now())
-    finally:
-        store.close()
-
-
-def _consent(event_type: str, contact: str, purpose: str, channel: str, **more: str | None) -> None:
+def _consent(
+    event_type: str, contact: str, told: Mapping[str, str | None], done: str, output: Format
+) -> None:
     """Through intake, as any consent event: so the journeys hear of it in the same transaction."""
+    from engine.contacts.consent import consent_records
     from engine.governance.records import find_contact
     from engine.intake.incoming import IncomingEvent
     from engine.services import build_services
     from engine.settings import Settings
 
-    told = {"purpose": purpose, "channel": channel, "mechanism": "operator", **more}
+    properties = {name: value for name, value in told.items() if value is not None}
 
-    async def accept() -> Receipt:
+    async def accept() -> str:
         services = build_services(Settings())
         try:
             with services.store.read() as session:
                 contact_id = find_contact(session, contact)
+                known = consent_records(session, contact_id)
+                bundle = services.shelf.live(session)
+            # A misspelt name would be kept, and the contact would be written to all the same.
+            purposes = {*bundle.purposes, *(record.purpose for record in known)}
+            channels = {*bundle.channels, *(record.channel for record in known), "*"}
+            _must_know("purpose", properties["purpose"], purposes | ({"*"} if done == "withdrawn" else set()))
+            _must_know("channel", properties["channel"], channels)
             event = IncomingEvent(
                 message_id=f"operator:{uuid.uuid4().hex}",
                 type=event_type,
                 contact_id=contact_id,
-                properties={name: value for name, value in told.items() if value is not None},
+                properties={**properties, "mechanism": "operator", "actor": who()},
             )
-            receipt = services.intake.accept([event], source=f"cli:{getpass.getuser()}")
+            receipt = services.intake.accept([event], source=f"cli:{who()}")
+            if receipt.dead:
+                raise CommandError("nothing was recorded; see `wayline deadletter list`")
             for run_id in receipt.run_ids:
                 await services.runs.carry(run_id)
-            return receipt
+            return contact_id
         finally:
             await services.close()
 
-    if asyncio.run(accept()).dead:
-        raise CommandError(f"{purpose!r} is not a purpose of this workspace; nothing was recorded")
+    contact_id = asyncio.run(accept())
+    if output is Format.JSON:
+        print_json({"decision": done, "contact_id": contact_id, **properties})
+    else:
+        typer.echo(done)
+
+
+def _must_know(noun: str, name: str, known: set[str]) -> None:
+    if name not in known:
+        hint = nearest(name, known) or known_list(known)
+        raise CommandError(f"{name!r} is not a {noun} of this workspace; nothing was recorded: {hint}")
 
 
 def _say(published: Any, how: str, output: Format) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Protocol
 
 import orjson
 import typer
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 class Format(StrEnum):
@@ -32,26 +36,51 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, no
     if not rows:
         typer.echo(nothing)
         return
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(line[at]) for line in [list(columns), *cells]) for at in range(len(columns))]
-    for line in [list(columns), *cells]:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    from rich.cells import cell_len
+
+    lines = [list(columns), *([shown(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(cell_len(line[at]) for line in lines) for at in range(len(columns))]
+    for line in lines:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
 
 
-def print_fields(record: Mapping[str, Any]) -> None:
-    """The record's fields, one a line; lists of records as tables below."""
-    below: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
-    width = max((len(name) for name in record), default=0)
-    for name, value in record.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            below.append((name, value))
-        elif value not in (None, [], {}):
-            typer.echo(f"{name.ljust(width)}  {_cell(value)}")
-    for name, rows in below:
-        typer.echo(f"\n{name}")
-        print_table(
-            rows, [key for key in rows[0] if any(row.get(key) not in (None, {}) for row in rows)], nothing=""
-        )
+def print_fields(record: Mapping[str, Any], tables: Mapping[str, Sequence[str]] | None = None) -> None:
+    """The record's fields, one a line; below them its lists of records as tables of the columns named."""
+    tables = tables or {}
+    fields = {
+        name: value
+        for name, value in record.items()
+        if name not in tables and value not in (None, "", [], {})
+    }
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        typer.echo(f"{name.ljust(width)}  {shown(value)}")
+    for name, columns in tables.items():
+        if rows := record.get(name):
+            typer.echo(f"\n{name}")
+            print_table(rows, columns, nothing="")
+
+
+def shown(value: Any) -> str:
+    """A value in one line of plain text, moments to the second."""
+    match value:
+        case None:
+            text = ""
+        case datetime():
+            text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+        case str():
+            text = f"{value[:10]} {value[11:19]}Z" if _MOMENT.fullmatch(value) else value
+        case list() | tuple() if all(isinstance(item, str) for item in value):
+            text = ", ".join(value)
+        case _:
+            text = orjson.dumps(value, default=str).decode()
+    # What senders wrote may hold characters that command a terminal or turn the line round.
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 class Bar(Protocol):
@@ -69,12 +98,12 @@ def progress(what: str, total: int) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=total)
+    with Progress(console=Console(stderr=True), transient=True) as shown_bar:
+        task = shown_bar.add_task(what, total=total)
 
         class _Shown:
             def to(self, done: int) -> None:
-                shown.update(task, completed=done)
+                shown_bar.update(task, completed=done)
 
         yield _Shown()
 
@@ -82,15 +111,3 @@ def progress(what: str, total: int) -> Iterator[Bar]:
 class _Silent:
     def to(self, done: int) -> None:
         pass
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case list():
-            return ", ".join(map(str, value))
-        case _:
-            return orjson.dumps(value, default=str).decode()

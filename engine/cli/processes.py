@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 import typer
 
-from engine.authoring.loading import load_folder
+from engine.authoring.reporting import report
+from engine.cli.workspaces import load_workspace
 from engine.errors import CommandError, RulesetError
 from engine.governance.keys import Keys, ensure_keys
 from engine.governance.publishing import publish
@@ -100,7 +101,7 @@ def publish_first(services: Services) -> None:
 
     RulesetError when nothing is in force and the workspace holds a mistake.
     """
-    folder = services.settings.workspace
+    folder = services.settings.workspace_folder
     with services.store.read() as session:
         live = read_control(session).live_bundle
     if not folder.is_dir():
@@ -110,13 +111,14 @@ def publish_first(services: Services) -> None:
             f"there is no workspace at {folder}: `wayline init {folder}` makes one, "
             "or set WAYLINE_WORKSPACE to the folder with wayline.yaml"
         )
-    loaded = load_folder(folder)
+    loaded = load_workspace(folder, services.registry)
     if live is not None:
         if loaded.bundle is not None and loaded.bundle.hash != live:
             typer.echo(f"The files in {folder} differ from what is in force: `wayline publish {folder}`.")
         return
     if loaded.bundle is None:
         raise RulesetError(loaded.problems)
+    typer.echo(report(loaded.problems), err=True, nl=False)
     with services.store.begin() as session:
         published = publish(session, loaded.bundle.files, by="wayline up", now=services.clock.now())
     typer.echo(f"Published {folder} as bundle {published.number}.")
@@ -165,9 +167,8 @@ async def _running(server: EmbeddedServer | None) -> AsyncIterator[None]:
 
 
 def _greet(settings: Settings, server: EmbeddedServer | None) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     workflows = server.ui_url if server is not None else settings.temporal_address
-    typer.echo(f"HTTP            http://{host}:{settings.port}  (intake POST /v1/batch, documentation /docs)")
+    typer.echo(f"HTTP            {settings.own_address}  (intake POST /v1/batch, documentation /docs)")
     typer.echo(f"Workflows       {workflows}")
     typer.echo(f"Data            {settings.data_dir.resolve()}")
 

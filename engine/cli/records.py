@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.database import read
 from engine.cli.output import Format, FormatOption, print_fields, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-T = TypeVar("T")
+    from engine.governance.records import Record
+    from engine.store.bundles import BundleShelf
+
+OF_A_CONTACT = {
+    "identities": ["platform", "address", "added_at", "suppressed"],
+    "consents": ["recorded_at", "decision", "purpose", "channel", "legal_basis", "source", "valid_until"],
+    "runs": ["id", "journey", "status", "outcome", "position", "waiting", "due_at"],
+    "events": ["occurred_at", "type", "source", "event_id"],
+}
+OF_A_RUN = {
+    "waits": ["name", "kind", "event_type", "until", "rule"],
+    "intents": ["key", "step_id", "content", "state", "outcome", "reason", "channel"],
+    "decisions": ["at", "kind", "stage", "verdict", "channel", "reason", "hold_until"],
+}
+
+
+class RunStatus(StrEnum):
+    """Whether a run still goes on."""
+
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+Contact = Annotated[str, typer.Argument(help="An id, or an identity such as user:42 or email:a@b.c.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,28 +51,27 @@ def register(app: typer.Typer) -> None:
     app.add_typer(run, name="run")
 
 
-def show_contact(
-    contact: Annotated[str, typer.Argument(help="An id, or an identity such as user:42.")],
-    output: FormatOption = Format.TEXT,
-) -> None:
+def show_contact(contact: Contact, output: FormatOption = Format.TEXT) -> None:
     """Show a contact: profile, identities (masked), consents, runs, latest events.
 
     Example: wayline contact show user:42
     """
     from engine.governance import records
 
-    record = read(lambda session: records.contact_record(session, records.find_contact(session, contact)))
+    record = read(lambda session, _: records.contact_record(session, records.find_contact(session, contact)))
     if output is Format.JSON:
         print_json(record)
     else:
-        print_fields(record)
+        print_fields(record, OF_A_CONTACT)
 
 
 def list_runs(
     journey: Annotated[str | None, typer.Option(help="Only this journey.")] = None,
-    contact: Annotated[str | None, typer.Option(help="Only this contact.")] = None,
-    status: Annotated[str | None, typer.Option(help="active or ended.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    contact: Annotated[
+        str | None, typer.Option(help="Only this contact: an id, or an identity as user:42.")
+    ] = None,
+    status: Annotated[RunStatus | None, typer.Option(help="Only runs of this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """List runs, the latest first.
@@ -57,7 +80,7 @@ def list_runs(
     """
     from engine.governance import records
 
-    def look(session: Session) -> list[records.Record]:
+    def look(session: Session, _: BundleShelf) -> list[Record]:
         contact_id = records.find_contact(session, contact) if contact else None
         return records.list_runs(session, journey=journey, contact_id=contact_id, status=status, limit=limit)
 
@@ -74,28 +97,17 @@ def show_run(
 ) -> None:
     """Show a run: where it stands, what it waits for, its messages and decisions.
 
+    Why a message was sent or not: wayline explain KEY, with the key of one of its intents.
+
     Example: wayline run show 3f6c0d5b2a9e4f718c0b1d2e3f405162
     """
     from engine.governance import records
 
-    record = read(lambda session: records.run_record(session, run_id))
+    record = read(lambda session, _: records.run_record(session, run_id))
     if output is Format.JSON:
         print_json(record)
     else:
-        print_fields(record)
-
-
-def read(look: Callable[[Session], T]) -> T:
-    """What `look` finds in the installation's database."""
-    from engine.settings import Settings
-    from engine.store.database import open_store
-
-    store = open_store(Settings().database)
-    try:
-        with store.read() as session:
-            return look(session)
-    finally:
-        store.close()
+        print_fields(record, OF_A_RUN)
 
 
 def _about_contacts() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.database import read, who, write
 from engine.cli.output import Format, FormatOption, print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from engine.delivery.breakers import Look
+    from engine.governance.records import Record
     from engine.store.bundles import BundleShelf
-
-T = TypeVar("T")
 
 
 class LevelName(StrEnum):
@@ -27,7 +25,6 @@ class LevelName(StrEnum):
 
     YELLOW = "yellow"
     RED = "red"
-    BLACK = "black"
 
 
 Breaker = Annotated[str, typer.Argument(help="The breaker's id in the ruleset.")]
@@ -54,25 +51,12 @@ def list_all(output: FormatOption = Format.TEXT) -> None:
     Example: wayline breaker list --format json
     """
     from engine.delivery import breakers
+    from engine.governance.records import breaker_record
 
-    def look(session: Session, shelf: BundleShelf, now: datetime) -> list[dict[str, object]]:
-        rows = breakers.list_breakers(session, shelf.live(session))
-        return [
-            {
-                "breaker": row.breaker_id,
-                "scope": row.scope,
-                "state": row.state,
-                "level": row.level,
-                "probes_left": row.probes_left or None,
-                "ramp": row.ramp,
-                "since": row.since.isoformat(timespec="seconds") if row.epoch else None,
-                "by": row.by if row.epoch else None,
-                "evidence": row.evidence,
-            }
-            for row in rows
-        ]
+    def look(session: Session, shelf: BundleShelf) -> list[Record]:
+        return [breaker_record(row) for row in breakers.list_breakers(session, shelf.live(session))]
 
-    rows = _do(look)
+    rows = read(look)
     if output is Format.JSON:
         print_json(rows)
     else:
@@ -83,18 +67,22 @@ def list_all(output: FormatOption = Format.TEXT) -> None:
 def trip(
     breaker: Breaker,
     scope: Scope,
-    level: Annotated[LevelName, typer.Option(help="What it counts as.")] = LevelName.RED,
+    level: Annotated[
+        LevelName, typer.Option(help="What it is reported as; both hold messages.")
+    ] = LevelName.RED,
     reason: Why = "",
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Open a breaker by hand; it stays open until it is reset. Messages are held, not lost.
 
+    It holds one scope; `wayline kill on` stops everything.
+
     Example: wayline breaker trip send_failure channel:email --reason "provider maintenance"
     """
     from engine.delivery import breakers
 
-    by = getpass.getuser()
-    look = _do(
+    by = who()
+    look = write(
         lambda session, shelf, now: breakers.trip(
             session, shelf, breaker, scope, level=level.value, by=by, reason=reason, now=now
         )
@@ -109,8 +97,8 @@ def reset(breaker: Breaker, scope: Scope, reason: Why = "", output: FormatOption
     """
     from engine.delivery import breakers
 
-    by = getpass.getuser()
-    look = _do(
+    by = who()
+    look = write(
         lambda session, shelf, now: breakers.reset(
             session, shelf, breaker, scope, by=by, reason=reason, now=now
         )
@@ -125,8 +113,8 @@ def kill_on(reason: Why = "", output: FormatOption = Format.TEXT) -> None:
     """
     from engine.governance.control import kill
 
-    by = getpass.getuser()
-    changed = _do(lambda session, shelf, now: kill(session, by=by, reason=reason, now=now))
+    by = who()
+    changed = write(lambda session, shelf, now: kill(session, by=by, reason=reason, now=now))
     said = "nothing is sent from now on" if changed else "it was on already"
     _say_kill({"state": "on", "changed": changed}, said, output)
 
@@ -140,31 +128,15 @@ def kill_off(output: FormatOption = Format.TEXT) -> None:
     from engine.gate.stages import KILL_SCOPE
     from engine.governance.control import unkill
 
-    by = getpass.getuser()
+    by = who()
 
     def let_go(session: Session, shelf: BundleShelf, now: datetime) -> tuple[bool, int]:
         changed = unkill(session, by=by, now=now)
         return changed, wake(session, KILL_SCOPE, now=now)
 
-    changed, woken = _do(let_go)
+    changed, woken = write(let_go)
     said = f"sending again; {woken} held messages woken" if changed else "it was off already"
     _say_kill({"state": "off", "changed": changed, "woken": woken}, said, output)
-
-
-def _do(work: Callable[[Session, BundleShelf, datetime], T]) -> T:
-    """What `work` returns, done in one transaction of the installation's database."""
-    from engine.clock import SystemClock
-    from engine.settings import Settings
-    from engine.store.bundles import BundleShelf
-    from engine.store.database import open_store
-
-    store, shelf = open_store(Settings().database), BundleShelf()
-    try:
-        with store.begin() as session:
-            return work(session, shelf, SystemClock().now())
-    finally:
-        shelf.close()
-        store.close()
 
 
 def _say(breaker: str, scope: str, look: Look, output: Format) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from engine.authoring.loading import bundle_of
 from engine.errors import NotFound
+from engine.plugin.registry import Registry
 from engine.store.control import change_control, ensure_control, lock_control
 from engine.store.tables import BundleRow
 
@@ -24,13 +25,21 @@ class Published:
     hash: str
 
 
-def publish(session: Session, files: Mapping[str, str], *, by: str, now: datetime) -> Published:
+def publish(
+    session: Session,
+    files: Mapping[str, str],
+    *,
+    by: str,
+    now: datetime,
+    registry: Registry | None = None,
+) -> Published:
     """Put these files in force: the next number in the history, or the present one when nothing changed.
 
-    RulesetError when they hold a mistake; nothing is changed then. `now` is delivery time. Every process
-    takes the new bundle up with its next transaction; runs in flight stay with theirs.
+    RulesetError when they hold a mistake; with a registry, also one in what they say to plugins. Nothing is
+    changed then. `now` is delivery time. Every process takes the new bundle up with its next transaction;
+    runs in flight stay with theirs.
     """
-    bundle = bundle_of(files)
+    bundle = bundle_of(files, registry)
     ensure_control(session, now)
     return _put_in_force(session, bundle.hash, dict(files), by=by, now=now)
 

@@ -14,6 +14,7 @@ from engine.contacts.identity import addresses_of
 from engine.errors import NotFound
 from engine.masking import mask_address
 from engine.store.tables import (
+    BreakerRow,
     ContactRow,
     DecisionRow,
     EventRow,
@@ -38,7 +39,7 @@ def find_contact(session: Session, named: str) -> str:
         row = session.get(IdentityRow, (platform, address))
         if row is not None:
             return row.contact_id
-    raise NotFound("there is no such contact")
+    raise NotFound("there is no such contact; name its id, or an identity as user:42 or email:a@b.c")
 
 
 def contact_record(session: Session, contact_id: str) -> Record:
@@ -148,9 +149,25 @@ def _intent(row: IntentRow) -> Record:
     return plain(row, without={"variables", "lease_owner", "lease_until", "run_id", "contact_id"})
 
 
+def breaker_record(row: BreakerRow) -> Record:
+    """One breaker in one scope as it is published; who and since when only once something changed."""
+    has_changed = row.epoch > 0
+    return {
+        "breaker": row.breaker_id,
+        "scope": row.scope,
+        "state": row.state,
+        "level": row.level,
+        "probes_left": row.probes_left or None,
+        "ramp": row.ramp,
+        "since": _text(row.since) if has_changed else None,
+        "by": row.evidence.get("reset_by", row.by) if has_changed else None,
+        "evidence": row.evidence,
+    }
+
+
 def plain(row: SQLModel, *, without: frozenset[str] | set[str] = frozenset()) -> Record:
-    """A row's columns, those of `without` left out."""
-    return {name: _text(value) for name, value in row.model_dump().items() if name not in without}
+    """A row's columns in their own order, those of `without` left out."""
+    return {name: _text(getattr(row, name)) for name in type(row).model_fields if name not in without}
 
 
 def _text(value: Any) -> Any:

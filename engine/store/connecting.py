@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from engine.errors import CommandError
@@ -42,11 +42,31 @@ def parse_url(text: str) -> URL:
             raise CommandError(f"{other!r} is not a supported database; use sqlite or postgresql")
 
 
+def must_be_there(text: str) -> str:
+    """The URL as it may be shown; CommandError when it names a SQLite file that is not there.
+
+    Opening it would make an empty one, for a command that was only called in the wrong folder.
+    """
+    url = parse_url(text)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise CommandError(
+            f"there is no database at {url.database}; run `wayline db upgrade` (`wayline up` does it itself)"
+        )
+    return url.render_as_string()
+
+
+def why_unreachable(error: DatabaseError) -> str:
+    """What kept a connection from being made, without what the driver says of it."""
+    if isinstance(error, OperationalError):
+        return "the database cannot be reached"
+    return "this is not a database that Wayline can read"
+
+
 def connect(url: URL, *, pool_size: int) -> Engine:
     """An engine with at most `pool_size` connections, each set up for Wayline; the caller disposes of it."""
     options: dict[str, Any] = {
         "json_serializer": _dump_json,
-        "json_deserializer": orjson.loads,
+        "json_deserializer": _load_json,
         "poolclass": QueuePool,
         "pool_size": pool_size,
         "max_overflow": 0,
@@ -58,7 +78,11 @@ def connect(url: URL, *, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_postgresql)
         return engine
     assert url.database is not None
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"the database's folder {folder} cannot be made: {error.strerror}") from error
     engine = create_engine(
         url, connect_args={"timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}, **options
     )
@@ -107,6 +131,11 @@ def _dump_json(value: Any) -> str:
     if "\\u0000" not in text:
         return text
     return orjson.dumps(_without_nul(value)).decode()
+
+
+def _load_json(stored: Any) -> Any:
+    # SQLite keeps a lone number as a number, whatever the column is called.
+    return orjson.loads(stored) if isinstance(stored, str | bytes) else stored
 
 
 def _without_nul(value: Any) -> Any:

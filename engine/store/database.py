@@ -12,13 +12,20 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session as AlchemySession
 from sqlmodel import Session, col
 
 from engine.errors import CommandError
 from engine.store.bulk import is_one_of
-from engine.store.connecting import LOCK_WAIT_SECONDS, connect, for_writing, parse_url
+from engine.store.connecting import (
+    LOCK_WAIT_SECONDS,
+    connect,
+    for_writing,
+    must_be_there,
+    parse_url,
+    why_unreachable,
+)
 from engine.store.migrating import current_revision, newest_revision, upgrade
 from engine.store.tables import ContactRow
 
@@ -83,16 +90,17 @@ class Store:
 
 def open_store(url: str, *, workers: int = 8) -> Store:
     """The store at `url`; when its schema is not this version's, a CommandError that says what to do."""
+    shown = must_be_there(url)
     store = Store(url, workers=workers)
     try:
         found, wanted = current_revision(store.engine), newest_revision()
-    except OperationalError as error:
+    except DatabaseError as error:
         store.close()
-        raise CommandError(f"the database cannot be reached: {parse_url(url).render_as_string()}") from error
+        raise CommandError(f"{why_unreachable(error)}: {shown}") from error
     if found != wanted:
         store.close()
         state = "has no tables yet" if found is None else f"is at revision {found}, not {wanted}"
-        raise CommandError(f"the database {state}; run `wayline db upgrade`")
+        raise CommandError(f"the database {shown} {state}; run `wayline db upgrade`")
     return store
 
 

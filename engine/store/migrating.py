@@ -9,17 +9,27 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DatabaseError
 
-from engine.store.connecting import connect, for_writing, parse_url
+from engine.errors import CommandError
+from engine.store.connecting import connect, for_writing, parse_url, why_unreachable
 
 MIGRATION_LOCK = 0x57_41_59_4C
 """Key of the advisory lock on PostgreSQL: of several processes that upgrade at once, one does the work."""
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at `url` to the newest schema, all or nothing; doing it again changes nothing."""
-    engine = connect(parse_url(url), pool_size=1)
+    """Bring the database at `url` to the newest schema, all or nothing; doing it again changes nothing.
+
+    CommandError when it cannot be reached.
+    """
+    parsed = parse_url(url)
+    engine = connect(parsed, pool_size=1)
     try:
+        try:
+            engine.connect().close()
+        except DatabaseError as error:
+            raise CommandError(f"{why_unreachable(error)}: {parsed.render_as_string()}") from error
         with for_writing(engine).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})

@@ -158,6 +158,7 @@ async def test_without_the_write_key_nothing_is_taken_in(sqlite_site: Site, head
     response = await sqlite_site.post("/v1/batch", {"batch": [order(1)]}, headers=headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Basic")
+    assert response.json()["code"] == "write_key_wanted"
     assert sqlite_site.count(EventRow) == 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.store.tables import BreakerRow, ControlRow, DeadLetterRow, RunRow
-from tests.api.conftest import Site, workspace
+from tests.api.conftest import TOKEN, Site, workspace
 
 GRANT = {"purpose": "marketing", "channel": "letter"}
 
@@ -192,3 +192,36 @@ async def test_a_message_is_explained(site: Site) -> None:
     explained = await site.ask("GET", f"/v1/intents/{key}")
     assert explained.status_code == 200
     assert "sent" in explained.text
+
+
+async def test_a_bundle_whose_plugins_are_not_installed_is_refused(sqlite_site: Site, tmp_path: Path) -> None:
+    files = workspace(tmp_path)
+    files["channels.yaml"] = files["channels.yaml"].replace("plugin: file", "plugin: pigeon")
+    refused = await sqlite_site.ask("POST", "/v1/bundles", json={"files": files})
+    assert (refused.status_code, refused.json()["problems"][0]["code"]) == (422, "RS060")
+
+
+async def test_broken_json_gets_the_same_answer_everywhere(sqlite_site: Site) -> None:
+    for path in ("/v1/bundles", "/v1/kill", "/v1/deadletters/retry"):
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        refused = await sqlite_site.client.post(path, content=b"{bad", headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, "json_broken")
+
+
+async def test_a_breaker_nobody_touched_says_neither_who_nor_when(sqlite_site: Site) -> None:
+    (listed,) = (await sqlite_site.ask("GET", "/v1/breakers")).json()["breakers"]
+    assert (listed["breaker"], listed["state"], listed["since"], listed["by"]) == (
+        "send_failure",
+        "closed",
+        None,
+        None,
+    )
+    await sqlite_site.ask("POST", "/v1/breakers/send_failure/trip", json={"scope": "channel:letter"})
+    await sqlite_site.ask("POST", "/v1/breakers/send_failure/reset", json={"scope": "channel:letter"})
+    (listed,) = (await sqlite_site.ask("GET", "/v1/breakers")).json()["breakers"]
+    assert (listed["state"], listed["by"]) == ("closed", "operator")
+
+
+async def test_one_breaker_cannot_be_tripped_as_if_it_stopped_everything(sqlite_site: Site) -> None:
+    wanted = {"scope": "channel:letter", "level": "black"}
+    assert (await sqlite_site.ask("POST", "/v1/breakers/send_failure/trip", json=wanted)).status_code == 422

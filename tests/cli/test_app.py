@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -80,3 +81,23 @@ def test_linting_does_not_wait_for_database_web_or_workflow_libraries() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["init", "file/below"], ["up"], ["schemas", "file/below"]])
+def test_a_place_that_cannot_be_written_is_named_without_a_stack_trace(
+    wayline: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WAYLINE_DATA_DIR", "file/data")
+    shown = wayline(*arguments)
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err.startswith("wayline: file")
+    assert "not a directory" in shown.err
+
+
+def test_a_workspace_is_found_where_one_stands(wayline: Command, tmp_path: Path) -> None:
+    assert "name the one that holds wayline.yaml" in wayline("lint").err
+    assert wayline("init", "rulesets").status == 0
+    assert wayline("lint").out.startswith("rulesets: ")
+    (tmp_path / "wayline.yaml").write_text((tmp_path / "rulesets" / "wayline.yaml").read_text())
+    assert wayline("lint").out.rpartition("\n.: ")[2] or wayline("lint").out.startswith(".: ")

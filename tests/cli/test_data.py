@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,7 @@ def test_dead_letters_are_listed_shown_and_retried(published: Command, tmp_path:
     assert published("deadletter", "retry", str(letter["id"])).out.startswith("resolved 1, still dead 0")
     assert published("deadletter", "list").out == "no dead letters\n"
     assert published("deadletter", "show", "99").status == 2
+    assert "no dead letter 99" in published("deadletter", "retry", "99").err
 
 
 @pytest.fixture
@@ -126,3 +128,29 @@ def test_a_server_that_refuses_or_is_away_is_reported(
     away = published("ingest", file, "--url", "http://127.0.0.1:9", "--write-key", KEY)
     assert (away.status, "cannot be reached" in away.err) == (2, True)
     assert published("ingest", file, "--url", server).status == 2
+
+
+def test_a_server_that_is_not_waylines_is_told_apart(published: Command, tmp_path: Path) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Page) as other:
+        threading.Thread(target=other.handle_request).start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        shown = published("ingest", events(tmp_path / "e.jsonl", viewed(1)), "--url", url, "--write-key", KEY)
+    assert (shown.status, "is this a Wayline server?" in shown.err) == (2, True)
+
+
+def test_what_senders_wrote_does_not_command_the_terminal(published: Command, tmp_path: Path) -> None:
+    published("ingest", events(tmp_path / "e.jsonl", {**viewed(1), "event": "\x1b[2J\u202eevil"}))
+    for command in (["list"], ["show", "1"]):
+        out = published("deadletter", *command).out
+        assert "evil" in out
+        assert out.replace("\n", "").isprintable()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
 
 
@@ -61,3 +63,61 @@ def test_a_contact_and_its_runs_are_shown(published: Command, tmp_path: Path) ->
     assert "contact_added" in published("contact", "show", "user:u1").out
     assert runs[0]["id"] in published("run", "list").out
     assert published("run", "show", "none").status == 2
+
+
+def test_publishing_checks_what_plugins_need_as_linting_does(published: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "rulesets"
+    channels = folder / "channels.yaml"
+    channels.write_text(channels.read_text(encoding="utf-8").replace("plugin: webhook", "plugin: pigeon"))
+    shown = published("publish", folder)
+    assert (shown.status, shown.out) == (1, "")
+    assert f"{folder}/channels.yaml:17:13: RS060" in shown.err
+    assert len(published("bundles", "--format", "json").json) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "purpose", "channel", "said"),
+    [
+        ("grant", "markting", "email", "'markting' is not a purpose of this workspace"),
+        ("grant", "*", "email", "'*' is not a purpose of this workspace"),
+        ("grant", "marketing", "emial", "did you mean 'email'?"),
+        ("withdraw", "marketing", "emial", "nothing was recorded: did you mean 'email'?"),
+    ],
+)
+def test_a_misspelt_consent_is_refused_before_anything_is_written(
+    published: Command, tmp_path: Path, command: str, purpose: str, channel: str, said: str
+) -> None:
+    add_contact(published, tmp_path)
+    shown = published("consent", command, "user:u1", purpose, "--channel", channel)
+    assert (shown.status, shown.out) == (2, "")
+    assert said in shown.err
+    assert published("consent", "show", "user:u1").out == "nothing is recorded\n"
+    assert published("deadletter", "list").out == "no dead letters\n"
+
+
+def test_everything_can_be_withdrawn_at_once_and_is_told_to_programs(
+    published: Command, tmp_path: Path
+) -> None:
+    add_contact(published, tmp_path)
+    told = published("consent", "withdraw", "user:u1", "*", "--format", "json").json
+    assert (told["decision"], told["purpose"], told["channel"]) == ("withdrawn", "*", "*")
+
+
+def test_a_run_is_shown_in_lines_that_fit_a_screen(published: Command, tmp_path: Path) -> None:
+    add_contact(published, tmp_path)
+    (run,) = published("run", "list", "--journey", "welcome", "--format", "json").json
+    assert list(run)[:2] == ["id", "journey"]
+    shown = published("run", "show", run["id"])
+    assert max(map(len, shown.out.splitlines())) < 160
+    key = published("run", "show", run["id"], "--format", "json").json["intents"][0]["key"]
+    assert key in shown.out
+    assert published("explain", key).status == 0
+
+
+def test_words_that_no_run_or_journey_knows_are_the_commands_fault(
+    published: Command, tmp_path: Path
+) -> None:
+    add_contact(published, tmp_path)
+    assert published("run", "list", "--status", "sleeping").status == 2
+    asked = published("explain", "--contact", "user:u1", "--journey", "wellcome")
+    assert (asked.status, "did you mean 'welcome'?" in asked.err) == (2, True)

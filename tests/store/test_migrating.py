@@ -84,7 +84,7 @@ def test_an_unreachable_database_is_named_without_its_password(tmp_path: Path) -
 
 def test_looking_for_a_database_does_not_make_an_empty_one(tmp_path: Path) -> None:
     missing = tmp_path / "elsewhere" / "wayline.db"
-    with pytest.raises(CommandError, match=r"there is no database at .*wayline\.db; `wayline up` or"):
+    with pytest.raises(CommandError, match=r"no database at .*wayline\.db; run `wayline db upgrade`"):
         open_store(f"sqlite:///{missing}")
     assert not missing.parent.exists()
 
