@@ -99,7 +99,7 @@ def _look_up(session: Session, addresses: Iterable[Address]) -> dict[Address, st
             col(IdentityRow.platform) == platform,
             is_one_of(session, IdentityRow.address, [address for _, address in group]),
         )
-        owners |= {(platform, address): owner for address, owner in session.execute(query)}
+        owners |= {(platform, address): owner for address, owner in session.execute(query).all()}
     return owners
 
 

@@ -36,7 +36,7 @@ def lock_profiles(session: Session, ids: Iterable[str]) -> dict[str, Profile]:
         return {}
     table = table_of(ContactRow)
     query = _all_fields().where(is_one_of(session, table.c.id, wanted)).order_by(table.c.id).with_for_update()
-    return {row.id: profile_of(row) for row in session.execute(query)}
+    return {row.id: profile_of(row) for row in session.execute(query).all()}
 
 
 def write_profiles(session: Session, profiles: Iterable[Profile]) -> None:

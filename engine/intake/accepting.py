@@ -27,6 +27,7 @@ from engine.intake.schemas import SchemaShelf
 from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids
 from engine.journeys.event import Event
 from engine.rules.matcher import Matcher
+from engine.store.bulk import plan_for_now
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of, read_control
 from engine.store.database import Store
@@ -115,6 +116,7 @@ class Intake:
 
     def _take(self, session: Session, batch: Sequence[Incoming], source: str) -> Taken:
         taken = Taken()
+        plan_for_now(session)
         control = read_control(session)
         bundle = self._shelf.in_force(session, control)
         clocks = clocks_of(control, FixedClock(self._clock.now()))

@@ -7,7 +7,7 @@ may start the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -227,7 +227,7 @@ def _after(history: Mapping[str, History], ended: Iterable[str], now: datetime) 
     after = dict(history)
     for journey in ended:
         before = after.get(journey, History(runs=1, active=1))
-        after[journey] = replace(before, active=before.active - 1, last_ended_at=now)
+        after[journey] = History(before.runs, before.active - 1, now)
     return after
 
 

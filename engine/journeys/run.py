@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from engine.journeys.program import Scalar, StepId
 from engine.rules.facts import FactValue
@@ -68,21 +67,6 @@ def journey_facts(run: RunState) -> dict[str, FactValue | None]:
     }
     facts.update((f"journey.outcomes.{step}", outcome) for step, outcome in run.outcomes.items())
     return facts
-
-
-def to_variables(run: RunState) -> dict[str, Any]:
-    """What of a run is kept as one document beside its position and wait."""
-    return {"values": dict(run.values), "outcomes": dict(run.outcomes), "visits": dict(run.visits)}
-
-
-def with_variables(run: RunState, variables: Mapping[str, Any]) -> RunState:
-    """The run with what `to_variables` kept; what is missing there counts as empty."""
-    return replace(
-        run,
-        values=variables.get("values", {}),
-        outcomes=variables.get("outcomes", {}),
-        visits=variables.get("visits", {}),
-    )
 
 
 # --- causes: what may move a run ---

@@ -173,8 +173,8 @@ class Reacting:
         asked: set[str] = set()
         for event in events:
             for program in self._ground.programs.get(event.type, ()):
-                value = event_facts(event).get(program.entry.reentry.per or "")
-                if value is not None:
+                per = program.entry.reentry.per
+                if per is not None and (value := event_facts(event).get(per)) is not None:
                     asked.add(self._run_id(program.journey, event.contact_id, once_per_key(value)))
         found = read_existing(self._ground.session, asked)
         return {run_id: run_id in found for run_id in asked}

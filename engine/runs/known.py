@@ -88,14 +88,15 @@ def read_known(session: Session, contact_ids: Collection[str]) -> dict[str, Cont
     contacts = {contact_id: ContactRuns() for contact_id in contact_ids}
     running: dict[str, KnownRun] = {}
     history = session.execute(_HISTORY.where(is_one_of(session, _RUN.c.contact_id, contact_ids)))
-    for contact_id, journey, runs, active, last_ended_at in history:
+    for contact_id, journey, runs, active, last_ended_at in history.all():
         contacts[contact_id].history[journey] = History(int(runs), int(active), last_ended_at)
     if any(each.active for known in contacts.values() for each in known.history.values()):
-        for row in session.execute(_ACTIVE.where(is_one_of(session, _RUN.c.contact_id, contact_ids))):
+        rows = session.execute(_ACTIVE.where(is_one_of(session, _RUN.c.contact_id, contact_ids)))
+        for row in rows.all():
             run = running[row.id] = KnownRun(*row)
             contacts[run.contact_id].active[run.id] = run
         waits = session.execute(_WAITS.where(is_one_of(session, _WAIT.c.contact_id, contact_ids)))
-        for run_id, id_, matched_event_id, kind, *listener in waits:
+        for run_id, id_, matched_event_id, kind, *listener in waits.all():
             if run_id in running:
                 wait = KnownWait(id_, Listener(ListenerKind(kind), *listener), matched_event_id is not None)
                 running[run_id].waits.append(wait)

@@ -32,10 +32,10 @@ from engine.journeys.run import (
     TagChange,
     WaitKind,
     journey_facts,
-    to_variables,
 )
 from engine.runs.ending import ended_values
 from engine.runs.keys import intent_key_of
+from engine.runs.states import variables_of
 from engine.runs.telling import Notes
 from engine.runs.waiting import forget_waits, look_back, wait_row
 from engine.store.bulk import insert_rows
@@ -126,7 +126,7 @@ class Move:
         values: dict[str, Any] = {
             "position": state.position,
             "waiting": state.waiting.kind.value if state.waiting is not None else "ended",
-            "variables": to_variables(state),
+            "variables": variables_of(state),
             "since_seq": self._contact.last_event_seq,
             "due_at": state.waiting.due_at if state.waiting is not None else None,
             "next_send_at": next_send_at(self._program, state),

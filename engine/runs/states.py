@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-from engine.journeys.run import RunOutcome, RunState, Waiting, WaitKind, with_variables
+from engine.journeys.run import RunOutcome, RunState, Waiting, WaitKind
 
 
 class RunRecord(Protocol):
@@ -33,13 +33,21 @@ def state_of(row: RunRecord) -> RunState:
     waiting = None
     if row.position is not None and row.waiting in _WAITING:
         waiting = Waiting(WaitKind(row.waiting), row.position, row.due_at)
-    run = RunState(
+    kept = row.variables
+    return RunState(
         run_id=row.id,
         journey=row.journey,
         contact_id=row.contact_id,
         entry_key=row.entry_key,
         position=row.position,
+        values=kept.get("values", {}),
+        outcomes=kept.get("outcomes", {}),
+        visits=kept.get("visits", {}),
         waiting=waiting,
         outcome=RunOutcome(row.outcome) if row.outcome is not None else None,
     )
-    return with_variables(run, row.variables)
+
+
+def variables_of(run: RunState) -> dict[str, Any]:
+    """What of a run is kept as one document beside its position and wait."""
+    return {"values": dict(run.values), "outcomes": dict(run.outcomes), "visits": dict(run.visits)}

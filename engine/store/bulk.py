@@ -27,6 +27,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -92,6 +93,16 @@ def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnE
     return col(column).in_(values)
 
 
+def plan_for_now(session: Session) -> None:
+    """Have every statement of this transaction planned for the tables as large as they are now.
+
+    PostgreSQL keeps the plans of repeated statements. One that was made while a table was nearly empty reads
+    the whole table, also when it has grown to thousands of pages since, until statistics are taken again.
+    """
+    if is_postgresql(session):
+        session.execute(_PLAN_FOR_NOW)
+
+
 def is_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
@@ -106,6 +117,8 @@ def table_of(row: type[SQLModel]) -> Table:
 def _numbered(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, _POSITION: position} for position, row in enumerate(rows)]
 
+
+_PLAN_FOR_NOW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 # Statements are built once: putting one together costs as much as running it.
 

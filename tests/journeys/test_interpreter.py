@@ -44,8 +44,6 @@ from engine.journeys.run import (
     TimerDue,
     Waiting,
     WaitKind,
-    to_variables,
-    with_variables,
 )
 from engine.rules.condition import Op, Rule, Test
 from engine.rules.facts import FactValue
@@ -260,12 +258,6 @@ def test_only_a_fitting_cause_moves_a_run(cause: Cause, kind: WaitKind | None) -
     assert (done.run != run) == (cause in FITTING[kind])
     if cause not in FITTING[kind]:
         assert done.effects == ()
-
-
-def test_variables_survive_being_kept_as_a_document(decider: Rules) -> None:
-    run = replace(FRESH, values={"a": 1}, outcomes={"hello": "sent"}, visits={"hello": 2})
-    assert with_variables(FRESH, to_variables(run)) == run
-    assert with_variables(FRESH, {}) == FRESH
 
 
 class NoRules:
