@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from engine.api.access import Asked
 from engine.api.bodies import read_body
 from engine.api.problems import ProblemError
+from engine.api.services import Services
 from engine.contacts.unsubscribe import Unsubscribe, read_token
 from engine.errors import NotFound
 from engine.intake.accepting import Receipt
@@ -29,14 +30,16 @@ _HEADERS = {
 _TEXTS = {
     "zh": {
         "title": "退订",
-        "ask": "您将不再通过此渠道收到这类消息。",
+        "ask": "您将不再通过此渠道收到：{what}。",
+        "these": "这类消息",
         "button": "确认退订",
         "done": "已退订。您不会再收到这类消息。",
         "wrong": "链接无效。请使用消息中的完整链接。",
     },
     "en": {
         "title": "Unsubscribe",
-        "ask": "You will no longer receive this kind of message here.",
+        "ask": "You will no longer receive here: {what}.",
+        "these": "messages of this kind",
         "button": "Unsubscribe",
         "done": "You are unsubscribed. You will not receive this kind of message again.",
         "wrong": "This link is not valid. Please use the whole link from the message.",
@@ -47,13 +50,15 @@ router = APIRouter(tags=["unsubscribe"], default_response_class=HTMLResponse)
 
 
 @router.get("/u/{token}")
-async def show(token: str, request: Request) -> HTMLResponse:
+async def show(token: str, request: Request, services: Asked) -> HTMLResponse:
     """Ask, and change nothing: mail scanners follow every link."""
     texts = _texts(request)
-    if _read(request, token) is None:
+    wish = _read(request, token)
+    if wish is None:
         return _page(request, escape(texts["wrong"]), 404)
+    what = await services.store.run(_title_of, services, wish.purpose) or texts["these"]
     form = f'<form method="post"><button>{escape(texts["button"])}</button></form>'
-    return _page(request, f"{escape(texts['ask'])}</p>{form}<p>", 200)
+    return _page(request, f"{escape(texts['ask'].format(what=what))}</p>{form}<p>", 200)
 
 
 @router.post("/u/{token}")
@@ -75,6 +80,16 @@ async def withdraw(token: str, request: Request, services: Asked) -> HTMLRespons
     carrier: Carrier = request.app.state.carrier
     carrier.hand(receipt.run_ids)
     return _page(request, escape(_texts(request)["done"]), 200)
+
+
+def _title_of(services: Services, purpose: str) -> str | None:
+    """What people call the purpose; None when no ruleset in force knows it."""
+    with services.store.read() as session:
+        try:
+            known = services.shelf.live(session).purposes.get(purpose)
+        except NotFound:
+            return None
+    return known.title if known is not None else None
 
 
 def _withdrawal(wish: Unsubscribe) -> IncomingEvent:

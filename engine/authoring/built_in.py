@@ -9,12 +9,13 @@ from engine.authoring.bundle import EventType
 _CONSENT = {
     "type": "object",
     "properties": {
-        "purpose": {"type": "string", "minLength": 1},
-        "channel": {"type": "string", "minLength": 1},
-        "legal_basis": {"type": "string"},
-        "notice": {"type": "string"},
-        "language": {"type": "string"},
-        "mechanism": {"type": "string"},
+        "purpose": {"type": "string", "title": "用途", "minLength": 1},
+        "channel": {"type": "string", "title": "渠道；省略为全部", "minLength": 1},
+        "legal_basis": {"type": "string", "title": "法律依据"},
+        "notice": {"type": "string", "title": "告知文本；只保存其摘要"},
+        "language": {"type": "string", "title": "告知文本的语言"},
+        "mechanism": {"type": "string", "title": "表示同意或撤回的方式"},
+        "actor": {"type": "string", "title": "由谁登记；省略为本人"},
     },
     "required": ["purpose"],
 }

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.models.messages import ChannelEntry
+from engine.authoring.models.messages import ChannelEntry, CheckEntry, FromEnvironment
 from engine.authoring.validating import known_list, nearest
 from engine.errors import Problem
 from engine.plugin.registry import Registry
 
+_NOT_SAID = object()
+"""Stands for a value that only the environment knows."""
+
 
 def check_plugins(found: Definitions, registry: Registry) -> Iterator[Problem]:
-    """Plugins that are not installed, and settings that they do not have or still need."""
+    """Plugins that are not installed, and settings that they do not have, still need or refuse."""
     for channel in found.channels.values():
-        yield from _installed(channel, "plugin", channel.item.plugin, "channel", registry.channels)
-        if channel.item.plugin in registry.channels:
-            yield from _settings(channel, registry)
+        name = channel.item.plugin
+        yield from _installed(channel, "plugin", name, "channel", registry.channels)
+        if name in registry.channels:
+            yield from _settings(channel, registry.channels[name].settings)
     for content in found.contents.values():
         yield from _installed(content, "generator", content.item.generator, "generator", registry.generators)
     for check in found.checks.values():
         yield from _installed(check, "plugin", check.item.plugin, "check", registry.checks)
+        if check.item.plugin in registry.checks:
+            yield from _check(check, registry.checks[check.item.plugin])
 
 
 def _installed(
@@ -32,18 +41,73 @@ def _installed(
         yield user.problem("RS060", f"no installed plugin offers a {noun} '{name}'", hint, at=(key,))
 
 
-def _settings(channel: Defined[ChannelEntry], registry: Registry) -> Iterator[Problem]:
-    entry = channel.item
-    fields = registry.channels[entry.plugin].settings.model_fields
-    known = {field.alias or name: field for name, field in fields.items()}
+def _check(check: Defined[CheckEntry], plugin: object) -> Iterator[Problem]:
+    entry = check.item
+    model = getattr(plugin, "settings", None)
+    if model is not None:
+        yield from _settings(check, model)
+    elif entry.settings:
+        message = f"the plugin '{entry.plugin}' takes no settings"
+        yield check.problem("RS063", message, "remove them", at=("settings",))
+    if getattr(plugin, "needs_lexicons", False) and not entry.lexicons:
+        message = f"the plugin '{entry.plugin}' needs a word list; without one every message would be blocked"
+        yield check.problem("RS063", message, "add 'lexicons: [ad_law]'", at=("plugin",))
+
+
+def _settings(user: Defined[ChannelEntry] | Defined[CheckEntry], model: type[BaseModel]) -> Iterator[Problem]:
+    entry = user.item
+    known = {field.alias or name: field for name, field in model.model_fields.items()}
+    meant = set()
     for name in entry.settings:
         if name not in known:
-            hint = nearest(name, known) or known_list(known)
+            hint = nearest(name, known)
+            meant |= {each for each in known if f"'{each}'" in hint}
             message = f"the plugin '{entry.plugin}' has no setting '{name}'"
-            yield channel.problem("RS063", message, hint, at=("settings", name))
+            yield user.problem("RS063", message, hint or known_list(known), at=("settings", name))
     for name, field in known.items():
-        if field.is_required() and name not in entry.settings:
+        if field.is_required() and name not in entry.settings and name not in meant:
             hint = f"{name}: {field.description}" if field.description else f"add '{name}'"
             at = ("settings",) if entry.settings else ("plugin",)
             message = f"the plugin '{entry.plugin}' needs the setting '{name}'"
-            yield channel.problem("RS063", message, hint, at=at)
+            yield user.problem("RS063", message, hint, at=at)
+        elif name in entry.settings and _is_secret(field) and _said(entry.settings[name]) is not _NOT_SAID:
+            message = f"'{name}' is a secret, and secrets do not stand in files"
+            hint = "write {env: NAME}, without a default, and set that variable where Wayline runs"
+            yield user.problem("RS065", message, hint, at=("settings", name))
+    yield from _refused(user, model, known)
+
+
+def _refused(
+    user: Defined[ChannelEntry] | Defined[CheckEntry], model: type[BaseModel], known: Mapping[str, FieldInfo]
+) -> Iterator[Problem]:
+    """Values that stand in the file, defaults included, and that the plugin's own model does not take."""
+    entry = user.item
+    values = {name: _said(value) for name, value in entry.settings.items() if name in known}
+    said = {name: value for name, value in values.items() if value is not _NOT_SAID}
+    try:
+        model.model_validate(said)
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_context=False):
+            name = str(item["loc"][0]) if item["loc"] else ""
+            if item["type"] == "missing" or (not name and len(said) < len(values)):
+                continue
+            told = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+            message = f"the plugin '{entry.plugin}' refuses this: {told[:1].lower()}{told[1:]}"
+            at = ("settings", name) if name in entry.settings else ("settings",)
+            described = known[name].description if name in known else None
+            yield user.problem("RS063", message, f"{name}: {described}" if described else "", at=at)
+    except Exception as error:  # noqa: BLE001 - a validator of a stranger may raise anything
+        message = f"the settings of the plugin '{entry.plugin}' raised {type(error).__name__}"
+        yield user.problem("RS063", message, "ask its author", at=("settings",))
+
+
+def _said(value: Any) -> Any:
+    """What the file itself says of a setting's value."""
+    if not isinstance(value, FromEnvironment):
+        return value
+    return _NOT_SAID if value.default is None else value.default
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return not kinds.isdisjoint({SecretStr, SecretBytes})

@@ -44,14 +44,22 @@ def validate(source: Source) -> tuple[Head | None, list[Problem]]:
     try:
         return model.model_validate(source.data), []
     except ValidationError as error:
-        found = (_translate(source, model, item) for item in error.errors(include_url=False))
+        items = error.errors(include_url=False)
+        meant = {_meant(model, item) for item in items if item["type"] == "extra_forbidden"}
+        # A misspelt key is one mistake, not one too many and one too few.
+        told = (item for item in items if item["type"] != "missing" or tuple(item["loc"]) not in meant)
+        found = (_translate(source, model, item) for item in told)
         return None, [problem for problem in found if problem is not None]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint "did you mean …?", or "" when nothing is close."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    close = _closest(word, known)
+    return f"did you mean '{close}'?" if close is not None else ""
+
+
+def _closest(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
 
 
 def known_list(known: Iterable[str], limit: int = 12) -> str:
@@ -104,6 +112,14 @@ def _translate(source: Source, model: type[Head], item: Mapping[str, Any]) -> Pr
     if kind in _WANTED:
         return _wrong_type(source, path, kind, raw)
     return _out_of_bounds(source, path, kind, raw, context)
+
+
+def _meant(model: type[Head], item: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """The location of the key that an unknown one is most like; its own when it is like none."""
+    *above, name = item["loc"]
+    part = part_at(model, tuple(above))
+    close = _closest(str(name), keys_of(part)) if part is not None else None
+    return (*above, close or name)
 
 
 def _unknown_key(source: Source, model: type[Head], loc: tuple[str | int, ...], path: YamlPath) -> Problem:

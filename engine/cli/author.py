@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,21 +68,22 @@ def init(folder: Annotated[Path, typer.Argument(help="A folder that is empty or 
 
 
 def facts(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
-    """List what conditions may ask about: facts of contacts, of each event type, of each journey's runs.
+    """List what conditions may ask about: facts of contacts, event types and journeys' runs, and tags.
 
     Example: wayline facts rulesets
     """
-    sections = _sections(bundle_in(folder_of(folder)))
+    bundle = bundle_in(folder_of(folder))
+    sections = _sections(bundle)
     if output is Format.JSON:
-        print_json(
-            {
-                name: [
-                    {"path": fact.path, "type": fact.type, "title": fact.title, "choices": fact.choices}
-                    for fact in section
-                ]
-                for name, section in sections.items()
-            }
-        )
+        listed: dict[str, list[dict[str, Any]]] = {
+            name: [
+                {"path": fact.path, "type": fact.type, "title": fact.title, "choices": fact.choices}
+                for fact in section
+            ]
+            for name, section in sections.items()
+        }
+        listed["tags"] = [{"tag": tag.tag, "level": tag.level} for tag in bundle.tags]
+        print_json(listed)
         return
     width = max(len(fact.path) for section in sections.values() for fact in section)
     for name, section in sections.items():
@@ -90,6 +91,11 @@ def facts(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
         for fact in section:
             choices = f" ({', '.join(fact.choices)})" if fact.choices else ""
             typer.echo(f"  {fact.path:<{width}}  {fact.type:<7}  {fact.title}{choices}")
+    if bundle.tags:
+        typer.echo("tags that follow from rules (contact.tags)")
+        for tag in bundle.tags:
+            place = bundle.rule_places[tag.rule]
+            typer.echo(f"  {tag.tag:<{width}}  {tag.level:<9}  {place.file}:{place.line}")
 
 
 def schemas(
@@ -139,9 +145,13 @@ def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:
         "event (every type)": sorted(
             (fact for fact in BUILT_IN if fact.path.startswith("event.")), key=_path
         ),
-        **{f"event {name}": properties for name, properties in own.items() if properties},
         **{
-            f"journey {name}": sorted(program_facts(program), key=_path)
+            f"event {name} ({bundle.events[name].title})": properties
+            for name, properties in own.items()
+            if properties
+        },
+        **{
+            f"journey {name} ({program.title})": sorted(program_facts(program), key=_path)
             for name, program in bundle.programs.items()
         },
     }

@@ -225,6 +225,13 @@ class Lexicon:
 
 @runtime_checkable
 class Check(Protocol):
+    """Looks for what must not be said.
+
+    Two attributes are optional: `settings`, a pydantic model of what the ruleset may set (without it the
+    check takes no settings), and `needs_lexicons = True` for a check that can do nothing without a word list.
+    Both are checked where the ruleset is written; `context.settings` holds the values as they stand there.
+    """
+
     name: str
 
     def examine(self, draft: Draft, context: CheckContext) -> Sequence[Finding]:

@@ -200,7 +200,7 @@ def _reference(fact: Fact, op: Op, raw: dict[object, object], catalogue: Catalog
     """`{fact: path, times: number}`: another fact of the same type stands for the value."""
     stray = [key for key in raw if key not in ("fact", "times")]
     if stray or "fact" not in raw:
-        message = f"{shown(stray[0])} cannot stand here" if stray else "'fact' is missing"
+        message = f"{shown(stray[0])} is not part of a value" if stray else "'fact' is missing"
         hint = f"write {{{op.value}: {{fact: path, times: 1.5}}}}"
         raise MisfitError(faults.BAD_REFERENCE, message, hint)
     if op in _LISTS | _AGES | {Op.EXISTS, Op.MATCHES}:

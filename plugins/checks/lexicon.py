@@ -191,6 +191,7 @@ class LexiconCheck:
     """Examines subject, body and call to action with the word lists the ruleset names for it."""
 
     name = "lexicon"
+    needs_lexicons = True
 
     def __init__(self) -> None:
         self._finders: OrderedDict[tuple[int, ...], WordFinder] = OrderedDict()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.contacts.unsubscribe import Unsubscribe, sign, unsubscribe_url
 from engine.store.tables import ConsentRow, ContactRow, EventRow, RunRow
-from tests.api.conftest import SECRET, Site
+from tests.api.conftest import SECRET, Site, workspace
 
 
 async def contact_with_link(site: Site) -> str:
@@ -74,3 +76,17 @@ async def test_after_the_click_nothing_more_is_sent(site: Site) -> None:
     assert site.sent() == []
     assert site.count(RunRow) == 1
     assert site.count(EventRow) == 3
+
+
+async def test_the_page_names_what_stops_in_the_purposes_own_words(site: Site, tmp_path: Path) -> None:
+    link = await contact_with_link(site)
+    files = workspace(tmp_path)
+    named = files["purposes.yaml"].replace("title: marketing,", 'title: "Offers & <news>",')
+    await site.ask("POST", "/v1/bundles", json={"files": {**files, "purposes.yaml": named}})
+    assert "Offers &amp; &lt;news&gt;" in (await site.client.get(link)).text
+
+
+async def test_a_purpose_nobody_knows_any_more_can_still_be_withdrawn(sqlite_site: Site) -> None:
+    link = sign(SECRET, Unsubscribe("somebody", "telegrams", "letter"))
+    page = await sqlite_site.client.get(f"/u/{link}")
+    assert (page.status_code, "这类消息" in page.text) == (200, True)

@@ -67,3 +67,14 @@ def test_every_code_is_explained_to_operators() -> None:
     sections = re.findall(r"^### (R[SW][0-9]{3}) ", text, re.MULTILINE)
 
     assert sections == sorted(CODES, key=lambda code: (code.startswith("RW"), code))
+
+
+def test_every_plugin_code_is_explained_to_operators() -> None:
+    text = (ROOT / "rulesets/ERRORS.md").read_text(encoding="utf-8")
+    used = {
+        code
+        for file in (ROOT / "engine").rglob("*.py")
+        for code in re.findall(r"\bPL[0-9]{3}\b", file.read_text("utf-8"))
+    }
+
+    assert re.findall(r"^### (PL[0-9]{3}) ", text, re.MULTILINE) == sorted(used)

@@ -97,6 +97,14 @@ def test_facts_lists_contacts_events_and_journeys() -> None:
     ]
 
 
+def test_facts_lists_the_tags_that_rules_give_and_their_levels() -> None:
+    text = call("facts", str(ROOT / "rulesets")).output
+    data = json.loads(call("facts", str(ROOT / "rulesets"), "--format", "json").output)
+
+    assert "repeat_buyer  " in text and "behaviour  tags.yaml:12" in text
+    assert {"tag": "high_value", "level": "value"} in data["tags"]
+
+
 def test_facts_of_a_broken_workspace_raise_its_problems() -> None:
     result = call("facts", str(ROOT / "tests/cases/invalid/RS002_duplicate_keys"))
 

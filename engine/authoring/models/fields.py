@@ -94,14 +94,14 @@ def zone_names() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-_BEIJING = {"asia/beijing", "beijing", "china", "cst", "asia/peking", "gmt+8", "utc+8", "utc+08:00", "+08:00"}
+_BEIJING = ("asia/beijing", "beijing", "china", "cst", "asia/peking", "gmt+8", "utc+8", "utc+08:00", "+08:00")
 
 
 def zone(text: str) -> str:
     """The IANA name itself; refused with the nearest one when there is no such zone."""
     if text in zone_names():
         return text
-    if text.lower() in _BEIJING:
+    if text.lower() in _BEIJING or difflib.get_close_matches(text.lower(), _BEIJING[:2], cutoff=0.85):
         hint = "did you mean 'Asia/Shanghai'?"
     else:
         near = difflib.get_close_matches(text, zone_names(), n=1, cutoff=0.6)

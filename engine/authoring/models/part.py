@@ -26,13 +26,13 @@ class Head(Part):
         title="编号", description="Name of this file in the workspace: lower case letters, digits and _."
     )
     title: str = Field(
-        title="标题", description="What people read in lists and reports.", min_length=1, max_length=200
+        title="标题", description="What the file is about, for people.", min_length=1, max_length=200
     )
     owner: str = Field(
         title="负责人", description="The person or team to ask about this file.", min_length=1, max_length=100
     )
     description: str = Field(
-        "", title="说明", description="Why this file exists; shown beside the title.", max_length=5000
+        "", title="说明", description="Why this file exists, for whoever edits it next.", max_length=5000
     )
     enabled: bool = Field(
         True, title="启用", description="false: the whole file is left out, as if it did not exist."

@@ -21,7 +21,7 @@ class Attribute(Part):
     )
     title: str = Field("", title="标题", description="What people read in lists.", max_length=200)
     choices: Items[str] = Field(
-        (), title="可选值", description="The only values a text may have, when the set is closed."
+        (), title="可选值", description="The values that conditions may ask for, when the set is closed."
     )
 
     @model_validator(mode="after")
@@ -74,11 +74,14 @@ class PurposeEntry(Part):
 
     id: Id = Field(title="编号", description="The purpose's name, as journeys and caps use it.")
     title: str = Field(
-        title="标题", description="What people read, also in the consent form.", min_length=1, max_length=200
+        title="标题",
+        description="What people read, also where they unsubscribe.",
+        min_length=1,
+        max_length=200,
     )
     version: str = Field(
         title="版本",
-        description="Version of the notice people consent to, in quotes; a new one asks for new consent.",
+        description="Version of the notice people consent to, in quotes; recorded with every consent.",
         min_length=1,
         max_length=50,
     )
@@ -115,7 +118,7 @@ class EventEntry(Part):
 
     id: Id = Field(title="编号", description="The type's name, as senders and journeys use it.")
     title: str = Field(
-        title="标题", description="What people read in timelines.", min_length=1, max_length=200
+        title="标题", description="What people read in lists of events.", min_length=1, max_length=200
     )
     schema_: dict[str, Any] = Field(
         {},
