@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.gate.consent import ConsentRecord
-from engine.store.bulk import insert_new
+from engine.store.bulk import insert_new, table_of
 from engine.store.tables import ChainRow, ConsentRow
 
 CHAIN = "consent"
+# Built once and over the table: every send asks it twice.
+_CONSENT = table_of(ConsentRow)
+_RECORDS = (
+    select(*(_CONSENT.c[field.name] for field in fields(ConsentRecord)))
+    .where(_CONSENT.c.contact_id == bindparam("contact_id"))
+    .order_by(_CONSENT.c.id)
+)
+
 DECISIONS = frozenset({"granted", "denied", "withdrawn"})
 
 
@@ -87,20 +95,7 @@ def record_consents(session: Session, entries: Sequence[ConsentEntry]) -> None:
 
 def consent_records(session: Session, contact_id: str) -> list[ConsentRecord]:
     """Everything the ledger holds of one contact, in the order written, as decisions need it."""
-    query = select(ConsentRow).where(col(ConsentRow.contact_id) == contact_id).order_by(col(ConsentRow.id))
-    return [
-        ConsentRecord(
-            purpose=row.purpose,
-            channel=row.channel,
-            decision=row.decision,
-            recorded_at=row.recorded_at,
-            valid_until=row.valid_until,
-            source=row.source,
-            purpose_version=row.purpose_version,
-            legal_basis=row.legal_basis,
-        )
-        for row in session.scalars(query)
-    ]
+    return [ConsentRecord(**row._mapping) for row in session.execute(_RECORDS, {"contact_id": contact_id})]
 
 
 def verify_chain(session: Session) -> list[ChainFault]:

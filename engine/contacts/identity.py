@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.store.bulk import insert_new, is_one_of
+from engine.contacts.profile import Profile
+from engine.contacts.rows import lock_profiles
+from engine.errors import WaylineError
+from engine.store.bulk import insert_new, insert_rows, is_one_of
 from engine.store.tables import ContactRow, IdentityRow
 
+USER = "user"
+"""The platform of Segment's userId: who somebody is to the sender."""
+ANONYMOUS = "anonymous"
+"""The platform of Segment's anonymousId: which device or browser was used."""
+
 Address = tuple[str, str]
-"""A platform and an address on it; `user` is Segment's userId, `anonymous` its anonymousId."""
+"""A platform and an address on it."""
+
+
+class RacedError(WaylineError):
+    """Another transaction has just given an address to a contact; do this one again, from its start."""
 
 
 @dataclass(frozen=True)
@@ -25,69 +37,96 @@ class Wanted:
 
     identities: tuple[Address, ...]
 
+    @property
+    def names_user(self) -> bool:
+        return any(platform == USER for platform, _ in self.identities)
 
-def resolve_batch(session: Session, wanted: Sequence[Wanted], now: datetime) -> list[str]:
-    """The contact of each entry, in order; contacts and identities not seen before are made, dated `now`.
+
+@dataclass(frozen=True)
+class Resolved:
+    """Who a batch is about."""
+
+    contact_ids: tuple[str, ...]
+    """Of each entry, in order."""
+    profiles: dict[str, Profile]
+    """Of every contact that was asked for and exists; their rows are held until the transaction ends."""
+
+
+def resolve_batch(
+    session: Session, wanted: Sequence[Wanted], now: datetime, *, also: Collection[str] = ()
+) -> Resolved:
+    """The contact of each entry; contacts and identities not seen before are made, dated `now`.
 
     The first identity that is already known says who it is; the unknown ones become that contact's too. Where
     an entry's identities belong to different contacts, the first one wins and the others stay where they are:
-    to merge people is a decision, not a side effect. Entries of one batch see each other in order.
+    to merge people is a decision, not a side effect. A device is no person: a new user id beside the
+    anonymous id of somebody who has another user id is a new contact, and the anonymous id stays where it is.
+    Entries of one batch see each other in order.
 
-    Two processes that meet the same new address at once agree on one contact. Resolve all identities of a
-    transaction in one call and before locking contacts: every caller takes identities first, in one order.
-    Raises ValueError for an entry without identities.
+    Contacts are locked before anything is made, those named in `also` among them: resolve everything that a
+    transaction needs in one call, before it locks anything else. Of two transactions that meet the same new
+    address at once, one waits and gets RacedError: what the other made is there when it begins anew. Raises
+    ValueError for an entry without identities.
     """
     if any(not entry.identities for entry in wanted):
         raise ValueError("an entry without identities cannot be resolved")
     known = _look_up(session, {address for entry in wanted for address in entry.identities})
-    found, new = _assign(wanted, known, {})
-    if not new:
-        return found
-    insert_new(
-        session,
-        IdentityRow,
-        [
-            {"platform": platform, "address": address, "contact_id": contact_id, "added_at": now}
-            for (platform, address), contact_id in sorted(new.items())
-        ],
-    )
-    # What another transaction inserted meanwhile counts, and with it the contact it chose.
-    settled = _look_up(session, new)
-    lost = {address: owner for address, owner in settled.items() if owner != new[address]}
-    if lost:
-        found, again = _assign(wanted, known | lost, new)
-        for (platform, address), contact_id in sorted(again.items()):
-            if new[platform, address] != contact_id:
-                session.execute(
-                    update(IdentityRow)
-                    .where(col(IdentityRow.platform) == platform, col(IdentityRow.address) == address)
-                    .values(contact_id=contact_id)
-                )
-        new = again
-    _make_contacts(session, set(new.values()) - set(known.values()) - set(lost.values()), now)
-    return found
+    profiles = lock_profiles(session, {*known.values(), *also})
+    found, new = _assign(wanted, known, _with_user(session, wanted, known))
+    made = sorted(set(new.values()) - set(known.values()))
+    _make_contacts(session, made, now)
+    _make_identities(session, new, now)
+    profiles |= {contact_id: Profile(contact_id, created_at=now) for contact_id in made}
+    return Resolved(tuple(found), profiles)
 
 
 def _assign(
-    wanted: Sequence[Wanted], known: Mapping[Address, str], planned: Mapping[Address, str]
+    wanted: Sequence[Wanted], known: Mapping[Address, str], with_user: Collection[str]
 ) -> tuple[list[str], dict[Address, str]]:
-    """The contact of each entry, and the contacts of the addresses that are not `known`.
-
-    A new contact takes the id that `planned` gives its first address, so that planning again changes little.
-    """
-    owners = dict(known)
+    """The contact of each entry, and the contacts of the addresses that are not `known`."""
+    owners, users = dict(known), set(with_user)
     new: dict[Address, str] = {}
     found: list[str] = []
     for entry in wanted:
-        contact_id = next((owners[address] for address in entry.identities if address in owners), None)
-        if contact_id is None:
-            # Random: an id made from an address could be turned back into it by trying addresses.
-            contact_id = planned.get(entry.identities[0]) or uuid.uuid4().hex
+        # Random: an id made from an address could be turned back into it by trying addresses.
+        contact_id = _whose(entry, owners, users) or uuid.uuid4().hex
         for address in entry.identities:
             if address not in owners:
                 owners[address] = new[address] = contact_id
+        if entry.names_user:
+            users.add(contact_id)
         found.append(contact_id)
     return found, new
+
+
+def _whose(entry: Wanted, owners: Mapping[Address, str], with_user: Collection[str]) -> str | None:
+    """The contact that the first known identity of the entry points to; None for somebody new."""
+    for address in entry.identities:
+        owner = owners.get(address)
+        is_shared_device = address[0] == ANONYMOUS and entry.names_user and owner in with_user
+        if owner is not None and not is_shared_device:
+            return owner
+    return None
+
+
+def _with_user(session: Session, wanted: Sequence[Wanted], known: Mapping[Address, str]) -> set[str]:
+    """Which of the contacts behind anonymous ids, beside a user id not seen before, have a user id already.
+
+    These contacts are locked, so nobody else gives them one before this transaction ends.
+    """
+    asked = {
+        known[address]
+        for entry in wanted
+        if any(address[0] == USER and address not in known for address in entry.identities)
+        for address in entry.identities
+        if address[0] == ANONYMOUS and address in known
+    }
+    if not asked:
+        return set()
+    query = select(col(IdentityRow.contact_id)).where(
+        is_one_of(session, IdentityRow.contact_id, sorted(asked)), col(IdentityRow.platform) == USER
+    )
+    return set(session.scalars(query))
 
 
 def _look_up(session: Session, addresses: Iterable[Address]) -> dict[Address, str]:
@@ -105,7 +144,16 @@ def _look_up(session: Session, addresses: Iterable[Address]) -> dict[Address, st
 
 def _make_contacts(session: Session, ids: Iterable[str], now: datetime) -> None:
     blank = ContactRow(id="", created_at=now).model_dump()
-    insert_new(session, ContactRow, [blank | {"id": contact_id} for contact_id in sorted(ids)])
+    insert_rows(session, ContactRow, [blank | {"id": contact_id} for contact_id in ids])
+
+
+def _make_identities(session: Session, new: Mapping[Address, str], now: datetime) -> None:
+    rows = [
+        {"platform": platform, "address": address, "contact_id": contact_id, "added_at": now}
+        for (platform, address), contact_id in sorted(new.items())
+    ]
+    if len(insert_new(session, IdentityRow, rows, returning=("address",))) < len(rows):
+        raise RacedError("an address was given to a contact meanwhile")
 
 
 def addresses_of(session: Session, contact_ids: Iterable[str]) -> dict[str, list[IdentityRow]]:

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock, FixedClock
 from engine.contacts.consent import ConsentEntry, record_consents
-from engine.contacts.identity import Wanted, resolve_batch
+from engine.contacts.identity import RacedError, Wanted, resolve_batch
 from engine.contacts.profile import Profile
-from engine.contacts.rows import lock_profiles, write_profiles
+from engine.contacts.rows import write_profiles
 from engine.contacts.updating import apply_event, apply_traits, derive_tags, learn_timezone
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
@@ -102,17 +102,21 @@ class Intake:
         self, batch: Sequence[Incoming], *, source: str, finish: Callable[[Session, Taken], None]
     ) -> Taken:
         """Take in a batch; `finish` does in the same transaction what must be done about the refused ones."""
-        for left in reversed(range(_TRIES)):
+        deadlocks = 0
+        while True:
+            # Done again, nothing can have an effect twice: the whole batch was rolled back.
             try:
                 with self._store.begin() as session:
                     taken = self._take(session, batch, source)
                     finish(session, taken)
-                break
+                return taken
+            except RacedError:
+                # This ends: each time, whoever was quicker has made more of the batch's contacts known.
+                continue
             except OperationalError as error:
-                # The whole batch was rolled back, so nothing of it can have an effect twice.
-                if not left or getattr(error.orig, "sqlstate", None) not in _DEADLOCK:
+                deadlocks += 1
+                if deadlocks >= _TRIES or getattr(error.orig, "sqlstate", None) not in _DEADLOCK:
                     raise
-        return taken
 
     def _take(self, session: Session, batch: Sequence[Incoming], source: str) -> Taken:
         taken = Taken()
@@ -124,8 +128,7 @@ class Intake:
         usable = self._usable(session, batch, bundle, now, taken)
         if not usable:
             return taken
-        contact_ids = _contacts(session, usable, now)
-        profiles = lock_profiles(session, contact_ids.values())
+        contact_ids, profiles = _contacts(session, usable, now)
         ordered: list[tuple[Usable, Event]] = []
         for position, item in _in_order(usable):
             contact_id = contact_ids[position]
@@ -181,16 +184,19 @@ class Intake:
         return usable
 
 
-def _contacts(session: Session, usable: Mapping[int, Usable], now: datetime) -> dict[int, str]:
-    """Position -> contact id; contacts that are new are made."""
+def _contacts(
+    session: Session, usable: Mapping[int, Usable], now: datetime
+) -> tuple[dict[int, str], dict[str, Profile]]:
+    """Position -> contact id, and the contacts' profiles, all locked; contacts that are new are made."""
     known = {
         position: item.event.contact_id
         for position, item in usable.items()
         if item.event.contact_id is not None
     }
     named = [position for position in usable if position not in known]
-    found = resolve_batch(session, [Wanted(usable[position].identities) for position in named], now)
-    return {**known, **dict(zip(named, found, strict=True))}
+    wanted = [Wanted(usable[position].identities) for position in named]
+    resolved = resolve_batch(session, wanted, now, also=set(known.values()))
+    return {**known, **dict(zip(named, resolved.contact_ids, strict=True))}, resolved.profiles
 
 
 def _in_order(usable: Mapping[int, Usable]) -> list[tuple[int, Usable]]:

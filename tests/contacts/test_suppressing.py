@@ -24,8 +24,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.fixture
 def ana(store: Store) -> str:
     with store.begin() as session:
-        [found] = resolve_batch(session, [Wanted((("email", "ana@example.com"), ("app", "a1")))], NOW)
-    return found
+        found = resolve_batch(session, [Wanted((("email", "ana@example.com"), ("app", "a1")))], NOW)
+    return found.contact_ids[0]
 
 
 def test_an_address_is_suppressed_alone_and_keeps_its_first_reason(store: Store, ana: str) -> None:
