@@ -18,6 +18,7 @@ from engine.errors import RulesetError, WaylineError
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "author": ("lint", "init", "facts", "schemas", "graph"),
+    "plugins": ("plugins",),
     "data": ("ingest", "deadletter"),
     "records": ("contact", "run"),
     "governing": ("publish", "rollback", "bundles", "consent", "db"),

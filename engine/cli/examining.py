@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
-from sqlmodel import col
 
 from engine.errors import DriverUnavailable, NotFound, PluginError, RulesetError
 from engine.intake import outbox
 from engine.journeys.driver import Nudge, RunRef
+from engine.runs.examining import carried_runs, count_left_behind
 from engine.services import Services
-from engine.store.tables import IntentRow, OutboxRow, RunRow
 
 LAG_ALLOWED = timedelta(minutes=1)
 """How old the oldest row of the outbox may be before somebody should ask for the dispatcher."""
@@ -100,36 +95,28 @@ class Examiner:
     async def _compare(self) -> Disagreement:
         services = self._services
         open_runs = {run_id: workflow_id async for workflow_id, run_id in services.driver.open_runs()}
-        rows = await services.store.run(self._waiting_runs, list(open_runs))
-        # The list may lag behind by a second, so whoever seems missing is asked for by name.
+        runs, pending = await services.store.run(self._carried_runs, list(open_runs))
+        # What the outbox still has to tell is the dispatcher's business. The list may lag behind by a second,
+        # so whoever seems missing is asked for by name.
+        settled = {run: is_active for run, is_active in runs.items() if run.run_id not in pending}
         missing = [
             run
-            for run, status in rows
-            if status == "active"
-            and run.run_id not in open_runs
-            and not await services.driver.is_running(run)
+            for run, is_active in settled.items()
+            if is_active and run.run_id not in open_runs and not await services.driver.is_running(run)
         ]
         late = [
             run
-            for run, status in rows
-            if status == "ended" and run.run_id in open_runs and await services.driver.is_running(run)
+            for run, is_active in settled.items()
+            if not is_active and run.run_id in open_runs and await services.driver.is_running(run)
         ]
-        known = {run.run_id for run, _ in rows}
+        known = {run.run_id for run in runs}
         strays = [workflow_id for run_id, workflow_id in open_runs.items() if run_id not in known]
         return Disagreement(tuple(missing), tuple(strays), tuple(late))
 
-    def _waiting_runs(self, open_runs: list[str]) -> list[tuple[RunRef, str]]:
-        """Every durable active run, and every run of which a workflow is open, with its status.
-
-        It is `pending` where the outbox still holds an errand: the dispatcher will see to those.
-        """
+    def _carried_runs(self, open_runs: list[str]) -> tuple[dict[RunRef, bool], set[str]]:
+        # In this order: a run that has just become durable is pending, or its workflow has been started.
         with self._services.store.read() as session:
-            pending = set(session.scalars(select(col(OutboxRow.key)).where(col(OutboxRow.done_at).is_(None))))
-            active = select(RunRow).where(col(RunRow.status) == "active", col(RunRow.durable).is_(True))
-            rows = {row.id: row for row in session.scalars(active)}
-            for row in _rows_of(session, [run_id for run_id in open_runs if run_id not in rows]):
-                rows[row.id] = row
-            return [(_ref(row), "pending" if row.id in pending else row.status) for row in rows.values()]
+            return carried_runs(session, open_runs), outbox.open_keys(session)
 
     async def _reconcile(self, found: Disagreement) -> None:
         driver = self._services.driver
@@ -154,14 +141,8 @@ class Examiner:
         return Checked("leases", False, detail, is_repaired=not still)
 
     def _left_behind(self, now: datetime) -> int:
-        runs = select(func.count()).where(
-            col(RunRow.status) == "active", col(RunRow.durable).is_(False), col(RunRow.lease_until) < now
-        )
-        intents = select(func.count()).where(
-            col(IntentRow.outcome).is_(None), col(IntentRow.lease_until) < now
-        )
         with self._services.store.read() as session:
-            return (session.scalar(runs) or 0) + (session.scalar(intents) or 0)
+            return count_left_behind(session, now)
 
     def _backlog(self) -> Checked:
         with self._services.store.read() as session:
@@ -171,13 +152,3 @@ class Examiner:
             detail = f"{behind.open} errands wait, the oldest for {minutes} min; does a dispatcher run?"
             return Checked("outbox", False, detail)
         return Checked("outbox", True, f"{behind.open} errands wait, none for long")
-
-
-def _rows_of(session: Session, run_ids: list[str]) -> Iterable[RunRow]:
-    for start in range(0, len(run_ids), 500):
-        chunk = run_ids[start : start + 500]
-        yield from session.scalars(select(RunRow).where(col(RunRow.id).in_(chunk)))
-
-
-def _ref(row: RunRow) -> RunRef:
-    return RunRef(row.id, row.journey, row.contact_id, row.entry_key, row.version)

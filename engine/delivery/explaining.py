@@ -188,13 +188,26 @@ def _decision_lines(decision: Told) -> list[str]:
     until = f" until {_moment(decision.hold_until)}" if decision.hold_until is not None else ""
     head = f"  {mark} {decision.verdict}{channel}: {decision.reason}{until}  {_moment(decision.at)}"
     lines = [head + _placed(decision)]
-    lines += [
-        f"      {name}: {_shown(value)}" for name, value in decision.evidence.items() if _is_told(name, value)
-    ]
+    for name, value in decision.evidence.items():
+        if name == "findings" and isinstance(value, list):
+            lines += [line for finding in value for line in _finding_lines(finding)]
+        elif _is_told(name, value):
+            lines.append(f"      {name}: {_shown(value)}")
     if decision.would_pass_if:
         lines.append(f"      would pass if {decision.would_pass_if}")
     if decision.verdict != "allow":
         lines.append(f"      can be changed by {decision.changed_by}")
+    return lines
+
+
+def _finding_lines(finding: Mapping[str, Any]) -> list[str]:
+    """What a check objects to, where it stands in the text, and what to write instead."""
+    part = str(finding.get("part", "body")).replace("_", " ")
+    first, last = int(finding.get("start", 0)) + 1, int(finding.get("end", 0))
+    where = "" if last < first else f", characters {first}-{last}" if last > first else f", character {first}"
+    lines = [f"      finding in the {part}{where}: {finding.get('rule') or '-'} ({finding.get('code')})"]
+    if finding.get("suggestion"):
+        lines.append(f"        suggestion: {finding['suggestion']}")
     return lines
 
 

@@ -182,7 +182,7 @@ def _finding(hit: _Hit, looked_at: Normal, part: str) -> Finding:
         end=end,
         message=f"{entry.term!r} is in the word list {lexicon.id!r} (as of {lexicon.as_of})",
         part=part,
-        rule=entry.law or f"{lexicon.id}: {entry.term}",
+        rule=f"{entry.law or lexicon.id}: {entry.term}",
         suggestion=entry.suggestion,
     )
 

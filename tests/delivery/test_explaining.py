@@ -195,6 +195,14 @@ async def test_the_command_tells_an_intent_as_text_and_as_data(sqlite_desk: Any,
     assert (status, data["outcome"], data["decisions"][0]["reason"]) == (0, "blocked", "consent.unknown")
 
 
+async def test_each_finding_stands_on_a_line_of_its_own_with_place_law_and_way_out(sqlite_desk: Any) -> None:
+    sqlite_desk.contact()
+    sqlite_desk.plan(content="boast")
+    await sqlite_desk.deliver()
+    lines = told(sqlite_desk, "k1").splitlines()
+    assert "      finding in the body, characters 19-25: our own word: miracle (lexicon.wonders)" in lines
+
+
 async def test_the_command_tells_a_contacts_decisions(sqlite_desk: Any, wayline: Wayline) -> None:
     sqlite_desk.contact(consents=())
     sqlite_desk.plan(journey="welcome")

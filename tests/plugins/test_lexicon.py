@@ -118,7 +118,7 @@ def test_a_finding_says_the_law_the_way_out_and_the_place() -> None:
         ("call_to_action", 1, 3),
     ]
     assert findings[0].code == "lexicon.ad_law"
-    assert findings[0].rule == "《广告法》第九条（三）"
+    assert findings[0].rule == "《广告法》第九条（三）: 国家级"
     assert findings[0].suggestion
     assert "2026-11-21" in findings[0].message
 
