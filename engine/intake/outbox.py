@@ -113,6 +113,11 @@ def backlog(session: Session, now: datetime) -> Backlog:
     return Backlog(count, max(timedelta(0), now - oldest) if count else timedelta(0))
 
 
+def open_keys(session: Session) -> set[str]:
+    """The runs and breakers about which something is still to be told."""
+    return set(session.scalars(select(col(OutboxRow.key)).where(col(OutboxRow.done_at).is_(None)).distinct()))
+
+
 def has_open(session: Session) -> bool:
     """Whether anything waits at all: the cheap question that an idle process asks."""
     query = select(col(OutboxRow.id)).where(col(OutboxRow.done_at).is_(None)).limit(1)

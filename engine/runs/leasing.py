@@ -20,7 +20,7 @@ LEASE = timedelta(seconds=30)
 
 def lease_abandoned(session: Session, owner: str, now: datetime, limit: int) -> list[str]:
     """Up to `limit` active runs that nobody carries, leased to `owner` from now on."""
-    query = _abandoned(now).order_by(col(RunRow.lease_until)).limit(limit)
+    query = abandoned(now).order_by(col(RunRow.lease_until)).limit(limit)
     found = list(session.scalars(query.with_for_update(skip_locked=True)))
     if found:
         session.execute(
@@ -34,10 +34,11 @@ def lease_abandoned(session: Session, owner: str, now: datetime, limit: int) -> 
 
 def has_abandoned(session: Session, now: datetime) -> bool:
     """Whether there is anything to pick up: the cheap question that an idle process asks."""
-    return session.scalars(_abandoned(now).limit(1)).first() is not None
+    return session.scalars(abandoned(now).limit(1)).first() is not None
 
 
-def _abandoned(now: datetime) -> Select[str]:
+def abandoned(now: datetime) -> Select[str]:
+    """The ids of active runs that their process has dropped."""
     # Sleeping runs are many and have no lease at all: the index passes them by.
     return select(col(RunRow.id)).where(
         col(RunRow.status) == "active", col(RunRow.lease_until) <= now, col(RunRow.durable).is_(False)

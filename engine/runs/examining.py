@@ -1,0 +1,49 @@
+"""What a look over the whole installation finds out about its runs; nothing here changes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from engine.journeys.driver import RunRef
+from engine.runs.leasing import abandoned
+from engine.store.bulk import is_one_of, table_of
+from engine.store.tables import IntentRow, RunRow
+
+_AT_ONCE = 10_000
+"""Ids in one question: SQLite bounds how many values a statement may carry."""
+
+_RUN, _INTENT = table_of(RunRow), table_of(IntentRow)
+_REFS = select(
+    _RUN.c.id, _RUN.c.journey, _RUN.c.contact_id, _RUN.c.entry_key, _RUN.c.version, _RUN.c.status == "active"
+)
+
+
+def carried_runs(session: Session, workflow_of: Sequence[str]) -> dict[RunRef, bool]:
+    """Every active run that a workflow is to carry, and those that `workflow_of` names; whether it is active.
+
+    `workflow_of` are the ids of the runs that do have a workflow; those that do not exist are left out.
+    """
+    found = {}
+    for *ref, is_active in session.execute(_REFS.where(_RUN.c.status == "active", _RUN.c.durable)):
+        found[RunRef(*ref)] = bool(is_active)
+    for start in range(0, len(workflow_of), _AT_ONCE):
+        chunk = workflow_of[start : start + _AT_ONCE]
+        for *ref, is_active in session.execute(_REFS.where(is_one_of(session, _RUN.c.id, chunk))):
+            found[RunRef(*ref)] = bool(is_active)
+    return found
+
+
+def count_left_behind(session: Session, now: datetime) -> int:
+    """How many runs and messages a process has left that is gone: their leases have run out.
+
+    `now` is delivery time.
+    """
+    runs = session.scalar(select(func.count()).select_from(abandoned(now).subquery()))
+    messages = session.scalar(
+        select(func.count()).where(_INTENT.c.outcome.is_(None), _INTENT.c.lease_until <= now)
+    )
+    return (runs or 0) + (messages or 0)
