@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from engine.api import events, health, operating, records, unsubscribing
+from engine.api import documenting, events, health, operating, records, unsubscribing
 from engine.api.problems import answer_with_problems
 from engine.api.services import Services
 from engine.intake.carrying import Carrier
@@ -35,11 +35,13 @@ def create_app(services: Services) -> FastAPI:
         version=version("wayline"),
         description="Customer journeys: event intake and the operators' API.",
         lifespan=lifespan,
+        # Its own page would fetch scripts from another company's servers.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.services = services
     app.state.secret = secret_of(services.settings)
     answer_with_problems(app)
-    for module in (health, events, records, operating, unsubscribing):
+    for module in (health, events, records, operating, unsubscribing, documenting):
         app.include_router(module.router)
     return app

@@ -17,6 +17,7 @@ from engine.intake.carrying import Carrier
 from engine.intake.segment import translate
 
 SOURCE = "http"
+MOST_REASONS = 100
 
 router = APIRouter(prefix="/v1", tags=["intake"], dependencies=[Depends(require_write_key)])
 
@@ -28,6 +29,14 @@ class AboutEvent(BaseModel):
     note: str
 
 
+class DeadEvent(BaseModel):
+    """Why an event could not be used."""
+
+    position: int = Field(description="In the batch, from 0.")
+    code: str = Field(examples=["EV006"])
+    message: str
+
+
 class Answer(BaseModel):
     """What became of the events; the three counts add up to what was sent."""
 
@@ -36,15 +45,39 @@ class Answer(BaseModel):
     duplicates: int = Field(description="Sent before under the same messageId; nothing happened.")
     dead: int = Field(description="Kept as dead letters, with the reason.")
     notes: list[AboutEvent] = []
+    reasons: list[DeadEvent] = Field(default=[], description="Of the dead ones, the first hundred.")
 
 
-_BODY = {
-    "required": True,
-    "content": {"application/json": {"schema": {"type": "object"}}},
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "identify": {
+        "messageId": "m1",
+        "userId": "u1",
+        "traits": {"email": "ada@example.com", "timezone": "Europe/London"},
+    },
+    "track": {
+        "messageId": "m2",
+        "userId": "u1",
+        "event": "order_paid",
+        "timestamp": "2026-03-01T09:00:00+08:00",
+        "properties": {"order_id": "o1", "amount": 29.33},
+    },
+    "page": {"messageId": "m3", "userId": "u1", "name": "Home"},
+    "screen": {"messageId": "m4", "userId": "u1", "name": "Home"},
+    "group": {"messageId": "m5", "userId": "u1", "groupId": "g1"},
+    "alias": {"messageId": "m6", "userId": "u1", "previousId": "u0"},
+    "batch": {
+        "batch": [{"type": "track", "messageId": "m2", "userId": "u1", "event": "contact_added"}],
+    },
 }
 
 
-@router.post("/batch", openapi_extra={"requestBody": _BODY})
+def _body(kind: str) -> dict[str, Any]:
+    """What OpenAPI says of a body that is read here and not by the framework."""
+    content = {"schema": {"type": "object"}, "example": _EXAMPLES[kind]}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+@router.post("/batch", openapi_extra=_body("batch"))
 async def batch(request: Request, services: Asked) -> Answer:
     """Many events: `{"batch": [...]}`, each as for its own address, with its `type`."""
     body = await read_json(request, services.settings.max_body)
@@ -92,7 +125,7 @@ for _kind, _title in {
         name=_kind,
         summary=_title,
         response_model=Answer,
-        openapi_extra={"requestBody": _BODY},
+        openapi_extra=_body(_kind),
     )
 
 
@@ -113,6 +146,10 @@ async def _take(request: Request, services: Services, messages: list[Any]) -> An
         duplicates=receipt.duplicates,
         dead=receipt.dead,
         notes=[AboutEvent(message_id=note.message_id, note=note.text) for note in receipt.notes],
+        reasons=[
+            DeadEvent(position=each.position, code=each.code, message=each.message)
+            for each in receipt.refusals[:MOST_REASONS]
+        ],
     )
 
 

@@ -51,6 +51,16 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why one event of a batch became a dead letter."""
+
+    position: int
+    """In the batch, from 0."""
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What became of a batch; the three counts add up to its size."""
 
@@ -60,6 +70,8 @@ class Receipt:
     run_ids: tuple[str, ...]
     """Runs to carry on now, leased to this process until its lease ends."""
     notes: tuple[Note, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    """In the order of the batch."""
 
 
 @dataclass
@@ -251,6 +263,9 @@ def _receipt(taken: Taken) -> Receipt:
         dead=len(taken.refused),
         run_ids=tuple(taken.run_ids),
         notes=tuple(taken.notes),
+        refusals=tuple(
+            Refusal(position, item.code, item.message) for position, item in sorted(taken.refused.items())
+        ),
     )
     for result in ("accepted", "duplicates", "dead"):
         measuring.EVENTS.labels(result).inc(getattr(receipt, result))

@@ -31,7 +31,8 @@ async def test_a_batch_is_answered_with_three_counts(site: Site) -> None:
     batch = {"batch": [order(1), order(1), order(2), {"type": "dance"}]}
     response = await site.post("/v1/batch", batch)
     assert response.status_code == 200
-    assert response.json() == {"success": True, "accepted": 2, "duplicates": 1, "dead": 1, "notes": []}
+    counts = {name: response.json()[name] for name in ("success", "accepted", "duplicates", "dead")}
+    assert counts == {"success": True, "accepted": 2, "duplicates": 1, "dead": 1}
 
 
 async def test_the_same_batch_from_several_connections_at_once_counts_once(site: Site) -> None:
@@ -77,6 +78,20 @@ async def test_what_the_workspace_does_not_take_is_kept_as_a_dead_letter(
     response = await sqlite_site.post(path, {"userId": "u1", "groupId": "g", "previousId": "p"})
     assert (response.status_code, response.json()["dead"]) == (200, 1)
     assert [letter.code for letter in sqlite_site.all(DeadLetterRow)] == [code]
+
+
+async def test_a_sender_hears_at_once_why_an_event_could_not_be_used(sqlite_site: Site) -> None:
+    spoilt = {**order(2), "properties": {"order_id": "o2", "amount": "29.33 (zoe@example.com)"}}
+    batch = [order(1), spoilt, {**order(3), "timestamp": "yesterday"}, {"type": "track", "event": "page"}]
+    answer = (await sqlite_site.post("/v1/batch", {"batch": batch})).json()
+    assert (answer["accepted"], answer["dead"]) == (1, 3)
+    assert [(each["position"], each["code"]) for each in answer["reasons"]] == [
+        (1, "EV006"),
+        (2, "EV007"),
+        (3, "EV004"),
+    ]
+    assert "amount" in answer["reasons"][0]["message"]
+    assert "zoe@example.com" not in str(answer)
 
 
 async def test_gzip_bodies_are_unpacked(sqlite_site: Site) -> None:
