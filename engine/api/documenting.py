@@ -34,7 +34,7 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
     title = escape(f"{info['title']} {info['version']}")
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     yield f"<style>{_STYLE}</style><h1>{title}</h1><p>{escape(info['description'])} "
-    yield 'Errors are problem documents (RFC 9457). <a href="/openapi.json">openapi.json</a> is for programs.</p>'
+    yield 'Errors are problem documents (RFC 9457). For programs: <a href="/openapi.json">OpenAPI</a>.</p>'
     tag = ""
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
