@@ -1,7 +1,7 @@
 """Which rules are true: conditions compiled to durable_rules, shard by shard.
 
 The answer is the reference evaluator's, faster: both are held together by tests, every network is held
-against the gate on every call, and where they differ the evaluator answers.
+against the sieve on every call, and where they differ the evaluator answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One shard compiled: its columns, its gate and its networks; and one decision through all three."""
+"""One shard compiled: its columns, its sieve and its networks; and one decision through all three."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 
 from engine.rules.condition import Rule, tests_of
 from engine.rules.facts import Facts
-from engine.rules.gate import Gate
 from engine.rules.network import MOST_COMPARISONS, MOST_FLAGS, MOST_RULES, Names, Network, NetworkSpoilt
 from engine.rules.normal_form import Conjunction, conjunctions, normal_form
 from engine.rules.quantise import Quantiser
+from engine.rules.sieve import Sieve
 
 _MOST_CONJUNCTIONS = 16
 """Per rule; what would split further is folded into a column."""
@@ -36,7 +36,7 @@ class Shard:
             formula = normal_form(rule.when, quantiser.settle)
             found = conjunctions(formula, quantiser.fold, most=_MOST_CONJUNCTIONS, longest=MOST_COMPARISONS)
             split.extend((place, conjunction) for conjunction in found)
-        self._gate = Gate(quantiser.columns, [conjunction for _, conjunction in split])
+        self._sieve = Sieve(quantiser.columns, [conjunction for _, conjunction in split])
         self._bits: dict[int, int] = {}
         for bit, (place, _) in enumerate(split):
             self._bits[place] = self._bits.get(place, 0) | 1 << bit
@@ -63,11 +63,11 @@ class Shard:
     def holding(self, facts: Facts, now: datetime, only: int | None = None) -> list[int]:
         """The places of the rules that are true (or just whether the one at place `only` is), in order.
 
-        Raises NetworkSpoilt when a network did not agree with the gate; then nothing can be said.
+        Raises NetworkSpoilt when a network did not agree with the sieve; then nothing can be said.
         """
         codes: dict[int, int] = {}
         asked = self._all if only is None else self._bits.get(only, 0)
-        mask = self._gate.survivors(asked, facts, now, codes)
+        mask = self._sieve.survivors(asked, facts, now, codes)
         if not mask:
             return []
         bits = _bits(mask)
@@ -80,7 +80,7 @@ class Shard:
         return sorted({self._conjunctions[bit].rule for bit in bits})
 
     def _confirm(self, network: Network, candidates: list[_Conjunction], codes: Mapping[int, int]) -> None:
-        """Have the network decide what passed the gate."""
+        """Have the network decide what passed the sieve."""
         names = self._column_names
         flags = [each.name for each in candidates]
         fired = network.decide(
@@ -88,7 +88,7 @@ class Shard:
         )
         if sorted(fired) != sorted(flags):
             network.distrust()
-            raise NetworkSpoilt("it does not agree with the gate")
+            raise NetworkSpoilt("it does not agree with the sieve")
 
     def close(self) -> None:
         for network in self.networks:

@@ -17,7 +17,7 @@ from engine.rules.quantise import Column
 _Step = tuple[int, int, Reader, list[int]]
 
 
-class Gate:
+class Sieve:
     """The tables of one shard."""
 
     def __init__(self, columns: Sequence[Column], conjunctions: Sequence[Conjunction]) -> None:
