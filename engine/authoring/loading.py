@@ -22,6 +22,7 @@ from engine.authoring.source import MAX_CHARACTERS, Source, read
 from engine.authoring.validating import validate
 from engine.errors import CommandError, Place, Problem, RulesetError
 from engine.plugin.registry import Registry
+from engine.rules.faults import FAULTS
 
 TEST_SUFFIX = ".test.yaml"
 
@@ -101,6 +102,19 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Lo
 
     With a registry, the plugins and settings they name are checked too, and templates filled in for trial.
     """
+    found, problems = _read_all(files)
+    bundle = _check_all(found, files, problems)
+    if registry is not None:
+        problems.extend(check_plugins(found, registry))
+        if bundle is not None and found.is_complete(*KINDS):
+            problems.extend(proofread(found, bundle, registry))
+    ordered = tuple(sorted(set(problems)))
+    is_usable = not any(not problem.is_warning for problem in ordered)
+    return Loaded(bundle if is_usable else None, ordered)
+
+
+def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
+    """Everything that the files define, and the problems with reading them one by one."""
     documents: list[tuple[Source, Head]] = []
     unreadable: list[Source] = []
     problems: list[Problem] = []
@@ -119,15 +133,7 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Lo
             problems.append(_misplaced(source))
         else:
             documents.append((source, head))
-    found = collect(documents, unreadable, files)
-    bundle = _check_all(found, files, problems)
-    if registry is not None:
-        problems.extend(check_plugins(found, registry))
-        if bundle is not None and found.is_complete(*KINDS):
-            problems.extend(proofread(found, bundle, registry))
-    ordered = tuple(sorted(set(problems)))
-    is_usable = not any(not problem.is_warning for problem in ordered)
-    return Loaded(bundle if is_usable else None, ordered)
+    return collect(documents, unreadable, files), problems
 
 
 def _misplaced(source: Source) -> Problem:
@@ -151,3 +157,17 @@ def bundle_of(files: Mapping[str, str], registry: Registry | None = None) -> Bun
     if loaded.bundle is None:
         raise RulesetError(loaded.errors)
     return loaded.bundle
+
+
+def published_bundle(files: Mapping[str, str]) -> Bundle:
+    """The bundle of files that were published, perhaps by an earlier version of Wayline with milder checks.
+
+    People may be on their way in it, so it is used as long as every file and every condition in it can be
+    read: to leave one out could let through what it forbids. RulesetError when one cannot.
+    """
+    found, problems = _read_all(files)
+    bundle, more = compile_bundle(found, files)
+    problems.extend(problem for problem in more if problem.code in FAULTS)
+    if bundle is None or any(not problem.is_warning for problem in problems):
+        raise RulesetError(load_files(files).errors)
+    return bundle

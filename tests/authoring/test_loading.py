@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.authoring.codes import CODES
-from engine.authoring.loading import bundle_of, load_files, load_folder
+from engine.authoring.loading import bundle_of, load_files, load_folder, published_bundle
 from engine.authoring.source import MAX_CHARACTERS, read
 from engine.errors import CommandError, RulesetError
 
@@ -96,6 +96,39 @@ def test_files_that_must_be_good_raise_with_every_problem(small: Mapping[str, st
         bundle_of({**small, "wayline.yaml": "kind: workspace\n", "more.yaml": "kind: NO\n"})
 
     assert {problem.place.file for problem in raised.value.problems} == {"wayline.yaml", "more.yaml"}
+
+
+def test_what_was_published_is_the_same_bundle_as_on_that_day(small: Mapping[str, str]) -> None:
+    assert published_bundle(small) == bundle_of(small)
+
+
+def test_a_check_that_came_later_does_not_stop_what_was_published(small: Mapping[str, str]) -> None:
+    """Files that today's checks refuse stand for files that were fine when they were published."""
+    dead_end = "  - {stop: here}\n  - {send: never, content: nowhere, channels: [pigeon]}\n"
+    files = {**small, "welcome.yaml": small["welcome.yaml"] + dead_end}
+    assert {problem.code for problem in load_files(files).errors} >= {"RS059"}
+
+    bundle = published_bundle(files)
+    assert set(bundle.programs["welcome"].steps) == {"hi", "here", "never"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"wayline.yaml": "kind: workspace\n"},
+        {"checks.yaml": "kind: checks\nid: c\ntitle: c\nowner: c\nchecks: [{what: nobody knows}]\n"},
+        {
+            "tags.yaml": "kind: tags\nid: t\ntitle: t\nowner: t\ntags: [{tag: a, level: basic, when: {no.fact: 1}}]\n"
+        },
+        {"checks.yaml": "kind: [\n"},
+    ],
+    ids=["no workspace", "a key", "a condition", "no YAML"],
+)
+def test_what_can_not_be_read_any_more_is_refused_whole(
+    small: Mapping[str, str], change: Mapping[str, str]
+) -> None:
+    with pytest.raises(RulesetError):
+        published_bundle({**small, **change})
 
 
 def test_warnings_do_not_stand_in_the_way(with_journey: Callable[..., dict[str, str]]) -> None:
