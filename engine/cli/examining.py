@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from engine.errors import DriverUnavailable, NotFound, PluginError, RulesetError
 from engine.intake import outbox
 from engine.journeys.driver import Nudge, RunRef
-from engine.runs.examining import carried_runs, count_left_behind
+from engine.runs.examining import carried_runs, count_left_behind, pinned_bundles
 from engine.services import Services
 
 LAG_ALLOWED = timedelta(minutes=1)
@@ -52,6 +52,7 @@ class Examiner:
     async def examine(self) -> list[Checked]:
         """Every check, in the order in which they build on each other."""
         found = [await self._services.store.run(self._bundle)]
+        found.append(await self._services.store.run(self._pinned))
         found.append(await self._workflows())
         found.append(await self._leases())
         found.append(await self._services.store.run(self._backlog))
@@ -72,6 +73,17 @@ class Examiner:
             f"{bundle.hash[:12]} is in force: {len(bundle.programs)} journeys, "
             f"{len(bundle.channels)} channels",
         )
+
+    def _pinned(self) -> Checked:
+        with self._services.store.read() as session:
+            pinned = pinned_bundles(session)
+            for each in pinned:
+                try:
+                    self._services.shelf.get(session, each)
+                except (NotFound, RulesetError) as error:
+                    detail = f"people are on their way in bundle {each[:12]}, which cannot be used: {error}"
+                    return Checked("pinned", False, detail)
+        return Checked("pinned", True, f"people are on their way in {len(pinned)} bundles, all readable")
 
     async def _workflows(self) -> Checked:
         driver = self._services.driver

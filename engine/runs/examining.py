@@ -37,6 +37,12 @@ def carried_runs(session: Session, workflow_of: Sequence[str]) -> dict[RunRef, b
     return found
 
 
+def pinned_bundles(session: Session) -> list[str]:
+    """The hashes of the bundles that somebody is on their way in."""
+    query = select(_RUN.c.bundle_hash).where(_RUN.c.status == "active").distinct()
+    return sorted(session.scalars(query))
+
+
 def count_left_behind(session: Session, now: datetime) -> int:
     """How many runs and messages a process has left that is gone: their leases have run out.
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.loading import bundle_of
+from engine.authoring.loading import published_bundle
 from engine.errors import NotFound
 from engine.rules.matcher import Matcher
 from engine.store.control import read_control
@@ -42,12 +42,21 @@ class BundleShelf:
             raise NotFound("no bundle is published; run `wayline publish`")
         return self.get(session, control.live_bundle)
 
-    def get(self, session: Session, wanted: str) -> Bundle:
-        """The bundle with this hash; NotFound when it was never published here."""
+    def compiled(self, wanted: str) -> Bundle | None:
+        """The bundle with this hash if it is compiled already: without a question to the store."""
         with self._lock:
             if wanted in self._bundles:
                 self._bundles.move_to_end(wanted)
-                return self._bundles[wanted]
+            return self._bundles.get(wanted)
+
+    def get(self, session: Session, wanted: str) -> Bundle:
+        """The bundle with this hash; NotFound when it was never published here.
+
+        RulesetError when this version of Wayline can no longer read it; `wayline doctor` looks for such ones.
+        """
+        found = self.compiled(wanted)
+        if found is not None:
+            return found
         # Reading may wait for the database, so not under the lock; at worst two threads both compile it.
         bundle = _load(session, wanted)
         with self._lock:
@@ -81,4 +90,4 @@ def _load(session: Session, wanted: str) -> Bundle:
     files = session.scalars(query).one_or_none()
     if files is None:
         raise NotFound(f"bundle {wanted[:12]} was never published in this workspace")
-    return bundle_of(files)
+    return published_bundle(files)

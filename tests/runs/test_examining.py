@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from engine.journeys.driver import RunRef
-from engine.runs.examining import carried_runs, count_left_behind
+from engine.runs.examining import carried_runs, count_left_behind, pinned_bundles
 from engine.runs.leasing import LEASE
 from engine.store.tables import RunRow
 
@@ -40,6 +40,18 @@ async def test_sleeping_runs_are_to_be_carried_and_ended_ones_only_when_somethin
             ref_of(asleep): True,
             ref_of(ended): False,
         }
+
+
+async def test_bundles_are_pinned_while_somebody_is_on_their_way_in_them(spine: Spine) -> None:
+    spine.publish(nap=NAP)
+    await spine.feed("added")
+    spine.publish(nap=NAP, hello=HELLO)
+    pinned = spine.run().bundle_hash
+    with spine.store.read() as session:
+        assert pinned_bundles(session) == [pinned] != [spine.shelf.live(session).hash]
+    await spine.feed("gone")
+    with spine.store.read() as session:
+        assert pinned_bundles(session) == []
 
 
 async def test_runs_and_messages_past_their_leases_were_left_behind(spine: Spine) -> None:

@@ -26,7 +26,7 @@ from engine.journeys.driver import RunRef
 from engine.services import Services, build_services
 from engine.settings import Settings
 from engine.store.control import ensure_control
-from engine.store.tables import BreakerRow, OutboxRow, RunRow
+from engine.store.tables import BreakerRow, BundleRow, OutboxRow, RunRow
 from workflows.driver import TemporalDriver
 from workflows.worker import run_worker
 
@@ -299,6 +299,19 @@ async def test_doctor_asks_for_the_dispatcher_when_the_outbox_grows_old(shop: Sh
     assert found["outbox"].needs_care
     assert "1 errands wait, the oldest for 5 min; does a dispatcher run?" in found["outbox"].detail
     assert found["workflows"].is_well, "its start is still to be told, so nothing is missing"
+
+
+async def test_doctor_tells_of_bundles_with_people_in_them_that_cannot_be_read_any_more(shop: Shop) -> None:
+    await shop.tell(1, "contact_added")
+    (run,) = shop.runs()
+    with shop.services.store.begin() as session:
+        session.execute(
+            update(BundleRow).values(files={"wayline.yaml": "kind: [", "ask.yaml": "kind: nothing"})
+        )
+    shop.services.shelf.close()
+    found = {item.name: item for item in await Examiner(shop.services, repair=False).examine()}
+    assert found["pinned"].needs_care
+    assert run.bundle_hash[:12] in found["pinned"].detail
 
 
 async def lists(driver: TemporalDriver, count: int) -> bool:
