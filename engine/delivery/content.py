@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -53,8 +52,8 @@ class ContentPipeline:
     """Signs unsubscribe links."""
     limits: Limits
 
-    async def make(self, intent: Intent, view: View, way: Way, live: Bundle, pinned: Bundle) -> Made | Answer:
-        """The message for one contact on one channel, or why there is none.
+    def make(self, intent: Intent, view: View, way: Way, live: Bundle, pinned: Bundle) -> Made | Answer:
+        """The message for one contact on one channel, or why there is none; waits for its plugins.
 
         Rules and checks are the live ones; a text that is no longer in the live bundle is taken from the one
         the intent was planned under.
@@ -63,9 +62,6 @@ class ContentPipeline:
         if not texts:
             return _blocked("content.missing", way, "the ruleset has this content", content=intent.content)
         spec = choose_text(texts, view.contact.get("locale"), live.workspace.locales)
-        return await asyncio.to_thread(self._make, intent, view, way, live, spec)
-
-    def _make(self, intent: Intent, view: View, way: Way, live: Bundle, spec: ContentSpec) -> Made | Answer:
         try:
             draft = self._draft(intent, view, way, spec)
         except GeneratorFailed as error:

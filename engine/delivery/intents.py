@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -15,11 +16,19 @@ from engine.delivery.recording import record_decision
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage
 from engine.gate.state import Aftermath, Claim, GateRules, Moment
-from engine.store.bulk import insert_new, is_one_of
+from engine.store.bulk import insert_new, is_one_of, table_of
 from engine.store.tables import CapPlaceRow, IntentRow
 
 PLANNED_FOR = timedelta(seconds=30)
 """Delivery time whoever planned an intent has to deliver it before anybody else does."""
+
+
+_PLACE = table_of(CapPlaceRow)
+_RELEASE = (
+    update(_PLACE)
+    .where(_PLACE.c.intent_key.in_(bindparam("keys", expanding=True)), _PLACE.c.state != "released")
+    .values(state="released", lease_until=None)
+)
 
 
 class IntentState(StrEnum):
@@ -79,40 +88,42 @@ def move(row: IntentRecord, state: IntentState) -> None:
     row.state = state.value
 
 
-def plan(session: Session, intent: Intent, *, now: datetime) -> None:
-    """Write the wish down; nothing happens when its key is there already. `now` is delivery time.
+def plan(session: Session, intent: Intent, *, now: datetime, lease: str | None = None) -> Intent | None:
+    """Write the wish down: the intent as the store has it, None when its key is there already.
 
-    Whoever plans it should deliver it: for half a minute nobody else takes it up by itself.
+    `now` is delivery time. Whoever plans it should deliver it: for half a minute nobody else takes it up by
+    itself, and with a `lease` nobody else at all.
     """
-    row = IntentRow(
-        key=intent.key,
-        run_id=intent.run_id,
-        journey=intent.journey,
-        step_id=intent.step_id,
-        visit=intent.visit,
-        contact_id=intent.contact_id,
-        purpose=intent.purpose,
-        priority=intent.priority,
-        content=intent.content,
-        channels=list(intent.channels),
-        bundle_hash=intent.bundle_hash,
-        variables=dict(intent.variables),
-        created_at=intent.created_at,
-        deadline_at=intent.deadline_at,
-        expires_at=intent.expires_at,
-        lease_until=now + PLANNED_FOR,
-        updated_at=now,
-    )
-    insert_new(session, IntentRow, [row.model_dump()])
+    row = {
+        "key": intent.key,
+        "run_id": intent.run_id,
+        "journey": intent.journey,
+        "step_id": intent.step_id,
+        "visit": intent.visit,
+        "contact_id": intent.contact_id,
+        "purpose": intent.purpose,
+        "priority": intent.priority,
+        "content": intent.content,
+        "channels": list(intent.channels),
+        "bundle_hash": intent.bundle_hash,
+        "variables": dict(intent.variables),
+        "state": IntentState.PLANNED.value,
+        "created_at": intent.created_at,
+        "deadline_at": intent.deadline_at,
+        "expires_at": intent.expires_at,
+        "attempts": 0,
+        "lease_owner": lease,
+        "lease_until": now + PLANNED_FOR,
+        "updated_at": now,
+    }
+    written = insert_new(session, IntentRow, [row], returning=("variables",))
+    # As every later reader sees them: values that are not JSON become what JSON makes of them.
+    return replace(intent, variables=written[0].variables) if written else None
 
 
-def intent_of(row: IntentRow, rules: GateRules) -> Intent:
-    """The row as the gate sees it; without an expiry of its own, its purpose's longest hold counts."""
-    expires_at = row.expires_at
-    purpose = rules.purposes.get(row.purpose)
-    if expires_at is None and purpose is not None:
-        expires_at = row.created_at + purpose.max_hold
-    return Intent(
+def intent_of(row: Any, rules: GateRules) -> Intent:
+    """The intent of an `IntentRow`, or of a result with its columns, as the gate sees it."""
+    intent = Intent(
         key=row.key,
         contact_id=row.contact_id,
         purpose=row.purpose,
@@ -125,10 +136,19 @@ def intent_of(row: IntentRow, rules: GateRules) -> Intent:
         run_id=row.run_id,
         journey=row.journey,
         deadline_at=row.deadline_at,
-        expires_at=expires_at,
+        expires_at=row.expires_at,
         bundle_hash=row.bundle_hash,
         variables=row.variables,
     )
+    return bounded(intent, rules)
+
+
+def bounded(intent: Intent, rules: GateRules) -> Intent:
+    """The intent with an expiry: without one of its own, its purpose's longest hold counts."""
+    purpose = rules.purposes.get(intent.purpose)
+    if intent.expires_at is not None or purpose is None:
+        return intent
+    return replace(intent, expires_at=intent.created_at + purpose.max_hold)
 
 
 def is_workable(row: IntentRecord, at: datetime, journey_now: datetime) -> bool:
@@ -274,12 +294,7 @@ def release_places(session: Session, keys: Iterable[str]) -> None:
     """Give back every place in caps that these intents hold."""
     wanted = sorted(keys)
     if wanted:
-        session.execute(
-            update(CapPlaceRow)
-            .where(col(CapPlaceRow.intent_key).in_(wanted), col(CapPlaceRow.state) != "released")
-            .values(state="released", lease_until=None)
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(_RELEASE, {"keys": wanted})
 
 
 def withdrawn_answer() -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,14 +19,14 @@ from engine.gate.model import Answer, Outcome, Verdict
 from engine.gate.stages import Stage, usable_identity
 from engine.gate.state import Aftermath, Claim, GateState, Moment, Passage
 from engine.plugin.calling import call_channel, call_preflight
-from engine.plugin.contracts import Channel, Message
+from engine.plugin.contracts import Channel, Message, Preflight
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Doing(Protocol):
-    """How calls of the gate's memory are made: in a thread for SQL, at once in virtual time."""
+    """How calls that keep their caller waiting are made: in a thread, or at once in virtual time."""
 
     def __call__(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
 
@@ -50,12 +49,15 @@ class Means:
     state: GateState
     content: ContentPipeline
     outlets: OpenOutlets
-    bundle_of: Callable[[str], Bundle]
+    bundle_of: Callable[[str], Awaitable[Bundle]]
     """By hash; NotFound for one that was never published."""
     clock: Clock
     """Delivery time."""
     limits: Limits
     do: Doing
+    """How the memory is asked."""
+    wait_for: Doing
+    """How plugins are called that answer when they are done."""
 
     def now(self, claim: Claim) -> Moment:
         return Moment.of(self.clock.now(), claim.view.time)
@@ -114,7 +116,8 @@ async def _repeatable(claim: Claim, channel_id: str, means: Means) -> tuple[Chan
         return None
     if not may_repeat(purpose, channel.capabilities):
         return None
-    made = await _made(claim, Way(channel_id, identity.address, {}), live, means)
+    way, pinned = Way(channel_id, identity.address, {}), await _pinned(claim, live, means)
+    made = await means.wait_for(means.content.make, claim.intent, claim.view, way, live, pinned)
     if isinstance(made, Answer):
         return None
     return channel, made.message, Passage(channel_id, identity.address, made.content_hash)
@@ -144,10 +147,10 @@ async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Ch
     channel = means.outlets.open(live, way.channel)
     if channel is None:
         return _skipped("channel.unavailable", way, "the channel's plugin and settings can be used")
-    made = await _made(claim, way, live, means)
+    pinned = await _pinned(claim, live, means)
+    made, said = await means.wait_for(_made_and_asked, claim, way, channel, live, pinned, means)
     if isinstance(made, Answer):
         return made
-    said = await asyncio.to_thread(call_preflight, channel, made.message, means.limits.preflight)
     if said.ok:
         return channel, made
     if said.not_before is not None and said.not_before > means.clock.now():
@@ -163,17 +166,27 @@ async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Ch
     return _skipped(f"channel.{reason}", way, "the channel can carry this message")
 
 
+def _made_and_asked(
+    claim: Claim, way: Way, channel: Channel, live: Bundle, pinned: Bundle, means: Means
+) -> tuple[Made | Answer, Preflight]:
+    """The message, and what the channel says of it; one wait for all the plugins that have a word in it."""
+    made = means.content.make(claim.intent, claim.view, way, live, pinned)
+    if isinstance(made, Answer):
+        return made, Preflight(False)
+    return made, call_preflight(channel, made.message, means.limits.preflight)
+
+
 async def _live(claim: Claim, means: Means) -> Bundle:
-    return await means.do(means.bundle_of, claim.view.rules.version)
+    return await means.bundle_of(claim.view.rules.version)
 
 
-async def _made(claim: Claim, way: Way, live: Bundle, means: Means) -> Made | Answer:
-    pinned = live
+async def _pinned(claim: Claim, live: Bundle, means: Means) -> Bundle:
+    """The bundle whose text is used: the live one, or the intent's own where the live one has none."""
     if claim.intent.content not in live.contents and claim.intent.bundle_hash:
         # A bundle that is gone has no text to offer either.
         with suppress(NotFound):
-            pinned = await means.do(means.bundle_of, claim.intent.bundle_hash)
-    return await means.content.make(claim.intent, claim.view, way, live, pinned)
+            return await means.bundle_of(claim.intent.bundle_hash)
+    return live
 
 
 async def _send(

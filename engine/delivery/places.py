@@ -6,20 +6,21 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.orm import Session
-from sqlmodel import col
 
 from engine.gate.caps import applicable_caps
 from engine.gate.model import Intent
 from engine.gate.state import Moment, View
+from engine.store.bulk import table_of
 from engine.store.tables import CapPlaceRow
 
 # Built once: putting a statement together costs as much as running it.
-_INSERT = insert(CapPlaceRow)
+_PLACE = table_of(CapPlaceRow)
+_INSERT = insert(_PLACE)
+_FORGET = delete(_PLACE).where(_PLACE.c.intent_key == bindparam("key"))
 _CONFIRM = (
-    update(CapPlaceRow)
-    .where(col(CapPlaceRow.intent_key) == bindparam("key"), col(CapPlaceRow.state) == "leased")
+    update(_PLACE)
+    .where(_PLACE.c.intent_key == bindparam("key"), _PLACE.c.state == "leased")
     .values(state="confirmed", at=bindparam("moment"), lease_until=None)
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -44,7 +45,7 @@ def take_places(
     caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
     if not is_first:
         # Taken anew: an earlier attempt's may be released, or belong to caps that do not apply here.
-        session.execute(delete(CapPlaceRow).where(col(CapPlaceRow.intent_key) == intent.key))
+        session.execute(_FORGET, {"key": intent.key})
     rows = [
         {
             "cap_id": cap.id,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.gate.model import Answer
-from engine.store.tables import DecisionRow, IntentRow, OutboxRow, RunRow
+from engine.store.bulk import table_of
+from engine.store.tables import DecisionRow, OutboxRow, RunRow
 
 # Built once: putting a statement together costs as much as running it.
-_INSERT_DECISION = insert(DecisionRow)
+_INSERT_DECISION = insert(table_of(DecisionRow))
 _LOCK_RUN = (
     select(RunRow)
     .where(col(RunRow.id) == bindparam("run_id"))
@@ -21,18 +23,33 @@ _LOCK_RUN = (
 )
 
 
+class Subject(Protocol):
+    """What a decision is about: an intent, or its row."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def contact_id(self) -> str: ...
+    @property
+    def journey(self) -> str | None: ...
+    @property
+    def run_id(self) -> str | None: ...
+    @property
+    def bundle_hash(self) -> str: ...
+
+
 def record_decision(
-    session: Session, row: IntentRow, answer: Answer, journey_now: datetime, version: str = ""
+    session: Session, subject: Subject, answer: Answer, journey_now: datetime, version: str = ""
 ) -> None:
     """Write the decision that an answer is; `version` is the bundle it was decided under."""
     values = {
         "schema_version": "decision.v1",
         "at": journey_now,
         "kind": "message",
-        "contact_id": row.contact_id,
-        "journey": row.journey,
-        "run_id": row.run_id,
-        "intent_key": row.key,
+        "contact_id": subject.contact_id,
+        "journey": subject.journey,
+        "run_id": subject.run_id,
+        "intent_key": subject.key,
         "stage": answer.stage,
         "channel": answer.channel,
         "verdict": answer.verdict.value,
@@ -40,7 +57,7 @@ def record_decision(
         "evidence": dict(answer.evidence),
         "would_pass_if": answer.would_pass_if,
         "hold_until": answer.hold_until,
-        "bundle_hash": version or row.bundle_hash,
+        "bundle_hash": version or subject.bundle_hash,
     }
     session.execute(_INSERT_DECISION, [values])
 

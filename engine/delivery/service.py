@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
 
+from engine.authoring.bundle import Bundle
 from engine.clock import Clock
 from engine.delivery.content import ContentPipeline
 from engine.delivery.gate_state import SqlGateState
@@ -16,11 +18,12 @@ from engine.delivery.intents import wake
 from engine.delivery.limits import Limits
 from engine.delivery.outlets import Outlets
 from engine.delivery.passing import Means, pass_gate, resume_doubtful
-from engine.gate.model import Outcome
+from engine.gate.model import Intent, Outcome
 from engine.gate.state import Claim, LeaseLost
 from engine.plugin.registry import Registry
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
+from engine.store.tables import ContactRow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +50,7 @@ class Delivery:
         at_once: int = 16,
     ) -> None:
         self._store = store
+        self._shelf = shelf
         self._clock = clock
         limits = limits or Limits()
         self._state = SqlGateState(store, shelf, lease=limits.lease)
@@ -55,21 +59,33 @@ class Delivery:
             state=self._state,
             content=ContentPipeline(registry.generators, registry.checks, public_url, secret, limits),
             outlets=self._outlets,
-            bundle_of=self._state.bundle,
+            bundle_of=self._bundle_of,
             clock=clock,
             limits=limits,
             do=self._do,
+            wait_for=asyncio.to_thread,
         )
         self._at_once = asyncio.Semaphore(at_once)
 
-    async def deliver(self, key: str, *, carried: bool = False) -> Outcome | None:
+    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None:
+        """Write a wish down in the caller's transaction, which holds its contact; `now` is delivery time.
+
+        After the commit the claim goes to `deliver`, which then need not ask for one. None when the wish was
+        there already.
+        """
+        return self._state.plan(session, intent, contact, now)
+
+    async def deliver(self, key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
         """The intent's outcome; None when it is held, when another process is at it, or when there is none.
 
-        Unless `carried`, the run that waits for the outcome is told of it.
+        Unless `carried`, the run that waits for the outcome is told of it. A `claim` that `plan` gave is
+        worked on as it is.
         """
-        claim = await self._store.run(self._state.claim, key, self._clock.now())
-        if not isinstance(claim, Claim):
-            return claim
+        if claim is None:
+            found = await self._store.run(self._state.claim, key, self._clock.now())
+            if not isinstance(found, Claim):
+                return found
+            claim = found
         try:
             return await pass_gate(claim, self._means, carried=carried)
         except LeaseLost:
@@ -109,6 +125,11 @@ class Delivery:
 
     async def _do(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._store.run(work, *args, **kwargs)
+
+    async def _bundle_of(self, bundle_hash: str) -> Bundle:
+        # Nearly always compiled already, and then no thread is worth its while.
+        found = self._shelf.compiled(bundle_hash)
+        return found if found is not None else await self._store.run(self._state.bundle, bundle_hash)
 
     async def _work_through(
         self, taken: list[tuple[str, str]], work: Callable[[Claim], Awaitable[object]]

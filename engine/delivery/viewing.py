@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import Row, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
-from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.clock import JourneyTime
 from engine.contacts.consent import consent_records
 from engine.contacts.profile import contact_facts
 from engine.contacts.rows import profile_of
+from engine.errors import NotFound
 from engine.gate.caps import horizon
 from engine.gate.model import Intent
 from engine.gate.state import GateRules, Identity, Moment, Place, PublishedBreaker, Standing, View
+from engine.store.bulk import table_of
 from engine.store.tables import (
     AttemptRow,
     BreakerRow,
@@ -27,90 +29,143 @@ from engine.store.tables import (
     IdentityRow,
 )
 
-# Built once: putting a statement together costs as much as running it.
-_BREAKERS = (
+# Built once, over tables: putting a statement together costs as much as running it, and so do mapped objects.
+_CONTACT = table_of(ContactRow)
+_CONTROL = table_of(ControlRow)
+_BREAKER = table_of(BreakerRow)
+_IDENTITY = table_of(IdentityRow)
+_PLACE = table_of(CapPlaceRow)
+_ATTEMPT = table_of(AttemptRow)
+
+_SITUATION = (
     select(
-        col(BreakerRow.breaker_id),
-        col(BreakerRow.scope),
-        col(BreakerRow.state),
-        col(BreakerRow.level),
-        col(BreakerRow.probes_left),
-        col(BreakerRow.ramp),
-        col(BreakerRow.epoch),
+        _CONTROL.c.live_bundle,
+        _CONTROL.c.killed_at,
+        _CONTROL.c.kill_reason,
+        _CONTROL.c.time_origin,
+        _CONTROL.c.time_journey_origin,
+        _CONTROL.c.time_scale,
+        _BREAKER.c.breaker_id,
+        _BREAKER.c.scope,
+        _BREAKER.c.state,
+        _BREAKER.c.level,
+        _BREAKER.c.probes_left,
+        _BREAKER.c.ramp,
+        _BREAKER.c.epoch,
     )
-    .where(col(BreakerRow.state) != "closed")
-    .order_by(col(BreakerRow.breaker_id), col(BreakerRow.scope))
+    .select_from(_CONTROL.outerjoin(_BREAKER, _BREAKER.c.state != "closed"))
+    .order_by(_BREAKER.c.breaker_id, _BREAKER.c.scope)
+)
+_SHARED_SITUATION = _SITUATION.with_for_update(read=True, of=_CONTROL)
+_WHOLE_CONTACT = select(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id"))
+_LOCK_STANDING = (
+    select(
+        _CONTACT.c.timezone,
+        _CONTACT.c.tags,
+        _CONTACT.c.derived_tags,
+        _CONTACT.c.suppressed,
+        _CONTACT.c.erased_at,
+        _CONTACT.c.merged_into,
+    )
+    .where(_CONTACT.c.id == bindparam("contact_id"))
+    .with_for_update()
 )
 _IDENTITIES = (
-    select(col(IdentityRow.platform), col(IdentityRow.address), col(IdentityRow.suppressed))
-    .where(col(IdentityRow.contact_id) == bindparam("contact_id"))
-    .order_by(col(IdentityRow.added_at).desc(), col(IdentityRow.platform), col(IdentityRow.address))
+    select(_IDENTITY.c.platform, _IDENTITY.c.address, _IDENTITY.c.suppressed)
+    .where(_IDENTITY.c.contact_id == bindparam("contact_id"))
+    .order_by(_IDENTITY.c.added_at.desc(), _IDENTITY.c.platform, _IDENTITY.c.address)
 )
 _PLACES = select(
-    col(CapPlaceRow.cap_id),
-    col(CapPlaceRow.intent_key),
-    col(CapPlaceRow.at),
-    col(CapPlaceRow.state),
-    col(CapPlaceRow.purpose),
-    col(CapPlaceRow.channel),
-    col(CapPlaceRow.journey),
-    col(CapPlaceRow.tags),
+    _PLACE.c.cap_id,
+    _PLACE.c.intent_key,
+    _PLACE.c.at,
+    _PLACE.c.state,
+    _PLACE.c.purpose,
+    _PLACE.c.channel,
+    _PLACE.c.journey,
+    _PLACE.c.tags,
 ).where(
-    col(CapPlaceRow.contact_id) == bindparam("contact_id"),
+    _PLACE.c.contact_id == bindparam("contact_id"),
     or_(
-        and_(col(CapPlaceRow.state) == "confirmed", col(CapPlaceRow.at) >= bindparam("since")),
-        and_(col(CapPlaceRow.state) == "leased", col(CapPlaceRow.lease_until) > bindparam("delivery_now")),
+        and_(_PLACE.c.state == "confirmed", _PLACE.c.at >= bindparam("since")),
+        and_(_PLACE.c.state == "leased", _PLACE.c.lease_until > bindparam("delivery_now")),
     ),
 )
-_REFUSALS = select(col(AttemptRow.channel), col(AttemptRow.code)).where(
-    col(AttemptRow.intent_key) == bindparam("key"), col(AttemptRow.result) == "rejected"
+_REFUSALS = select(_ATTEMPT.c.channel, _ATTEMPT.c.code).where(
+    _ATTEMPT.c.intent_key == bindparam("key"), _ATTEMPT.c.result == "rejected"
 )
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What holds for every intent at one moment: the control row, and the breakers that are not closed."""
+
+    live_bundle: str | None
+    """Its hash; None before the first is published."""
+    kill_reason: str | None
+    """Why everything is stopped, in the operator's words; None when it is not."""
+    time: JourneyTime
+    breakers: tuple[PublishedBreaker, ...]
+
+
+def read_situation(session: Session, *, share: bool = False) -> Situation:
+    """What holds for every intent now. NotFound for a workspace that was never set up.
+
+    With `share` nobody changes the control row before this transaction ends: a kill comes before or after.
+    """
+    rows = session.execute(_SHARED_SITUATION if share else _SITUATION).all()
+    if not rows:
+        raise NotFound("this workspace was never set up; `wayline up` and `wayline publish` do it")
+    control = rows[0]
+    return Situation(
+        live_bundle=control.live_bundle,
+        kill_reason=None if control.killed_at is None else control.kill_reason or "no reason given",
+        time=JourneyTime(control.time_origin, control.time_journey_origin, control.time_scale),
+        breakers=tuple(PublishedBreaker(*row[6:]) for row in rows if row.breaker_id is not None),
+    )
 
 
 def read_view(
     session: Session,
     intent: Intent,
-    control: ControlRow,
+    situation: Situation,
     bundle: Bundle,
     rules: GateRules,
     at: datetime,
     *,
-    was_tried: bool,
+    contact: ContactRow | None = None,
+    was_tried: bool = True,
 ) -> View:
     """The gate's view of an intent as of this transaction; `at` is delivery time.
 
-    Whoever knows that the intent was never handed over spares the question which channels refused it.
+    Whoever holds the contact's row already gives it, and whoever knows that the intent was never handed over
+    spares the question which channels refused it.
     """
-    time = time_of(control)
-    contact = session.get(ContactRow, intent.contact_id, populate_existing=True)
+    found: ContactRow | Row[Any] | None = contact
+    if found is None:
+        found = session.execute(_WHOLE_CONTACT, {"contact_id": intent.contact_id}).one_or_none()
     return View(
         rules=rules,
-        standing=standing_of(contact),
-        kill_reason=kill_reason_of(control),
-        breakers=read_breakers(session),
+        standing=None if found is None else standing_of(found),
+        kill_reason=situation.kill_reason,
+        breakers=situation.breakers,
         identities=_identities(session, intent.contact_id),
         consents=tuple(consent_records(session, intent.contact_id)),
-        places=read_places(session, intent, rules, Moment.of(at, time)),
+        places=read_places(session, intent, rules, Moment.of(at, situation.time)),
         refused_by=_refusals(session, intent.key) if was_tried else {},
-        contact=_facts(contact, bundle.workspace.attributes) if contact is not None else {},
-        time=time,
+        contact={} if found is None else _facts(found, bundle.workspace.attributes),
+        time=situation.time,
     )
 
 
-def time_of(control: ControlRow) -> JourneyTime:
-    """How the workspace's journey time runs."""
-    return JourneyTime(control.time_origin, control.time_journey_origin, control.time_scale)
+def lock_standing(session: Session, contact_id: str) -> Standing | None:
+    """Whether the contact may be reached, their row held by this transaction; None for no such contact."""
+    found = session.execute(_LOCK_STANDING, {"contact_id": contact_id}).one_or_none()
+    return None if found is None else standing_of(found)
 
 
-def kill_reason_of(control: ControlRow) -> str | None:
-    """Why everything is stopped, in the operator's words; None when it is not."""
-    return None if control.killed_at is None else control.kill_reason or "no reason given"
-
-
-def standing_of(contact: ContactRow | None) -> Standing | None:
-    """Whether the contact may be reached, and what caps need of them; None for no such contact."""
-    if contact is None:
-        return None
+def standing_of(contact: Any) -> Standing:
+    """Whether a contact may be reached, and what caps need of them; of a row with the contact's columns."""
     return Standing(
         timezone=contact.timezone,
         tags=frozenset(contact.tags) | frozenset(contact.derived_tags),
@@ -118,11 +173,6 @@ def standing_of(contact: ContactRow | None) -> Standing | None:
         is_erased=contact.erased_at is not None,
         is_merged=contact.merged_into is not None,
     )
-
-
-def read_breakers(session: Session) -> tuple[PublishedBreaker, ...]:
-    """Every breaker that is not closed."""
-    return tuple(PublishedBreaker(*row) for row in session.execute(_BREAKERS))
 
 
 def published(row: BreakerRow) -> PublishedBreaker:
@@ -156,7 +206,7 @@ def _refusals(session: Session, key: str) -> dict[str, str]:
     return {channel: code for channel, code in session.execute(_REFUSALS, {"key": key})}  # noqa: C416
 
 
-def _facts(contact: ContactRow, attributes: Mapping[str, str]) -> dict[str, Any]:
+def _facts(contact: Any, attributes: Mapping[str, str]) -> dict[str, Any]:
     """The contact's facts by their short names, label sets as sorted lists, as templates use them."""
     facts = contact_facts(profile_of(contact), attributes)
     return {

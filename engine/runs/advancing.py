@@ -6,7 +6,7 @@ crash at any point finds either the old rows (and does the same again) or the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,11 @@ from sqlmodel import col
 from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
 from engine.errors import NotFound, WaylineError
+from engine.gate.state import Claim
 from engine.journeys.run import Cause, EventSeen, OutcomeKnown, RunState, Started, TimerDue, Waiting, WaitKind
 from engine.runs.keys import wished_by
 from engine.runs.leasing import LEASE
-from engine.runs.moving import EntryEvents, Move, Moved
+from engine.runs.moving import EntryEvents, Move, Moved, Plans
 from engine.runs.states import state_of
 from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
@@ -51,6 +52,8 @@ class Carried:
     """How it ended: completed | goal | left | stopped | cancelled | failed"""
     intent_key: str | None = None
     """The message whose outcome it waits for."""
+    claim: Claim | None = None
+    """That message, when it was wished just now and nobody but this caller may deliver it."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ class _Found:
 class Advancing:
     """Moves runs, one transaction at a time; shared by the threads of a process."""
 
-    def __init__(self, shelf: BundleShelf, owner: str) -> None:
+    def __init__(self, shelf: BundleShelf, owner: str, delivery: Plans) -> None:
         self._shelf = shelf
+        self._delivery = delivery
         self._owner = owner
         self._events = EntryEvents()
 
@@ -83,10 +87,10 @@ class Advancing:
         found = self._find(session, row, state, clocks)
         if found is None:
             return _standing(row, clocks)
-        move = Move(session, self._shelf, contact, row, clocks, self._events)
+        move = Move(session, self._shelf, contact, row, clocks, self._events, self._delivery)
         moved = move.make(state, found.cause, since_seq=found.since_seq, after=found.after)
         self._store(session, row, moved, clocks, durable=durable)
-        return _standing(row, clocks)
+        return replace(_standing(row, clocks), claim=moved.claim)
 
     def park(self, session: Session, run_id: str, real_now: datetime) -> Carried | None:
         """Let a run wait for a message that did not end at once; None when its outcome has come meanwhile.

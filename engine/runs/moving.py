@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,8 +16,8 @@ from sqlmodel import col
 from engine.clock import Clocks
 from engine.contacts.profile import contact_facts
 from engine.contacts.rows import profile_of
-from engine.delivery import intents
 from engine.gate.model import Intent
+from engine.gate.state import Claim
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Advanced, advance, next_send_at
 from engine.journeys.localtime import zone_of
@@ -51,6 +51,14 @@ class Moved:
 
     state: RunState
     values: Mapping[str, Any]
+    claim: Claim | None = None
+    """The message it wished last, claimed for whoever commits this."""
+
+
+class Plans(Protocol):
+    """Writes a wish down and claims it; `engine.delivery.service.Delivery` does it."""
+
+    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None: ...
 
 
 class Move:
@@ -64,8 +72,10 @@ class Move:
         row: RunRow,
         clocks: Clocks,
         events: EntryEvents,
+        delivery: Plans,
     ) -> None:
         self._session = session
+        self._delivery = delivery
         self._contact = contact
         self._row = row
         self._real_now = clocks.delivery_now()
@@ -134,10 +144,11 @@ class Move:
         has_lasting = bool(self._program.leaves or self._program.goal)
         if was_listening or (has_lasting and not state.is_active):
             forget_waits(self._session, [self._row.id], step_only=state.is_active)
+        claim = None
         for effect in effects:
             match effect:
                 case SendIntent():
-                    self._plan(state, effect)
+                    claim = self._plan(state, effect)
                 case TagChange(add, remove):
                     self._contact.tags = sorted((set(self._contact.tags) | set(add)) - set(remove))
                 case Ended():
@@ -147,9 +158,9 @@ class Move:
                     notes.write(self._session)
         listeners = step_listeners(self._program, state, self._contact.last_event_seq)
         insert_rows(self._session, WaitRow, [wait_row(self._row, each) for each in listeners])
-        return Moved(state, values)
+        return Moved(state, values, claim)
 
-    def _plan(self, state: RunState, wish: SendIntent) -> None:
+    def _plan(self, state: RunState, wish: SendIntent) -> Claim | None:
         row = self._row
         intent = Intent(
             key=intent_key_of(row.id, wish.step, wish.visit),
@@ -175,7 +186,7 @@ class Move:
                 },
             },
         )
-        intents.plan(self._session, intent, now=self._real_now)
+        return self._delivery.plan(self._session, intent, self._contact, self._real_now)
 
 
 class EntryEvents:

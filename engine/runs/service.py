@@ -17,6 +17,7 @@ from engine.authoring.bundle import Bundle
 from engine.clock import Clock, Clocks, FixedClock
 from engine.errors import WaylineError
 from engine.gate.model import Outcome
+from engine.gate.state import Claim
 from engine.journeys.event import Event
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, RunOutcome
@@ -24,6 +25,7 @@ from engine.runs.advancing import Advancing, Carried, RevisionLostError, lock_ru
 from engine.runs.ending import Endings
 from engine.runs.entering import Ground, Reacting
 from engine.runs.leasing import has_abandoned, lease_abandoned
+from engine.runs.moving import Plans
 from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of
@@ -38,10 +40,12 @@ _AT_ONCE = 8
 _log = structlog.get_logger(__name__)
 
 
-class Delivers(Protocol):
+class Delivers(Plans, Protocol):
     """What runs ask of delivery; `engine.delivery.service.Delivery` does it."""
 
-    async def deliver(self, key: str, *, carried: bool = False) -> Outcome | None: ...
+    async def deliver(
+        self, key: str, *, carried: bool = False, claim: Claim | None = None
+    ) -> Outcome | None: ...
 
 
 class Runs:
@@ -66,7 +70,7 @@ class Runs:
         self._clock = clock
         self._keeps_no_match = keeps_no_match
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._advancing = Advancing(shelf, self._owner)
+        self._advancing = Advancing(shelf, self._owner, delivery)
         self._doors: tuple[str, dict[str, list[Program]]] = ("", {})
 
     def reacting(
@@ -97,7 +101,8 @@ class Runs:
             found = await self._store.run(self._advance, run_id, durable, real_now)
             if found.intent_key is None:
                 return found
-            if await self._delivery.deliver(found.intent_key, carried=True) is not None:
+            outcome = await self._delivery.deliver(found.intent_key, carried=True, claim=found.claim)
+            if outcome is not None:
                 continue
             parked = await self._store.run(self._park, run_id, real_now)
             if parked is not None:

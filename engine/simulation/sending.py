@@ -59,10 +59,11 @@ class Sending:
             state=self._state,
             content=content,
             outlets=_SilentOutlets(),
-            bundle_of=lambda _: bundle,
+            bundle_of=self._bundle_of,
             clock=self._clock,
             limits=limits,
             do=at_once,
+            wait_for=at_once,
         )
 
     def plan(self, person: Living, intent: Intent) -> None:
@@ -160,6 +161,9 @@ class Sending:
             )
         )
 
+    async def _bundle_of(self, bundle_hash: str) -> Bundle:
+        return self._bundle
+
     def _look_up(self, contact_id: str) -> Addressee:
         person = self._people[contact_id]
         profile = person.profile
@@ -186,9 +190,9 @@ class Sending:
 class _EveryText(ContentPipeline):
     """Takes every text as it stands in the ruleset: for simulations of journeys, not of texts."""
 
-    async def make(self, intent: Intent, view: View, way: Way, live: Bundle, pinned: Bundle) -> Made | Answer:
+    def make(self, intent: Intent, view: View, way: Way, live: Bundle, pinned: Bundle) -> Made | Answer:
         if intent.content not in live.contents:
-            return await super().make(intent, view, way, live, pinned)
+            return super().make(intent, view, way, live, pinned)
         message = Message(way.address, body="", contact_id=intent.contact_id, content=intent.content)
         return Made(message, hashlib.sha256(intent.content.encode()).hexdigest())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -64,8 +65,7 @@ async def stop_before(desk: Any, boundary: str, key: str = "k1") -> None:
 
     claim = await desk.store.run(means.state.claim, key, desk.clock.now())
     assert isinstance(claim, Claim)
-    cut = Means(means.state, means.content, means.outlets, means.bundle_of, means.clock, means.limits, do)
-    task = asyncio.create_task(pass_gate(claim, cut, carried=False))
+    task = asyncio.create_task(pass_gate(claim, replace(means, do=do), carried=False))
     await asyncio.wait_for(stopped.wait(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

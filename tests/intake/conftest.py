@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from engine.clock import FixedClock
-from engine.gate.model import Outcome
+from engine.gate.model import Intent, Outcome
+from engine.gate.state import Claim
 from engine.governance.publishing import publish
 from engine.intake.accepting import Intake, Receipt
 from engine.intake.segment import translate
@@ -20,6 +22,7 @@ from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
 from engine.store.control import ensure_control
 from engine.store.database import Store
+from engine.store.tables import ContactRow
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 
@@ -27,7 +30,10 @@ NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 class NothingToDeliver:
     """Stands where delivery would: intake itself never delivers."""
 
-    async def deliver(self, key: str, *, carried: bool = False) -> Outcome | None:
+    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None:
+        raise AssertionError(f"intake planned {intent.key}")
+
+    async def deliver(self, key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
         raise AssertionError(f"intake delivered {key} ({carried=})")
 
 

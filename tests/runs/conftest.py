@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from engine.clock import FixedClock
+from engine.delivery.intents import plan
 from engine.delivery.recording import lock_run, tell_run
-from engine.gate.model import Outcome
+from engine.gate.model import Intent, Outcome
+from engine.gate.state import Claim
 from engine.governance.publishing import publish
 from engine.intake.accepting import Intake, Receipt
 from engine.intake.incoming import IncomingEvent
@@ -23,7 +26,16 @@ from engine.runs.advancing import Carried
 from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
-from engine.store.tables import ControlRow, DecisionRow, EventRow, IntentRow, OutboxRow, RunRow, WaitRow
+from engine.store.tables import (
+    ContactRow,
+    ControlRow,
+    DecisionRow,
+    EventRow,
+    IntentRow,
+    OutboxRow,
+    RunRow,
+    WaitRow,
+)
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -96,7 +108,11 @@ class Post:
         self._store = store
         self._clock = clock
 
-    async def deliver(self, key: str, *, carried: bool = False) -> Outcome | None:
+    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None:
+        plan(session, intent, now=now)
+        return None
+
+    async def deliver(self, key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
         return await self._store.run(self._deliver, key)
 
     def _deliver(self, key: str) -> Outcome | None:

@@ -1,0 +1,73 @@
+"""How far an intent has come: its row read as a plain value and written in one statement.
+
+Every send reads and writes its row in three transactions; mapped objects would cost more than all the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from engine.store.bulk import table_of
+from engine.store.tables import IntentRow
+
+
+@dataclass
+class Progress:
+    """All of an intent's row that changes after it was planned; fields as in `IntentRow`."""
+
+    state: str
+    outcome: str | None
+    reason: str | None
+    channel: str | None
+    content_hash: str | None
+    provider_id: str | None
+    attempts: int
+    handed_over_at: datetime | None
+    wake_at: datetime | None
+    retry_at: datetime | None
+    deadline_at: datetime | None
+    expires_at: datetime | None
+    hold_scope: str | None
+    lease_owner: str | None
+    lease_until: datetime | None
+    updated_at: datetime
+
+
+_NAMES = tuple(field.name for field in fields(Progress))
+
+# Built once: putting a statement together costs as much as running it.
+_INTENT = table_of(IntentRow)
+_LOCK = (
+    select(*(_INTENT.c[name] for name in _NAMES))
+    .where(_INTENT.c.key == bindparam("of_key"))
+    .with_for_update()
+)
+_WHOLE = select(_INTENT).where(_INTENT.c.key == bindparam("of_key"))
+_LOCK_WHOLE = _WHOLE.with_for_update()
+_SAVE = update(_INTENT).where(_INTENT.c.key == bindparam("of_key"))
+
+
+def lock_progress(session: Session, key: str) -> Progress | None:
+    """How far the intent has come, its row held by this transaction; None for one that does not exist."""
+    found = session.execute(_LOCK, {"of_key": key}).one_or_none()
+    return None if found is None else Progress(*found)
+
+
+def save_progress(session: Session, key: str, progress: Progress) -> None:
+    """Write the row of an intent that this transaction has locked."""
+    session.execute(_SAVE, {**vars(progress), "of_key": key})
+
+
+def read_whole(session: Session, key: str, *, lock: bool) -> Row[Any] | None:
+    """Every column of the intent's row, under their names; None for one that does not exist."""
+    return session.execute(_LOCK_WHOLE if lock else _WHOLE, {"of_key": key}).one_or_none()
+
+
+def save_lease(session: Session, key: str, owner: str | None, until: datetime | None) -> None:
+    """Name who works on an intent that this transaction has locked, and until when (delivery time)."""
+    session.execute(_SAVE, {"of_key": key, "lease_owner": owner, "lease_until": until})
