@@ -59,6 +59,9 @@ def run(arguments: Sequence[str]) -> int:
             name = "WAYLINE_" + "_".join(str(part) for part in fault["loc"]).upper()
             typer.echo(f"wayline: {name}: {fault['msg'].lower()}", err=True)
         return 2
+    except _database_failures() as error:
+        typer.echo(f"wayline: the database could not do it: {getattr(error, 'orig', error)}", err=True)
+        return 2
     except OSError as error:
         # A file or folder that cannot be read or written; anything without a name is not about files.
         if error.filename is None:
@@ -66,6 +69,13 @@ def run(arguments: Sequence[str]) -> int:
         typer.echo(f"wayline: {error.filename}: {(error.strerror or 'cannot be used').lower()}", err=True)
         return 2
     return 0
+
+
+def _database_failures() -> tuple[type[Exception], ...]:
+    """What a database raises that is away, locked or read-only; nothing when none was asked."""
+    # Looked up only now: most commands never load the library.
+    library = sys.modules.get("sqlalchemy.exc")
+    return () if library is None else (library.OperationalError,)
 
 
 def make_app(arguments: Sequence[str] = ()) -> typer.Typer:

@@ -145,6 +145,8 @@ async def _up(settings: Settings) -> None:
                     parts["temporal"] = keep_alive_part(server)
                 _greet(settings, server)
                 _show(keys)
+                if settings.write_key is None and keys.write_key is None:
+                    typer.echo("Write key       as before; if it is lost, set WAYLINE_WRITE_KEY to a new one")
                 typer.echo("Ctrl-C stops everything; what waits, waits on.")
                 await run(parts, stop)
         finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,12 @@ def test_what_plugins_offer_is_listed_with_settings_and_owner(wayline: Command) 
     named = {(offer["kind"], offer["name"]) for offer in offers}
     assert {("generator", "template"), ("check", "lexicon")} <= named
     assert all("host" in offer["settings"]["properties"] for offer in offers if offer["name"] == "email")
+
+
+def test_a_database_that_cannot_be_written_is_said_so(published: Command, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "data" / "wayline.db")) as other:
+        other.execute("DROP TABLE control")
+        other.commit()
+    shown = published("kill", "on")
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err == "wayline: the database could not do it: no such table: control\n"
