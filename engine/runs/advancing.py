@@ -25,6 +25,7 @@ from engine.runs.moving import EntryEvents, Move, Moved, Plans
 from engine.runs.states import state_of
 from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
+from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
 from engine.store.control import ONLY_ROW, clocks_of
 from engine.store.tables import ContactRow, ControlRow, EventRow, IntentRow, RunRow
@@ -156,7 +157,7 @@ def _tell(session: Session, kind: str, row: RunRow, real_now: datetime, **more: 
 def _outcome(
     session: Session, row: RunRow, state: RunState, waiting: Waiting, clocks: Clocks
 ) -> _Found | None:
-    intent = session.get(IntentRow, wished_by(state), populate_existing=True)
+    intent = session.execute(_OUTCOME, {"key": wished_by(state)}).one_or_none()
     if intent is None or intent.outcome is None:
         return None
     # An answer to a message counts from the moment it left, not from the moment we heard that it did.
@@ -175,7 +176,11 @@ _LOCK = (
     .with_for_update(of=[ContactRow, RunRow])
     .execution_options(populate_existing=True)
 )
-_RUNS = RunRow.metadata.tables[RunRow.__tablename__]
+_INTENTS = table_of(IntentRow)
+_OUTCOME = select(_INTENTS.c.outcome, _INTENTS.c.handed_over_at, _INTENTS.c.updated_at).where(
+    _INTENTS.c.key == bindparam("key")
+)
+_RUNS = table_of(RunRow)
 _SAVE = update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
 
 
