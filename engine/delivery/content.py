@@ -31,6 +31,8 @@ from engine.plugin.contracts import (
 
 FALLBACK = "template"
 """The generator that takes over when another one fails."""
+MOST_FINDINGS = 5
+"""How many findings one decision keeps, the gravest first."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Made:
 
     message: Message
     content_hash: str
+    findings: tuple[Mapping[str, Any], ...] = ()
+    """What checks noted without blocking it."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,13 @@ class ContentPipeline:
             why = "its generator makes a text"
             return _blocked("content.not_generated", way, why, content=spec.id, because=str(error))
         locale = draft.locale or spec.locale
+        noted: list[Finding] = []
         for config in live.checks:
             if _applies(config, intent.purpose, way.channel):
-                objection = self._examined(config, draft, intent, way, live, locale)
-                if objection is not None:
-                    return objection
+                found = self._examined(config, draft, intent, way, live, locale)
+                if isinstance(found, Answer):
+                    return found
+                noted += found
         purpose = view.rules.purposes[intent.purpose]
         is_marketing = purpose.kind == "marketing"
         message = Message(
@@ -91,7 +97,8 @@ class ContentPipeline:
                 else None
             ),
         )
-        return Made(message, hash_of(draft))
+        noted.sort(key=lambda finding: finding.severity is not Severity.WARN)
+        return Made(message, hash_of(draft), tuple(_evidence(finding) for finding in noted[:MOST_FINDINGS]))
 
     def _draft(self, intent: Intent, view: View, way: Way, spec: ContentSpec) -> Draft:
         facts = {
@@ -115,8 +122,8 @@ class ContentPipeline:
 
     def _examined(
         self, config: CheckConfig, draft: Draft, intent: Intent, way: Way, live: Bundle, locale: str
-    ) -> Answer | None:
-        """What the check objects to so much that the message must not go, if anything."""
+    ) -> Answer | list[Finding]:
+        """What the check notes, or its objection to a message that must not go."""
         check = self.checks.get(config.plugin)
         lexicons = [live.lexicons[name] for name in config.lexicons if name in live.lexicons]
         if check is None or len(lexicons) < len(config.lexicons):
@@ -128,7 +135,7 @@ class ContentPipeline:
         found = call_check(check, draft, context, self.limits.check)
         blocking = [finding for finding in found if finding.severity is Severity.BLOCK]
         if not blocking:
-            return None
+            return found
         failed = any(finding.code == "check.failed" for finding in blocking)
         return _blocked(
             "content.check_failed" if failed else "content.check_blocked",
@@ -136,7 +143,7 @@ class ContentPipeline:
             f"check {config.id} finds nothing that blocks",
             check=config.id,
             content=intent.content,
-            findings=[_evidence(finding) for finding in blocking[:5]],
+            findings=[_evidence(finding) for finding in blocking[:MOST_FINDINGS]],
         )
 
 
@@ -168,6 +175,7 @@ def _evidence(finding: Finding) -> dict[str, Any]:
     # Not the message: a check may quote the text, which names the contact.
     return {
         "code": finding.code,
+        "severity": finding.severity.value,
         "part": finding.part,
         "start": finding.start,
         "end": finding.end,

@@ -205,7 +205,10 @@ def _finding_lines(finding: Mapping[str, Any]) -> list[str]:
     part = str(finding.get("part", "body")).replace("_", " ")
     first, last = int(finding.get("start", 0)) + 1, int(finding.get("end", 0))
     where = "" if last < first else f", characters {first}-{last}" if last > first else f", character {first}"
-    lines = [f"      finding in the {part}{where}: {finding.get('rule') or '-'} ({finding.get('code')})"]
+    grave = "" if finding.get("severity") in (None, "block") else f"{finding['severity']}: "
+    lines = [
+        f"      {grave}finding in the {part}{where}: {finding.get('rule') or '-'} ({finding.get('code')})"
+    ]
     if finding.get("suggestion"):
         lines.append(f"        suggestion: {finding['suggestion']}")
     return lines

@@ -120,7 +120,11 @@ async def _repeatable(claim: Claim, channel_id: str, means: Means) -> tuple[Chan
     made = await means.wait_for(means.content.make, claim.intent, claim.view, way, live, pinned)
     if isinstance(made, Answer):
         return None
-    return channel, made.message, Passage(channel_id, identity.address, made.content_hash)
+    return (
+        channel,
+        made.message,
+        Passage(channel_id, identity.address, made.content_hash, findings=made.findings),
+    )
 
 
 async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, Message, Passage] | Answer:
@@ -135,7 +139,9 @@ async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, M
             tried[found.channel] = ready
             continue
         channel, made = ready
-        passage = Passage(found.channel, found.address, made.content_hash, found.earlier)
+        passage = Passage(
+            found.channel, found.address, made.content_hash, found.earlier, findings=made.findings
+        )
         reserved = await means.do(means.state.reserve, claim, passage, means.now(claim))
         if isinstance(reserved, Passage):
             return channel, made.message, reserved

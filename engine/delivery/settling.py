@@ -146,6 +146,8 @@ def _sent(claim: Claim, passage: Passage) -> Answer:
     }
     if passage.earlier:
         evidence["channels"] = dict(passage.earlier)
+    if passage.findings:
+        evidence["findings"] = [dict(finding) for finding in passage.findings]
     if passage.probes:
         evidence["probe_of"] = [f"{probe.breaker_id} on {probe.scope}" for probe in passage.probes]
     return Answer(

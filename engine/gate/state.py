@@ -130,7 +130,7 @@ class Claim:
     """The channel of a hand-over whose result nobody recorded."""
 
 
-class LeaseLost(Exception):  # noqa: N818 - named for what happened
+class LeaseLost(Exception):
     """Another process works on the intent by now; the call changed nothing."""
 
 
@@ -154,6 +154,8 @@ class Passage:
     """Channels of the step that were not taken -> why, as reason codes."""
     probes: tuple[Probe, ...] = ()
     """What it took from half-open breakers."""
+    findings: tuple[Mapping[str, object], ...] = ()
+    """What checks noted in its text without blocking it."""
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,19 @@ async def test_each_finding_stands_on_a_line_of_its_own_with_place_law_and_way_o
     assert "      finding in the body, characters 19-25: our own word: miracle (lexicon.wonders)" in lines
 
 
+async def test_a_milder_finding_is_kept_with_the_message_that_went_out(sqlite_desk: Any) -> None:
+    milder = sqlite_desk.files["wonders.lexicon.yaml"].replace("severity: block", "severity: warn")
+    sqlite_desk.publish(**{"wonders.lexicon": milder})
+    sqlite_desk.contact()
+    sqlite_desk.plan(content="boast")
+    await sqlite_desk.deliver()
+    lines = told(sqlite_desk, "k1").splitlines()
+    assert lines[0].startswith("SENT")
+    assert (
+        "      warn: finding in the body, characters 19-25: our own word: miracle (lexicon.wonders)" in lines
+    )
+
+
 async def test_the_command_tells_a_contacts_decisions(sqlite_desk: Any, wayline: Wayline) -> None:
     sqlite_desk.contact(consents=())
     sqlite_desk.plan(journey="welcome")
