@@ -22,6 +22,9 @@ TIMEZONE_SOURCES = ("default", "number", "device", "stated")
 MONEY_DIGITS = 6
 """Sums of money are kept to the millionth: then they do not depend on the order in which orders arrive."""
 
+LARGEST_SUM = 1e15
+"""Larger amounts of one order are mistakes: added up, they could leave the range of numbers."""
+
 FARTHEST = timedelta(days=200 * 365)
 """Stated moments farther away are mistakes, and would break the arithmetic of ages."""
 
@@ -50,7 +53,7 @@ def apply_event(profile: Profile, event: Event, kind: EventType) -> Profile:
     match kind.effect:
         case "order":
             amount = event.properties.get("amount")
-            spent = amount if _is_number(amount) else 0.0
+            spent = amount if _is_number(amount) and abs(amount) <= LARGEST_SUM else 0.0
             profile.order_count += 1
             profile.total_spent = round(profile.total_spent + spent, MONEY_DIGITS)
             profile.first_order_at = min(profile.first_order_at or happened_at, happened_at)

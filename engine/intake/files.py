@@ -74,7 +74,10 @@ def _json(path: Path, file: IO[bytes], mapper: Mapper | None) -> Iterator[Line]:
         read += len(data)
         place = f"{path.name}:{number}"
         if len(data) > _MAX_LINE:
-            raise CommandError(f"{place}: the line is longer than {_MAX_LINE} bytes")
+            read += 0 if data.endswith(b"\n") else _skip_line(file)
+            fault = Unusable("EV011", f"{place}: the line is longer than {_MAX_LINE} bytes", None)
+            yield Line(place, None, fault, read)
+            continue
         text = data.strip(b" \t\r\n" + (b"\xef\xbb\xbf" if number == 1 else b""))
         if not text:
             continue
@@ -87,6 +90,16 @@ def _json(path: Path, file: IO[bytes], mapper: Mapper | None) -> Iterator[Line]:
         yield _line(place, value, mapper, read)
 
 
+def _skip_line(file: IO[bytes]) -> int:
+    """Go to the next line; how many bytes that was."""
+    skipped = 0
+    while data := file.readline(_MAX_LINE):
+        skipped += len(data)
+        if data.endswith(b"\n"):
+            break
+    return skipped
+
+
 def _csv(path: Path, file: IO[bytes], mapper: Mapper) -> Iterator[Line]:
     read = 0
 
@@ -94,7 +107,11 @@ def _csv(path: Path, file: IO[bytes], mapper: Mapper) -> Iterator[Line]:
         nonlocal read
         for number, data in enumerate(file):
             read += len(data)
-            yield data.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace")
+            try:
+                yield data.decode("utf-8-sig" if number == 0 else "utf-8")
+            except UnicodeDecodeError as error:
+                # Not a bad line: a file in another encoding, of which every name would come in spoilt.
+                raise CommandError(f"{path.name}:{number + 1}: not UTF-8; save the file as UTF-8") from error
 
     reader = csv.DictReader(decoded(), strict=True)
     try:
@@ -112,7 +129,16 @@ def _csv(path: Path, file: IO[bytes], mapper: Mapper) -> Iterator[Line]:
         except csv.Error as error:
             yield Line(place, None, Unusable("EV011", f"{place}: {error}", None), read)
             continue
-        yield _line(place, {key: cell for key, cell in row.items() if key is not None}, mapper, read)
+        if None in row:
+            # Somewhere before, a comma split a cell in two: whatever stands behind it is in the wrong column.
+            fault = Unusable("EV011", f"{place}: more cells than the heading has columns", _named(row))
+            yield Line(place, None, fault, read)
+            continue
+        yield _line(place, row, mapper, read)
+
+
+def _named(row: dict[Any, Any]) -> dict[str, Any]:
+    return {str(name or "(more)"): cell for name, cell in row.items()}
 
 
 def _line(place: str, value: Any, mapper: Mapper | None, read: int) -> Line:

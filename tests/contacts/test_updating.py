@@ -57,7 +57,7 @@ def test_a_clock_that_runs_ahead_does_not_make_a_contact_active_in_the_future() 
     assert apply_event(profile(), event(VIEW, NOW + timedelta(hours=20)), VIEW).last_active_at == NOW
 
 
-@pytest.mark.parametrize("amount", [None, "12", True, float("nan")])
+@pytest.mark.parametrize("amount", [None, "12", True, float("nan"), 1e300])
 def test_an_order_without_a_usable_amount_counts_and_adds_nothing(amount: object) -> None:
     contact = apply_event(profile(), event(ORDER, amount=amount), ORDER)
     assert (contact.order_count, contact.total_spent) == (1, 0.0)

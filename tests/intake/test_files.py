@@ -93,6 +93,30 @@ def test_a_quoted_cell_may_hold_lines_and_the_next_place_is_still_right(tmp_path
     assert [line.place for line in lines_of(path, *MAP)] == ["o.csv:2", "o.csv:4"]
 
 
+def test_a_csv_row_with_too_many_cells_is_no_event_for_its_values_have_shifted(tmp_path: Path) -> None:
+    path = write(tmp_path, "o.csv", "customer,date,dollars\n4,1997-01-01,1,234.50\n5,1997-01-01,2\n")
+    shifted, good = lines_of(path, *MAP)
+    assert fault_of(shifted).message == "o.csv:2: more cells than the heading has columns"
+    assert event_of(good).properties == {"amount": 2}
+
+
+def test_a_csv_file_in_another_encoding_is_refused_before_names_come_in_spoilt(tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_bytes("customer,date,dollars\n王,1997-01-01,1\n".encode("gbk"))
+    with pytest.raises(CommandError, match=r"o\.csv:2: not UTF-8; save the file as UTF-8"):
+        lines_of(path, *MAP)
+
+
+@pytest.mark.parametrize("ending", ["\n", ""])
+def test_a_line_that_is_too_long_does_not_stop_the_others(tmp_path: Path, ending: str) -> None:
+    good = '{"type":"track","event":"a","userId":"1"}\n'
+    path = write(tmp_path, "e.jsonl", f'{good}"{"x" * 3_000_000}"{ending}{good if ending else ""}')
+    lines = lines_of(path)
+    assert "longer than" in fault_of(lines[1]).message
+    assert [line.fault is None for line in lines] == ([True, False, True] if ending else [True, False])
+    assert lines[-1].bytes_read == path.stat().st_size
+
+
 def test_bytes_read_grow_to_the_size_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "o.csv", "customer,date,dollars\n4,1997-01-01,1\n5,1997-01-01,2\n")
     assert [line.bytes_read for line in lines_of(path, *MAP)][-1] == path.stat().st_size
