@@ -31,6 +31,7 @@ from engine.delivery.intents import (
     plan,
     release_places,
 )
+from engine.delivery.measuring import count_attempt, count_decision
 from engine.delivery.places import confirm_places, take_places
 from engine.delivery.progress import Progress, lock_progress, read_whole, save_lease, save_progress
 from engine.delivery.recording import lock_run, record_decision, tell_run
@@ -352,6 +353,7 @@ def _left_lying(state: IntentState, at: datetime, limit: int, *, lock: bool = Tr
 
 def _note(session: Session, claim: Claim, progress: Progress, answer: Answer, now: Moment) -> None:
     progress.reason = answer.reason
+    count_decision(answer)
     record_decision(session, claim.intent, answer, now.journey, claim.view.rules.version)
 
 
@@ -367,6 +369,7 @@ def _record_attempt(session: Session, intent: Intent, attempt: Attempt, now: Mom
         "probe": attempt.is_probe,
     }
     session.execute(_INSERT_ATTEMPT, [values])
+    count_attempt(attempt)
 
 
 def _settle_late(

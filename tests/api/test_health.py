@@ -34,3 +34,23 @@ async def test_the_api_documents_itself(sqlite_site: Site) -> None:
     assert not re.search("<script|https?://", page.text)
     paths = (await sqlite_site.client.get("/openapi.json")).json()["paths"]
     assert {"/v1/batch", "/v1/track", "/v1/contacts/{contact}", "/u/{token}"} <= paths.keys()
+
+
+async def test_metrics_count_decisions_and_what_providers_answered(sqlite_site: Site) -> None:
+    traits = {"nickname": "n", "app": "device"}
+    granted = {"purpose": "marketing"}
+    events = [
+        {"type": "identify", "userId": "u1", "traits": traits},
+        {"type": "track", "event": "consent_granted", "userId": "u1", "properties": granted},
+        {"type": "track", "event": "contact_added", "userId": "u1"},
+        {"type": "track", "event": "contact_added", "userId": "u2"},
+    ]
+    await sqlite_site.post("/v1/batch", {"batch": events})
+    await sqlite_site.carried()
+    text = (await sqlite_site.client.get("/metrics")).text
+    for counted in (
+        'wayline_attempts_total{channel="letter",result="accepted"}',
+        'wayline_decisions_total{channel="letter",reason="sent.accepted",verdict="allow"}',
+        'verdict="skip"',
+    ):
+        assert counted in text, counted
