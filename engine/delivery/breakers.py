@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
-from engine.delivery.intents import wake
+from engine.delivery.intents import held_in, wake
 from engine.delivery.viewing import published
 from engine.errors import CommandError
 from engine.gate.model import Answer
@@ -50,16 +50,18 @@ def observe(session: Session, shelf: BundleShelf, breaker_id: str, scope: str, n
     status = _status(row)
     if breaker is None:
         if status.state is not State.CLOSED:
-            _publish(session, row, Status(State.CLOSED, now), {"because": "no longer in the ruleset"})
+            _publish(session, row, Status(State.CLOSED, now), {"because": "no longer in the ruleset"}, now)
         return Look(row.state, row.level, row.epoch, None)
     seen = _figures(session, breaker, scope, status, now)
     probes = _probe_figures(session, scope, status)
     after = machine.observe(breaker, status, seen, probes, now)
     if after != status:
-        _publish(session, row, after, _evidence(probes if status.probes_left or probes.samples else seen))
+        _publish(
+            session, row, after, _evidence(probes if status.probes_left or probes.samples else seen), now
+        )
     elif after.state is State.HALF_OPEN:
-        _wake_passing(session, row)
-    return Look(row.state, row.level, row.epoch, machine.next_look(breaker, after))
+        _wake_passing(session, row, now)
+    return Look(row.state, row.level, row.epoch, machine.next_look(breaker, after, now))
 
 
 def trip(
@@ -76,7 +78,7 @@ def trip(
     """Open a breaker by hand; it stays open until it is reset. CommandError for one that does not exist."""
     _check(shelf.live(session), breaker_id, scope)
     row = _locked(session, breaker_id, scope, now)
-    _publish(session, row, machine.trip(_status(row), level, by, now), {"stated_reason": reason})
+    _publish(session, row, machine.trip(_status(row), level, by, now), {"stated_reason": reason}, now)
     _tell(session, breaker_id, scope, now)
     return Look(row.state, row.level, row.epoch, None)
 
@@ -87,7 +89,7 @@ def reset(
     """Close a breaker by hand and wake all it holds; its figures start anew. CommandError as with `trip`."""
     _check(shelf.live(session), breaker_id, scope)
     row = _locked(session, breaker_id, scope, now)
-    _publish(session, row, machine.reset(_status(row), now), {"stated_reason": reason, "reset_by": by})
+    _publish(session, row, machine.reset(_status(row), now), {"stated_reason": reason, "reset_by": by}, now)
     _tell(session, breaker_id, scope, now)
     return Look(row.state, row.level, row.epoch, None)
 
@@ -189,7 +191,9 @@ def _status(row: BreakerRow) -> Status:
     return Status(State(row.state), row.since, row.level, row.probes_left, row.ramp, row.by)
 
 
-def _publish(session: Session, row: BreakerRow, status: Status, evidence: dict[str, object]) -> None:
+def _publish(
+    session: Session, row: BreakerRow, status: Status, evidence: dict[str, object], now: datetime
+) -> None:
     """Write the new state, one epoch later, and wake what it lets pass."""
     row.state = status.state.value
     row.level = status.level
@@ -200,12 +204,12 @@ def _publish(session: Session, row: BreakerRow, status: Status, evidence: dict[s
     row.evidence = evidence
     row.epoch += 1
     session.flush()
-    _wake_passing(session, row)
+    _wake_passing(session, row, now)
 
 
-def _wake_passing(session: Session, row: BreakerRow) -> None:
+def _wake_passing(session: Session, row: BreakerRow, now: datetime) -> None:
     """Plan again what the breaker's present state lets through: all, one per probe, or the ramp's share."""
-    hold, now = f"breaker:{row.scope}", row.since
+    hold = f"breaker:{row.scope}"
     if row.state == State.CLOSED:
         wake(session, hold, now=now)
         return
@@ -213,7 +217,7 @@ def _wake_passing(session: Session, row: BreakerRow) -> None:
         return
     query = (
         select(col(IntentRow.key))
-        .where(col(IntentRow.state) == "held", col(IntentRow.hold_scope) == hold)
+        .where(col(IntentRow.state) == "held", held_in(hold))
         .order_by(col(IntentRow.priority).desc(), col(IntentRow.created_at), col(IntentRow.key))
     )
     if row.ramp is None:

@@ -332,13 +332,16 @@ def _scope_is_over(session: Session, intent: Intent, scope: str | None) -> bool:
         return False
     if scope == KILL_SCOPE:
         return read_situation(session, share=True).kill_reason is None
+    scopes = [each.removeprefix("breaker:") for each in scope.split()]
     query = (
         select(BreakerRow)
-        .where(col(BreakerRow.scope) == scope.removeprefix("breaker:"))
+        .where(col(BreakerRow.scope).in_(scopes))
+        .order_by(col(BreakerRow.breaker_id), col(BreakerRow.scope))
         .with_for_update(read=True)
         .execution_options(populate_existing=True)
     )
-    return all(lets_through(published(row), intent.key) for row in session.scalars(query))
+    stopped = {row.scope for row in session.scalars(query) if not lets_through(published(row), intent.key)}
+    return any(each not in stopped for each in scopes)
 
 
 def _left_lying(state: IntentState, at: datetime, limit: int, *, lock: bool = True) -> Select[IntentRow]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -230,11 +230,17 @@ def due(at: datetime, journey_now: datetime) -> ColumnElement[bool]:
     )
 
 
+def held_in(scope: str) -> ColumnElement[bool]:
+    """The condition for intents that a scope holds, alone or with others."""
+    scopes = literal(" ").concat(col(IntentRow.hold_scope)).concat(" ")
+    return scopes.contains(f" {scope} ", autoescape=True)
+
+
 def wake(session: Session, scope: str, *, now: datetime, keys: Sequence[str] | None = None) -> int:
     """Plan again what `scope` holds (only these `keys`, when given); how many. `now` is delivery time."""
     statement = (
         update(IntentRow)
-        .where(col(IntentRow.state) == IntentState.HELD.value, col(IntentRow.hold_scope) == scope)
+        .where(col(IntentRow.state) == IntentState.HELD.value, held_in(scope))
         .values(
             state=IntentState.PLANNED.value,
             hold_scope=None,

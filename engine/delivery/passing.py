@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ParamSpec, Protocol, TypeVar
 
 from engine.authoring.bundle import Bundle
@@ -12,7 +13,7 @@ from engine.clock import Clock
 from engine.delivery.content import ContentPipeline, Made
 from engine.delivery.intents import IntentState
 from engine.delivery.limits import Limits
-from engine.delivery.settling import aftermath_of, attempt_of, may_repeat, pause_after, unknown_for_good
+from engine.delivery.settling import aftermath_of, attempt_of, may_repeat, unknown_for_good
 from engine.errors import NotFound
 from engine.gate.judging import Way, judge
 from engine.gate.model import Answer, Outcome, Verdict
@@ -20,6 +21,9 @@ from engine.gate.stages import Stage, usable_identity
 from engine.gate.state import Aftermath, Claim, GateState, Moment, Passage
 from engine.plugin.calling import call_channel, call_preflight
 from engine.plugin.contracts import Channel, Message, Preflight
+
+HALTED_PAUSE = timedelta(seconds=30)
+"""Delivery time between two looks at a hand-over that must not be repeated while everything is stopped."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,8 +105,12 @@ async def resume_doubtful(claim: Claim, means: Means) -> Outcome | None:
         if stopped is None:
             outcome, _ = await _send(claim, passage, channel, message, means, carried=False)
             return outcome
-        # The kill switch or a breaker forbids to repeat it now.
-        aftermath = Aftermath(IntentState.HANDED_OVER, None, repeat_after=pause_after(claim.attempts))
+        if stopped.verdict is Verdict.HOLD:
+            # The kill switch or a breaker forbids to repeat it now.
+            aftermath = Aftermath(IntentState.HANDED_OVER, None, repeat_after=HALTED_PAUSE)
+        else:
+            # It came too late, or the contact must not be reached any more: nobody will ever ask again.
+            aftermath = unknown_for_good(channel_id, claim.attempts)
     return await means.do(means.state.settle, claim, None, aftermath, means.now(claim), carried=False)
 
 

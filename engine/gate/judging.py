@@ -132,7 +132,7 @@ def _joined(holds: list[Answer]) -> Answer:
         holds[0],
         hold_until=min(untils, default=None),
         retry_at=min(retries, default=None),
-        hold_scope=scopes[0] if scopes else None,
+        hold_scope=" ".join(dict.fromkeys(scopes)) or None,
         worth_until=max(worth) if len(worth) == len(holds) else None,
     )
 

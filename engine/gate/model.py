@@ -144,6 +144,7 @@ class Answer:
     hold_until: datetime | None = None
     """Journey time at which a hold should be looked at again; None: only a change of `hold_scope` ends it."""
     hold_scope: str | None = None
+    """What holds it, such as `kill`; of several, parted by spaces, the first to change ends the hold."""
     retry_at: datetime | None = None
     """Delivery time before which nothing should be tried, as a provider asked."""
     worth_until: datetime | None = None

@@ -58,11 +58,15 @@ def observe(breaker: Breaker, status: Status, seen: Figures, probes: Figures, no
             return _climb(breaker, status, seen, now)
 
 
-def next_look(breaker: Breaker, status: Status) -> datetime | None:
-    """When time alone may change the status; None when only figures or people can."""
+def next_look(breaker: Breaker, status: Status, now: datetime) -> datetime | None:
+    """When, after `now`, time alone may change the status; None when only figures or people can.
+
+    Probes that nobody takes are asked about once in a pause: one that is taken and lost shows only by then.
+    """
     if status.state is State.CLOSED or (status.state is State.OPEN and status.is_manual):
         return None
-    return status.since + breaker.recovery.probe_after
+    due = status.since + breaker.recovery.probe_after
+    return due if due > now else now + breaker.recovery.probe_after
 
 
 def trip(status: Status, level: str, by: str, now: datetime) -> Status:

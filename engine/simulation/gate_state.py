@@ -158,7 +158,7 @@ class MemoryGateState:
         """Put a breaker's state in force and wake what it lets pass."""
         self.breakers[breaker.breaker_id, breaker.scope] = breaker
         hold = f"breaker:{breaker.scope}"
-        held = [key for key, wish in self._open.items() if wish.hold_scope == hold]
+        held = [key for key, wish in self._open.items() if _is_held_in(wish, hold)]
         if breaker.state == "closed":
             self._wake(hold, held)
         elif breaker.state == "half_open":
@@ -357,7 +357,7 @@ class MemoryGateState:
         woken = 0
         for key in keys:
             wish = self.wishes[key]
-            if wish.state == IntentState.HELD and wish.hold_scope == scope:
+            if wish.state == IntentState.HELD and _is_held_in(wish, scope):
                 move(wish, IntentState.PLANNED)
                 let_go(wish)
                 woken += 1
@@ -376,3 +376,7 @@ class MemoryGateState:
             wish.outcome = Outcome.SENT.value
             self._note(wish, aftermath.answer, now)
         return Outcome(wish.outcome) if wish.outcome is not None else None
+
+
+def _is_held_in(wish: Wish, scope: str) -> bool:
+    return scope in (wish.hold_scope or "").split()

@@ -45,11 +45,10 @@ def look(desk: Any) -> Look:
     return found
 
 
-def by_hand(desk: Any, act: Any, **values: Any) -> Look:
+def by_hand(desk: Any, act: Any, *, channel: str = "email", **values: Any) -> Look:
+    where = (desk.shelf, "send_failure", f"channel:{channel}")
     with desk.store.begin() as session:
-        made: Look = act(
-            session, desk.shelf, *EMAIL, by="ops.li", reason="maintenance", now=desk.clock.now(), **values
-        )
+        made: Look = act(session, *where, by="ops.li", reason="maintenance", now=desk.clock.now(), **values)
         return made
 
 
@@ -139,6 +138,18 @@ async def test_a_bad_probe_opens_it_again_and_the_rest_stay_held(desk: Any) -> N
     assert outcomes(desk)[None] == 3
 
 
+async def test_a_breaker_whose_probes_nobody_takes_is_looked_at_once_in_a_pause(desk: Any) -> None:
+    desk.publish(breakers=RISK)
+    desk.contact()
+    await fail(desk, 4)
+    look(desk)
+    desk.clock.advance(PAUSE)
+    assert look(desk).state == "half_open"
+    desk.clock.advance(12 * PAUSE)
+    now = desk.clock.now()
+    assert look(desk).next_at == now + PAUSE
+
+
 async def test_at_most_the_probes_pass_however_many_arrive_at_once(desk: Any) -> None:
     desk.publish(breakers=RISK)
     desk.contact()
@@ -184,6 +195,25 @@ async def test_while_email_is_open_another_channel_carries_on(desk: Any) -> None
     desk.plan("other", channels=("email", "app"))
     await desk.deliver("other")
     assert desk.row("other").channel == "app"
+
+
+@pytest.mark.parametrize("first", ["email", "app"])
+async def test_of_two_breakers_that_hold_a_message_the_first_to_close_lets_it_go(
+    desk: Any, first: str
+) -> None:
+    desk.publish(breakers=RISK)
+    desk.contact()
+    other = {"email": "app", "app": "email"}[first]
+    for channel in ("email", "app"):
+        by_hand(desk, breakers.trip, level="red", channel=channel)
+    desk.plan("held00", channels=("email", "app"))
+    assert await desk.deliver("held00") is None
+    by_hand(desk, breakers.reset, channel=first)
+    await desk.settle_down()
+    assert (desk.row("held00").outcome, desk.row("held00").channel) == ("sent", first)
+    with desk.store.read() as session:
+        found = {row.scope: row.state for row in breakers.list_breakers(session, desk.shelf.live(session))}
+    assert found[f"channel:{other}"] == "open"
 
 
 async def test_what_is_held_too_long_is_dropped_as_expired(desk: Any) -> None:

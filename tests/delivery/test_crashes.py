@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from engine.delivery.passing import Means, pass_gate
+from engine.contacts.suppressing import suppress_contact
+from engine.delivery.passing import HALTED_PAUSE, Means, pass_gate
 from engine.gate.model import Outcome
 from engine.gate.state import Claim
+from engine.governance.control import kill, unkill
 from engine.plugin.contracts import Accepted, Message, SendResult
 from engine.plugin.recording import RecordingChannel
 from engine.store.tables import AttemptRow, IntentRow
@@ -135,6 +137,41 @@ async def test_dying_in_a_call_with_keys_has_exactly_one_effect(desk: Any, after
     await desk.settle_down()
     assert desk.row().outcome == "sent"
     assert len(desk.push.sent) == 1
+
+
+@pytest.mark.parametrize("why", ["too late", "not to be reached"])
+async def test_what_must_not_be_repeated_any_more_is_unknown_and_left_alone(desk: Any, why: str) -> None:
+    desk.push = Dying("push", idempotent=True, after=True)
+    desk.process()
+    desk.contact()
+    desk.plan(channels=("app",), deadline_at=desk.clock.now() + LEASE if why == "too late" else None)
+    await die_in(desk, desk.push)
+    if why == "not to be reached":
+        with desk.store.begin() as session:
+            suppress_contact(session, "ann", "complaint")
+    desk.clock.advance(LEASE)
+    await desk.settle_down()
+    assert (desk.row().state, desk.row().outcome) == ("unknown", "unknown")
+    assert len(desk.push.sent) == 1
+
+
+async def test_while_everything_is_stopped_a_hand_over_in_doubt_waits(desk: Any) -> None:
+    desk.push = Dying("push", idempotent=True, after=True)
+    desk.process()
+    desk.contact()
+    desk.plan(channels=("app",))
+    await die_in(desk, desk.push)
+    with desk.store.begin() as session:
+        kill(session, by="ops", reason="stop", now=desk.clock.now())
+    desk.clock.advance(LEASE)
+    await desk.settle_down()
+    assert desk.row().state == "handed_over"
+    with desk.store.begin() as session:
+        unkill(session, by="ops", now=desk.clock.now())
+    desk.clock.advance(HALTED_PAUSE)
+    await desk.settle_down()
+    assert desk.row().outcome == "sent"
+    assert len(desk.push.calls) == 2
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it left", "after it left"])

@@ -57,7 +57,7 @@ def test_it_probes_after_its_pause_and_not_before() -> None:
     assert look(opened, after=5 * MINUTE - timedelta(microseconds=1)) is opened
     probing = look(opened, after=5 * MINUTE)
     assert (probing.state, probing.probes_left, probing.level) == (State.HALF_OPEN, 4, "red")
-    assert machine.next_look(BREAKER, opened) == START + 5 * MINUTE
+    assert machine.next_look(BREAKER, opened, START) == START + 5 * MINUTE
 
 
 def test_good_probes_lead_up_the_ramp_and_then_to_closed() -> None:
@@ -88,6 +88,11 @@ def test_probes_that_nobody_has_taken_yet_are_waited_for() -> None:
     assert look(status, probes=Figures(2, 0), after=60 * MINUTE) is status
 
 
+def test_probes_that_nobody_takes_do_not_keep_its_workflow_busy() -> None:
+    status = Status(State.HALF_OPEN, START, "red", probes_left=2)
+    assert machine.next_look(BREAKER, status, START + 60 * MINUTE) == START + 65 * MINUTE
+
+
 def test_a_quiet_share_of_the_ramp_ends_by_time_and_a_bad_one_opens() -> None:
     status = Status(State.HALF_OPEN, START, "red", ramp=0.1)
     assert look(status, after=5 * MINUTE).ramp == 0.5
@@ -97,7 +102,7 @@ def test_a_quiet_share_of_the_ramp_ends_by_time_and_a_bad_one_opens() -> None:
 def test_what_a_person_opened_stays_open_until_a_person_resets_it() -> None:
     tripped = machine.trip(CLOSED, "black", "ops.li", START)
     assert look(tripped, after=timedelta(days=30)) is tripped
-    assert machine.next_look(BREAKER, tripped) is None
+    assert machine.next_look(BREAKER, tripped, START) is None
     assert machine.reset(tripped, START + MINUTE) == Status(State.CLOSED, START + MINUTE)
 
 
@@ -188,7 +193,8 @@ class BreakerModel(RuleBasedStateMachine):
     @invariant()
     def it_never_waits_for_ever_by_itself(self) -> None:
         if self.status.state is not State.CLOSED and not self.status.is_manual:
-            assert machine.next_look(BREAKER, self.status) is not None
+            looks = machine.next_look(BREAKER, self.status, self.now)
+            assert looks is not None and looks > self.now
 
 
 BreakerModel.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
