@@ -47,7 +47,7 @@ class Carried:
     due_at: datetime | None = None
     """Journey time at which its wait ends by itself."""
     due_real: datetime | None = None
-    """The same moment in delivery time."""
+    """Delivery time at which to look at the run again if nobody has said anything about it before."""
     position: str | None = None
     outcome: str | None = None
     """How it ended: completed | goal | left | stopped | cancelled | failed"""
@@ -97,24 +97,26 @@ class Advancing:
         """Let a run wait for a message that did not end at once; None when its outcome has come meanwhile.
 
         A held message may take days: a workflow carries the run from here on. One that another process works
-        on right now ends soon: the run stays with the processes, under a fresh lease.
+        on right now ends soon: the run stays with the processes, under a fresh lease. Whoever ends the
+        message tells the run; should they die at just that moment, its workflow looks again by itself.
         """
         _, row, control = lock_run(session, run_id)
         clocks = clocks_of(control, FixedClock(real_now))
         found = _standing(row, clocks)
         if found.intent_key is None:
             return found
-        intent = session.get(IntentRow, found.intent_key, populate_existing=True)
+        intent = session.execute(_MESSAGE, {"key": found.intent_key}).one_or_none()
         if intent is not None and intent.outcome is not None:
             return None
-        if row.durable:
-            return found
-        if intent is not None and intent.state == IntentState.HELD:
+        is_held = intent is not None and intent.state == IntentState.HELD
+        if is_held and not row.durable:
             save(session, row, durable=True, lease_owner=None, lease_until=None)
             _tell(session, "run.start", row, real_now)
-        else:
+        elif not row.durable:
             save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
-        return _standing(row, clocks)
+        ends_at = intent.expires_at if intent is not None and is_held else None
+        ends_real = max(real_now, _real(clocks.time, ends_at)) if ends_at is not None else real_now
+        return replace(_standing(row, clocks), due_real=ends_real + LEASE)
 
     def _find(self, session: Session, row: RunRow, state: RunState, clocks: Clocks) -> _Found | None:
         """What has happened to the run, told by rows alone."""
@@ -157,7 +159,7 @@ def _tell(session: Session, kind: str, row: RunRow, real_now: datetime, **more: 
 def _outcome(
     session: Session, row: RunRow, state: RunState, waiting: Waiting, clocks: Clocks
 ) -> _Found | None:
-    intent = session.execute(_OUTCOME, {"key": wished_by(state)}).one_or_none()
+    intent = session.execute(_MESSAGE, {"key": wished_by(state)}).one_or_none()
     if intent is None or intent.outcome is None:
         return None
     # An answer to a message counts from the moment it left, not from the moment we heard that it did.
@@ -177,9 +179,13 @@ _LOCK = (
     .execution_options(populate_existing=True)
 )
 _INTENTS = table_of(IntentRow)
-_OUTCOME = select(_INTENTS.c.outcome, _INTENTS.c.handed_over_at, _INTENTS.c.updated_at).where(
-    _INTENTS.c.key == bindparam("key")
-)
+_MESSAGE = select(
+    _INTENTS.c.state,
+    _INTENTS.c.outcome,
+    _INTENTS.c.handed_over_at,
+    _INTENTS.c.updated_at,
+    _INTENTS.c.expires_at,
+).where(_INTENTS.c.key == bindparam("key"))
 _RUNS = table_of(RunRow)
 _SAVE = update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
 

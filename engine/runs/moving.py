@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -96,6 +96,7 @@ class Move:
             done = self._advance(state, cause)
             state = done.run
             effects += done.effects
+            self._tag(done.effects)
             event = self._already_here(state, since_seq, after)
             if event is None:
                 break
@@ -112,6 +113,12 @@ class Move:
             now=self._now,
             matcher=self._matcher,
         )
+
+    def _tag(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, TagChange):
+                tags = set(self._contact.tags) | set(effect.add)
+                self._contact.tags = sorted(tags - set(effect.remove))
 
     def _already_here(self, state: RunState, since_seq: int, after: datetime | None) -> Event | None:
         """The event that a wait which has just begun is for, when it came before the wait was written."""
@@ -149,8 +156,8 @@ class Move:
             match effect:
                 case SendIntent():
                     claim = self._plan(state, effect)
-                case TagChange(add, remove):
-                    self._contact.tags = sorted((set(self._contact.tags) | set(add)) - set(remove))
+                case TagChange():
+                    pass  # done as soon as it was known, for the conditions of the steps behind it
                 case Ended():
                     values |= ended_values(effect, self._now)
                     notes = Notes()

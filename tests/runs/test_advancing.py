@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import NotFound
 from engine.gate.model import Outcome
+from engine.runs.leasing import LEASE
 from engine.store.tables import ContactRow, IntentRow, OutboxRow, RunRow
 
 if TYPE_CHECKING:
@@ -202,6 +203,21 @@ async def test_a_held_message_makes_the_run_wait_durably_for_its_outcome(spine: 
     assert spine.run().variables["outcomes"] == {"one": "sent", "two": "blocked", "three": "sent"}
 
 
+async def test_a_workflow_whose_message_does_not_end_looks_again_by_itself(spine: Spine) -> None:
+    """Whoever delivers for a run and dies before it moves the run has told nobody."""
+    spine.publish(hello=THREE_SENDS)
+    spine.post.script["one"] = "held"
+    (carried,) = await spine.feed("added")
+    expires_at = spine.intent("one").expires_at
+    assert expires_at is not None
+    assert (carried.due_at, carried.due_real) == (None, expires_at + LEASE)
+    with spine.store.begin() as session:
+        session.get_one(IntentRow, carried.intent_key).state = "handed_over"
+    spine.post.script["one"] = "busy"
+    carried = await spine.runs.carry(spine.run().id, durable=True)
+    assert carried.due_real == spine.clock.now() + LEASE
+
+
 async def test_a_message_another_process_works_on_keeps_the_run_with_the_processes(spine: Spine) -> None:
     spine.publish(hello=THREE_SENDS)
     spine.post.script["one"] = "busy"
@@ -242,6 +258,31 @@ async def test_outcomes_values_branches_and_tags_work_on_rows(spine: Spine) -> N
     assert spine.post.delivered == ["sorry"]
     (contact,) = spine.rows(ContactRow)
     assert contact.tags == ["capped", "greeted"]
+
+
+async def test_a_tag_set_before_a_wait_whose_event_is_already_here_is_seen_behind_it(spine: Spine) -> None:
+    spine.publish(
+        quick="""
+        enter: {event: added, reentry: never}
+        steps:
+          - {tag: mark, add: [greeted]}
+          - wait_for: look
+            event: viewed
+            up_to: 2d
+            then:
+              - branch: fork
+                cases:
+                  - when: {contact.tags: {has: greeted}}
+                    steps:
+                      - {send: known, content: text, channels: [email]}
+                else:
+                  - {send: unknown, content: text, channels: [email]}
+        """
+    )
+    (run_id,) = spine.accept("added").run_ids
+    spine.accept("viewed")
+    await spine.runs.carry(run_id)
+    assert spine.post.delivered == ["known"]
 
 
 async def test_a_run_that_does_not_exist_is_not_found(spine: Spine) -> None:
