@@ -5,6 +5,7 @@ Run it with `python -m benchmarks.intake`.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 import tempfile
@@ -13,26 +14,17 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.ground import WORKSPACE, databases, journey, machine, set_up
-from engine.clock import SystemClock
 from engine.intake.accepting import Intake
 from engine.intake.incoming import Incoming
 from engine.intake.segment import translate
-from engine.runs.service import Runs
-from engine.store.bundles import BundleShelf
-from engine.store.database import Store, open_store
+from engine.services import build_services
+from engine.settings import Settings
 
 BATCH = 100
 BATCHES = 100
 CONTACTS = 5_000
 SHARES = (0, 10, 100)
 """Percent of events that start a run."""
-
-
-class _NoDelivery:
-    """Nothing is carried here, so nothing may be delivered."""
-
-    async def deliver(self, key: str, *, carried: bool = False) -> None:
-        raise AssertionError("intake alone delivers nothing")
 
 
 def batches(share: int, seed: int) -> list[list[Incoming]]:
@@ -55,10 +47,8 @@ def _order(id_: str, share: int, draw: random.Random) -> dict[str, Any]:
     }
 
 
-def measure(store: Store, share: int, seed: int) -> float:
+def measure(intake: Intake, share: int, seed: int) -> float:
     """Events per second; raises AssertionError when one was not accepted."""
-    shelf, clock = BundleShelf(), SystemClock()
-    intake = Intake(store, shelf, Runs(store, shelf, _NoDelivery(), clock), clock)
     for batch in batches(share, seed + 1)[:10]:
         intake.accept(batch, source="warm-up")
     load = batches(share, seed)
@@ -66,8 +56,18 @@ def measure(store: Store, share: int, seed: int) -> float:
     accepted = sum(intake.accept(batch, source="bench").accepted for batch in load)
     took = perf_counter() - begun
     assert accepted == BATCH * BATCHES
-    shelf.close()
     return accepted / took
+
+
+async def compare(url: str, name: str, folder: Path) -> None:
+    """Print the rates on one database."""
+    services = build_services(Settings(database_url=url, data_dir=folder))
+    try:
+        for seed, share in enumerate(SHARES):
+            rate = await asyncio.to_thread(measure, services.intake, share, seed * 10)
+            print(f"  {name:11} {share:>3} % of events start a run  {rate:>8,.0f} events/s", flush=True)
+    finally:
+        await services.close()
 
 
 def main() -> int:
@@ -83,13 +83,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, databases(Path(folder)) as urls:
         for name, url in urls.items():
             set_up(url, WORKSPACE | big)
-            store = open_store(url)
-            try:
-                for seed, share in enumerate(SHARES):
-                    rate = measure(store, share, seed * 10)
-                    print(f"  {name:11} {share:>3} % of events start a run  {rate:>8,.0f} events/s")
-            finally:
-                store.close()
+            asyncio.run(compare(url, name, Path(folder)))
     return 0
 
 
