@@ -6,6 +6,7 @@
   x PluginError           a plugin broke its contract; names the plugin and the hook
   x DriverUnavailable     the workflow service cannot be reached; try again later
   x NotFound              a record that was asked for does not exist
+    x UnknownRun          that record is the run itself: nothing is left to be carried
 """
 
 from __future__ import annotations
@@ -71,3 +72,7 @@ class DriverUnavailable(WaylineError):
 
 class NotFound(WaylineError):
     """The record that was asked for does not exist in this workspace."""
+
+
+class UnknownRun(NotFound):
+    """The run that was to be carried does not exist; whatever else it needs may come back, this will not."""

@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from engine.clock import Clock
 from engine.delivery import breakers
-from engine.errors import CommandError, NotFound
+from engine.errors import CommandError, UnknownRun
 from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
@@ -33,10 +33,13 @@ class JourneyActivities:
 
     @activity.defn(name=ADVANCE)
     async def advance(self, request: AdvanceRequest) -> AdvanceResult:
-        """Carry the run to its next wait or its end; an unknown run fails its workflow for good."""
+        """Carry the run to its next wait or its end; an unknown run fails its workflow for good.
+
+        Anything else that is missing, such as its bundle after half a restore, may come back: tried again.
+        """
         try:
             carried = await self._runs.carry(request.run_id, durable=True, real_now=request.now)
-        except NotFound as error:
+        except UnknownRun as error:
             raise ApplicationError(str(error), type=UNKNOWN_RUN, non_retryable=True) from error
         return AdvanceResult(
             revision=carried.revision,

@@ -29,6 +29,8 @@ with workflow.unsafe.imports_passed_through():
 LOOK_TIMEOUT = timedelta(seconds=30)
 SHORTEST_WAIT = timedelta(milliseconds=200)
 """Before a look that time alone asks for."""
+LONGEST_LOCAL_PAUSE = timedelta(seconds=5)
+"""Longer ones between tries are server timers: an outage does not fill the history with heartbeats."""
 IDLE = timedelta(hours=1)
 """A closed breaker that nobody asks about ends its workflow; the next change of figures starts it again."""
 RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
@@ -73,6 +75,7 @@ class Breaker:
                 result_type=BreakerState,
                 start_to_close_timeout=LOOK_TIMEOUT,
                 retry_policy=RETRY,
+                local_retry_threshold=LONGEST_LOCAL_PAUSE,
             )
         # The pause until the next look has changed with the state.
         self._is_told = True
@@ -100,6 +103,7 @@ class Breaker:
                 result_type=BreakerState,
                 start_to_close_timeout=LOOK_TIMEOUT,
                 retry_policy=RETRY,
+                local_retry_threshold=LONGEST_LOCAL_PAUSE,
             )
         workflow.set_current_details(_details(self._last))
         return self._last

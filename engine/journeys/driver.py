@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
 
@@ -18,7 +19,15 @@ class RunRef:
 
     @property
     def workflow_id(self) -> str:
-        return f"{self.journey}/{self.contact_id}/{self.entry_key}"
+        """`journey/contact/entry_key`; a key made from an event's value shows as the value's hash.
+
+        Ids stand in clear text in logs and lists, and the value may be a name or an address.
+        """
+        kind, colon, value = self.entry_key.partition(":")
+        if not colon:
+            return f"{self.journey}/{self.contact_id}/{self.entry_key}"
+        hidden = sha256(f"{self.contact_id}/{value}".encode()).hexdigest()[:32]
+        return f"{self.journey}/{self.contact_id}/{kind}:{hidden}"
 
 
 @dataclass(frozen=True)

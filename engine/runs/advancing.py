@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
-from engine.errors import NotFound, WaylineError
+from engine.errors import UnknownRun, WaylineError
 from engine.gate.state import Claim
 from engine.journeys.run import Cause, EventSeen, OutcomeKnown, RunState, Started, TimerDue, Waiting, WaitKind
 from engine.runs.keys import wished_by
@@ -76,7 +76,7 @@ class Advancing:
         self._events = EntryEvents()
 
     def advance(self, session: Session, run_id: str, real_now: datetime, *, durable: bool) -> Carried:
-        """Move the run if anything has happened to it; where it stands now. NotFound for an unknown run.
+        """Move the run if anything has happened to it; where it stands now. UnknownRun if there is none.
 
         `durable` says that the run's workflow asks; for anybody else it is told when its run has moved.
         """
@@ -198,7 +198,7 @@ def lock_run(session: Session, run_id: str) -> tuple[ContactRow, RunRow, Control
     """
     found = session.execute(_LOCK, {"run_id": run_id}).one_or_none()
     if found is None:
-        raise NotFound(f"no run {run_id}")
+        raise UnknownRun(f"no run {run_id}")
     contact, row, control = found
     session.expunge(row)
     return contact, row, control

@@ -25,6 +25,7 @@ from engine.intake.segment import translate
 from engine.journeys.driver import RunRef
 from engine.services import Services, build_services
 from engine.settings import Settings
+from engine.store.bulk import table_of
 from engine.store.control import ensure_control
 from engine.store.tables import BreakerRow, BundleRow, OutboxRow, RunRow
 from workflows.driver import TemporalDriver
@@ -244,6 +245,33 @@ async def test_a_workflow_without_a_run_fails_for_good(
         await driver.start(stray)
         with pytest.raises(WorkflowFailureError):
             await client.get_workflow_handle(stray.workflow_id).result()
+
+
+async def test_a_run_whose_bundle_is_missing_goes_on_when_it_is_back(
+    shop: Shop, client: Client, driver: TemporalDriver
+) -> None:
+    await shop.tell(1, "contact_added")
+    (run,) = shop.runs()
+    tries = 0
+    carry = shop.services.runs.carry
+
+    async def counting(*args: Any, **kwargs: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        return await carry(*args, **kwargs)
+
+    shop.services.runs.carry = counting  # type: ignore[method-assign]
+    with shop.services.store.begin() as session:
+        (lost,) = session.execute(select(table_of(BundleRow))).mappings().all()
+        session.execute(delete(BundleRow))
+    shop.services.shelf.close()
+    async with at_work(shop.services):
+        await shop.until(lambda: tries > 1)
+        assert await driver.is_running(ref_of(run))
+        with shop.services.store.begin() as session:
+            session.add(BundleRow(**lost))
+        await shop.until(lambda: shop.runs()[0].status == "ended")
+    assert shop.letters() == ["hello", "a pity"]
 
 
 async def test_a_breaker_tripped_by_hand_is_published_and_reset(shop: Shop, driver: TemporalDriver) -> None:
