@@ -88,6 +88,10 @@ class Endings:
             forget_waits(self.session, [run.id for run, _ in self._ended], step_only=False)
 
     def _drop_of_ended(self, runs: Collection[RunRecord], reason: str) -> None:
+        # A run that waits for anything else has no message that is not sent or refused.
+        runs = [run for run in runs if run.waiting == WaitKind.OUTCOME]
+        if not runs:
+            return
         drop_held(
             self.session,
             answer=withdrawn_answer() if reason == "consent.withdrawn" else run_ended_answer(),
@@ -105,7 +109,7 @@ class Endings:
             select(RunRow)
             .where(
                 is_one_of(self.session, RunRow.contact_id, contact_ids),
-                col(RunRow.status) == "active",
+                col(RunRow.ended_at).is_(None),
                 col(RunRow.waiting) == WaitKind.OUTCOME.value,
             )
             .order_by(col(RunRow.id))

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     ColumnElement,
     Executable,
     Integer,
@@ -84,13 +85,14 @@ def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
 def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
     """That a text column holds one of `values`.
 
-    On PostgreSQL they travel as one array: a list of parameters is a new statement for every length,
-    which the database would parse and plan each time.
+    They travel as one parameter: a list of parameters is a new statement for every length, which the database
+    would parse and plan each time, and SQLite takes no more than some ten thousand.
     """
     if is_postgresql(session):
         array = bindparam(None, list(values), type_=ARRAY(String))
         return col(column) == any_(array)
-    return col(column).in_(values)
+    document = bindparam(None, list(values), type_=JSON)
+    return col(column).in_(select(func.json_each(document).table_valued("value").c.value))
 
 
 def plan_for_now(session: Session) -> None:
