@@ -95,11 +95,6 @@ class Dispatcher:
             "measure": (self._measure, 1.0),
         }
 
-    @property
-    def is_driver_away(self) -> bool:
-        """Whether the workflow service could not be reached when it was last tried."""
-        return self._failures > 0
-
     def wake(self) -> None:
         """Look at once instead of at the end of the idle pause; call it from the event loop's thread."""
         self._wake.set()

@@ -36,11 +36,6 @@ def zone_of(name: str | None, default: str) -> ZoneInfo:
     return found if found is not None else ZoneInfo(default)
 
 
-def is_zone(name: str) -> bool:
-    """Whether the zone data knows `name`."""
-    return _zone(name) is not None
-
-
 def clock_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """The first moment (UTC) at which the zone's clock shows `clock` of `day` or later."""
     wanted = datetime.combine(day, clock)
