@@ -266,9 +266,6 @@ def _enter(
 
 
 def once_per_key(value: FactValue) -> str:
-    """The entry key of a `once_per` with this value.
-
-    It ends up in workflow ids: so a long value is cut to a hash, and a number is spelt one way.
-    """
+    """The entry key of a `once_per` with this value: a long one is cut to a hash, a number spelt one way."""
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return f"per:{text if len(text) <= _LONGEST_KEY else sha256(text.encode()).hexdigest()[:32]}"

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.journeys.matching import Refusal
 from engine.journeys.run import Ended, RunOutcome
+from engine.masking import mask_text
 from engine.runs.states import RunRecord
 from engine.store.bulk import insert_rows
 from engine.store.tables import DecisionRow, OutboxRow
@@ -55,7 +56,8 @@ class Notes:
 
     def entered(self, run: RunRecord, event_id: str, now: datetime) -> None:
         """The decision that the contact was taken into the journey."""
-        evidence = {"event_id": event_id, "entry_key": run.entry_key}
+        # What an event said may be an address; decisions are read by many.
+        evidence = {"event_id": event_id, "entry_key": mask_text(run.entry_key)}
         self._of_run(run, "entry", "allow", "entry.entered", evidence, now)
 
     def refused(

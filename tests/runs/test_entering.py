@@ -143,6 +143,19 @@ async def test_refusals_are_decisions_with_their_reasons(spine: Spine) -> None:
     assert {run.entry_key for run in spine.rows(RunRow, journey="picky")} == {"per:o2", "per:o3"}
 
 
+async def test_an_address_that_names_an_entry_is_masked_in_its_decision(spine: Spine) -> None:
+    spine.publish(
+        once="""
+        enter: {event: paid, reentry: {once_per: event.order_id}}
+        steps: [{stop: at_once}]
+        """
+    )
+    await spine.feed("paid", order_id="ann@example.com")
+    (entered,) = spine.rows(DecisionRow, kind="entry")
+    assert entered.evidence["entry_key"] == "per:a***@example.com"
+    assert spine.run().entry_key == "per:ann@example.com"
+
+
 async def test_a_paused_journey_takes_nobody_in_and_goes_on_with_those_inside(spine: Spine) -> None:
     spine.publish(nap=SLEEPS)
     await spine.feed("added")
