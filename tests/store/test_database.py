@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -194,3 +196,24 @@ def test_an_unusable_url_is_the_commands_fault_and_shows_no_password(given: str)
     with pytest.raises(CommandError) as caught:
         parse_url(given)
     assert "secret" not in str(caught.value)
+
+
+def test_who_opens_a_new_file_while_another_makes_its_tables_waits_for_them(tmp_path: Path) -> None:
+    """SQLite itself turns such a one away at once, whatever wait it was told."""
+    path = tmp_path / "new.db"
+    opened: list[str] = []
+
+    def open_it() -> None:
+        with closing(Store(f"sqlite:///{path}")) as store, store.read() as session:
+            opened.append(str(session.scalar(text("SELECT name FROM sqlite_master"))))
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as maker:
+        maker.execute("BEGIN IMMEDIATE")
+        maker.execute("CREATE TABLE first (id)")
+        thread = threading.Thread(target=open_it)
+        thread.start()
+        thread.join(timeout=0.2)
+        assert thread.is_alive()
+        maker.execute("COMMIT")
+    thread.join()
+    assert opened == ["first"]
