@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from engine.delivery.intents import drop_held, run_ended_answer, withdrawn_answer
 from engine.delivery.recording import tell_run
+from engine.gate.model import Answer
 from engine.journeys.run import Ended, WaitKind
 from engine.runs.keys import wished_by
 from engine.runs.states import RunRecord, state_of
@@ -67,12 +68,19 @@ class Endings:
         self._withdrawn.append((contact_id, purpose))
 
     def finish(self) -> None:
-        """Write the ends, stop listening for the ended runs, and drop what was not handed over yet."""
+        """Write the ends and all notes, stop listening for the ended runs, drop what was not handed over yet.
+
+        What is dropped comes last in the story of its moment, here as in virtual time.
+        """
         self._write_ends()
+        self.notes.write(self.session)
         # Whoever settles a message locks its run first. So do we, and every run before the first message.
         waiting = self._lock_waiting({contact_id for contact_id, _ in self._withdrawn})
-        for reason in sorted({ended.reason for _, ended in self._ended}):
-            self._drop_of_ended([run for run, ended in self._ended if ended.reason == reason], reason)
+        withdrawn = withdrawn_answer()
+        by_withdrawal = [run for run, ended in self._ended if ended.reason == withdrawn.reason]
+        otherwise = [run for run, ended in self._ended if ended.reason != withdrawn.reason]
+        self._drop_of_ended(by_withdrawal, withdrawn)
+        self._drop_of_ended(otherwise, run_ended_answer())
         for contact_id, purpose in self._withdrawn:
             self._drop_withdrawn(contact_id, purpose, waiting)
         self._ended, self._withdrawn = [], []
@@ -87,14 +95,14 @@ class Endings:
         if self._ended:
             forget_waits(self.session, [run.id for run, _ in self._ended], step_only=False)
 
-    def _drop_of_ended(self, runs: Collection[RunRecord], reason: str) -> None:
+    def _drop_of_ended(self, runs: Collection[RunRecord], answer: Answer) -> None:
         # A run that waits for anything else has no message that is not sent or refused.
         runs = [run for run in runs if run.waiting == WaitKind.OUTCOME]
         if not runs:
             return
         drop_held(
             self.session,
-            answer=withdrawn_answer() if reason == "consent.withdrawn" else run_ended_answer(),
+            answer=answer,
             now=self.real_now,
             journey_now=self.now,
             contact_ids=sorted({run.contact_id for run in runs}),

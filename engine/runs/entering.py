@@ -118,7 +118,6 @@ class Reacting:
         insert_rows(session, WaitRow, self._new_waits)
         update_rows(session, WaitRow, self._heard)
         self._endings.finish()
-        self._notes.write(session)
 
     def _withdrawn(self, event: Event) -> str | None:
         """The purpose whose consent the event takes back altogether; one channel is the gate's business."""

@@ -125,7 +125,6 @@ class Runs:
         endings = Endings(session, Notes(), clocks.journey_now(), clocks.delivery_now())
         endings.end(row, ended)
         endings.finish()
-        endings.notes.write(session)
         return True
 
     async def _carry_found(self, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from engine.authoring.bundle import Bundle
 from engine.contacts.profile import contact_facts
 from engine.contacts.updating import apply_event, derive_tags
+from engine.delivery.intents import run_ended_answer, withdrawn_answer
 from engine.gate.consent import ANY, ConsentRecord
 from engine.gate.model import Intent
 from engine.intake.consenting import consent_entry
@@ -18,10 +20,10 @@ from engine.journeys.localtime import zone_of
 from engine.journeys.matching import (
     ActiveRun,
     Doors,
+    Ending,
     Entering,
     History,
     Listener,
-    Reaction,
     Refusal,
     lasting_listeners,
     react,
@@ -97,13 +99,15 @@ class Life:
                 withdrawn = entry.purpose
         runs = [_listening(run, event, self._matcher) for run in person.active.values()]
         reaction = react(event, facts, now, runs, self._doors(person, event, facts), withdrawn=withdrawn)
-        settled = self._end(person, reaction, withdrawn, now)
+        for ending in reaction.endings:
+            self.advance(person, ending.run_id, ending.cause, now)
         for waking in reaction.wakings:
             # It has heard its event: what else comes before it is carried is not for this wait.
             person.active[waking.run_id].at_step = ()
         for refusal in reaction.refusals:
             self._refuse(refusal, event)
         entered = tuple(self._enter(person, entering, event) for entering in reaction.entries)
+        settled = self._drop(person, reaction.endings, withdrawn, now)
         return Touched(entered, tuple(waking.run_id for waking in reaction.wakings), settled)
 
     def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | None:
@@ -128,14 +132,15 @@ class Life:
                     self._over(person, run, effect, now)
         return wished
 
-    def _end(
-        self, person: Living, reaction: Reaction, withdrawn: str | None, now: datetime
+    def _drop(
+        self, person: Living, endings: Sequence[Ending], withdrawn: str | None, now: datetime
     ) -> tuple[tuple[str, OutcomeKnown], ...]:
+        """Drop the messages of ended runs and of a withdrawn purpose; runs that waited for one go on."""
         contact_id = person.profile.id
-        for ending in reaction.endings:
-            self.advance(person, ending.run_id, ending.cause, now)
-            is_withdrawn = isinstance(ending.cause, Cancelled)
-            self._sending.drop_of_run(contact_id, ending.run_id, now, withdrawn=is_withdrawn)
+        by_withdrawal = {ending.run_id for ending in endings if isinstance(ending.cause, Cancelled)}
+        otherwise = {ending.run_id for ending in endings} - by_withdrawal
+        self._sending.drop_of_runs(contact_id, by_withdrawal, withdrawn_answer(), now)
+        self._sending.drop_of_runs(contact_id, otherwise, run_ended_answer(), now)
         if withdrawn is None:
             return ()
         dropped = self._sending.drop_of_purpose(contact_id, withdrawn, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from engine.clock import FixedClock
 from engine.contacts.profile import contact_facts
 from engine.delivery.content import ContentPipeline, Made
 from engine.delivery.gate_rules import gate_rules
-from engine.delivery.intents import IntentState, move, run_ended_answer, withdrawn_answer
+from engine.delivery.intents import IntentState, move, withdrawn_answer
 from engine.delivery.limits import Limits
 from engine.delivery.passing import Means, at_once, pass_gate
 from engine.gate.consent import ANY
@@ -97,11 +97,10 @@ class Sending:
         moments = (wish.wake_at, wish.retry_at, wish.deadline_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def drop_of_run(self, contact_id: str, run_id: str, now: datetime, *, withdrawn: bool) -> None:
-        """Drop what a run that has ended wished and that has not left."""
-        answer = withdrawn_answer() if withdrawn else run_ended_answer()
-        for key, wish in list(self._unsent.get(contact_id, {}).items()):
-            if wish.intent.run_id == run_id:
+    def drop_of_runs(self, contact_id: str, run_ids: Collection[str], answer: Answer, now: datetime) -> None:
+        """Drop what runs that have ended wished and that has not left; `answer` says why."""
+        for key, wish in sorted(self._unsent.get(contact_id, {}).items()):
+            if wish.intent.run_id in run_ids:
                 self._drop(contact_id, key, answer, now)
 
     def drop_of_purpose(self, contact_id: str, purpose: str, now: datetime) -> dict[str, Outcome]:
@@ -109,7 +108,7 @@ class Sending:
         answer = withdrawn_answer()
         return {
             key: self._drop(contact_id, key, answer, now)
-            for key, wish in list(self._unsent.get(contact_id, {}).items())
+            for key, wish in sorted(self._unsent.get(contact_id, {}).items())
             if purpose in (wish.intent.purpose, ANY)
         }
 
