@@ -9,9 +9,9 @@ from typing import Any
 from engine.authoring.definitions import Defined
 from engine.authoring.source import dotted
 from engine.errors import Place, Problem
-from engine.rules.condition import Condition, Rule, YamlPath, tests_of
+from engine.rules.condition import All, Condition, Rule, Test, YamlPath, tests_of
 from engine.rules.facts import Catalogue
-from engine.rules.faults import UNKNOWN_FACT
+from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
 
 
@@ -28,22 +28,27 @@ class Rulebook:
         self,
         defined: Defined[Any],
         at: YamlPath,
-        raw: object,
+        raw: object | None,
         catalogue: Catalogue,
         names: Sequence[tuple[str, str]],
+        *,
+        also: Test | None = None,
     ) -> Condition | None:
-        """Read the condition at `at` of a definition and keep it under every (rule id, shard) of `names`."""
+        """Read the condition at `at` of a definition and keep it under every (rule id, shard) of `names`.
+
+        `also` must hold besides, and is all there is when nothing (None) is written; its `at` is a place of
+        the whole file.
+        """
         path = (*defined.path, *at)
-        condition, faults = parse_condition(raw, catalogue, at=path)
-        for fault in faults:
-            hint = fault.hint
-            if fault.code == UNKNOWN_FACT and (
-                elsewhere := _not_here(str(fault.at[-1]) if fault.at else "", catalogue)
-            ):
-                hint = elsewhere
-            place = defined.source.key_place(fault.at)
-            self.problems.append(Problem(place, fault.code, dotted(fault.at), fault.message, hint))
-        if condition is None or faults:
+        condition: Condition | None = None
+        if raw is not None:
+            condition, faults = parse_condition(raw, catalogue, at=path)
+            self.problems.extend(_problem(defined, fault, catalogue) for fault in faults)
+            if condition is None or faults:
+                return None
+        if also is not None:
+            condition = also if condition is None else All((also, condition), path)
+        if condition is None:
             return None
         for rule_id, shard in names:
             self.rules.append(Rule(rule_id, shard, condition))
@@ -51,6 +56,15 @@ class Rulebook:
             for test in tests_of(condition):
                 self.test_places[rule_id, test.at] = defined.source.key_place(test.at)
         return condition
+
+
+def _problem(defined: Defined[Any], fault: Fault, catalogue: Catalogue) -> Problem:
+    hint = fault.hint
+    if fault.code == UNKNOWN_FACT and (
+        elsewhere := _not_here(str(fault.at[-1]) if fault.at else "", catalogue)
+    ):
+        hint = elsewhere
+    return Problem(defined.source.key_place(fault.at), fault.code, dotted(fault.at), fault.message, hint)
 
 
 def _not_here(path: str, catalogue: Catalogue) -> str:

@@ -21,7 +21,7 @@ def check_journey(
     """What is wrong with a journey, its conditions aside."""
     entry = journey.item
     yield from references.check("purpose", entry.purpose, journey, ("purpose",))
-    yield from _event_types(journey, references, entry.enter.event, ("enter", "event"))
+    yield from _event_types(journey, references, entry.enter.event or (), ("enter", "event"))
     for number, leave in enumerate(entry.leave):
         yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))
     if entry.goal is not None:

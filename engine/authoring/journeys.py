@@ -21,6 +21,7 @@ from engine.authoring.models.steps import (
     WaitStep,
 )
 from engine.authoring.source import dotted
+from engine.authoring.ways_in import way_in
 from engine.errors import Problem
 from engine.journeys.program import (
     Branch,
@@ -38,7 +39,7 @@ from engine.journeys.program import (
     Wait,
     WaitFor,
 )
-from engine.rules.condition import Condition, YamlPath, tests_of
+from engine.rules.condition import Condition, Test, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -86,27 +87,27 @@ class _Compiler:
         )
 
     def _enter(self, enter: EnterEntry) -> Entry:
-        name = self._entry.id
+        name, way = self._entry.id, way_in(enter)
         rule = None
-        if enter.when is not None:
-            names = [(f"entry:{name}#{kind}", f"entry:{kind}") for kind in dict.fromkeys(enter.event)]
-            self._condition(
-                ("enter", "when"), enter.when, self._catalogues.on_events(enter.event), names, enter.event
-            )
+        if enter.when is not None or way.test is not None:
+            at: YamlPath = ("enter", "when") if enter.when is not None else ("enter",)
+            names = [(f"entry:{name}#{kind}", f"entry:{kind}") for kind in way.events]
+            catalogue = self._catalogues.on_events(way.events)
+            self._condition(at, enter.when, catalogue, names, way.events, also=way.test)
             rule = f"entry:{name}"
-            self._rulebook.places[rule] = self._journey.source.key_place(("enter", "when"))
-        return Entry(tuple(dict.fromkeys(enter.event)), rule, self._reentry(enter))
+            self._rulebook.places[rule] = self._journey.source.key_place(at)
+        return Entry(way.events, rule, self._reentry(enter, way.events))
 
-    def _reentry(self, enter: EnterEntry) -> Reentry:
+    def _reentry(self, enter: EnterEntry, events: Sequence[str]) -> Reentry:
         if not isinstance(enter.reentry, ReentryEntry):
             return Reentry(ReentryKind(enter.reentry))
         if enter.reentry.after is not None:
             return Reentry(ReentryKind.AFTER, after=enter.reentry.after)
         path = enter.reentry.once_per or ""
-        catalogue = self._catalogues.on_events(enter.event)
+        catalogue = self._catalogues.on_events(events)
         at: YamlPath = ("enter", "reentry", "once_per")
         if self._fact(path, catalogue, {FactType.TEXT, FactType.NUMBER}, at, "a text or a number"):
-            for kind in enter.event:
+            for kind in events:
                 if path.startswith("event.") and path not in self._catalogues.properties_of(kind):
                     message = (
                         f"'{path}' is not a property of '{kind}', so such events could not be told apart"
@@ -198,12 +199,14 @@ class _Compiler:
     def _condition(
         self,
         at: YamlPath,
-        raw: object,
+        raw: object | None,
         catalogue: Catalogue,
         names: Sequence[tuple[str, str]],
         events: Sequence[str] = (),
+        *,
+        also: Test | None = None,
     ) -> None:
-        condition = self._rulebook.add(self._journey, at, raw, catalogue, names)
+        condition = self._rulebook.add(self._journey, at, raw, catalogue, names, also=also)
         if condition is not None and len(events) > 1:
             self._warn_of_one_sided(condition, events)
 

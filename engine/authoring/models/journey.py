@@ -42,8 +42,12 @@ ReentryRule = Annotated[
 ]
 
 
+WAYS_IN = ("event", "pattern", "schedule", "audience", "api")
+"""The keys of `enter` of which exactly one says what brings a contact in."""
+
+
 class EnterEntry(Part):
-    """Who comes in."""
+    """Who comes in: exactly one way in, who of them, and how often."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
         "schedule": "entering by schedule comes with a later version; enter by 'event'",
@@ -52,8 +56,8 @@ class EnterEntry(Part):
         "api": "entering by API comes with a later version; send an event and enter by it",
     }
 
-    event: OneOrMore = Field(
-        title="事件", description="Event type that lets a contact in, or a list of them.", min_length=1
+    event: OneOrMore | None = Field(
+        None, title="事件", description="Event type that lets a contact in, or a list of them."
     )
     when: Condition | None = Field(
         None, title="条件", description="Which of them; sees event and contact facts."
@@ -63,6 +67,18 @@ class EnterEntry(Part):
         title="重复进入",
         description="never, always, {after: 90d} since the last run's end, or {once_per: event.order_id}.",
     )
+
+    @model_validator(mode="after")
+    def _has_one_way_in(self) -> EnterEntry:
+        said = [way for way in WAYS_IN if getattr(self, way, None) is not None]
+        if not said:
+            raise refuse("RS004", "the journey does not say who comes in", "add 'event: contact_added'")
+        if len(said) > 1:
+            message = f"'{said[0]}' and '{said[1]}' are two ways in, and a journey has one"
+            raise refuse("RS055", message, "write a journey for each", at=(said[1],))
+        if self.event is not None and not self.event:
+            raise refuse("RS005", "must not be empty", "name at least one event type", at=("event",))
+        return self
 
 
 class LeaveEntry(Part):
