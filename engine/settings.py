@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address the HTTP server listens on.")
     port: int = 8080
+    health_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="Where `wayline dispatch` and `worker` answer /healthz and /metrics; unset: nowhere.",
+    )
     public_url: str | None = Field(
         default=None,
         description="How recipients reach this installation (unsubscribe links); unset: host and port.",

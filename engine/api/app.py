@@ -45,3 +45,12 @@ def create_app(services: Services) -> FastAPI:
     for module in (health, events, records, operating, unsubscribing, documenting):
         app.include_router(module.router)
     return app
+
+
+def create_health_app(services: Services) -> FastAPI:
+    """Only what watches a process: `/healthz`, `/readyz` and `/metrics`, for processes without the API."""
+    app = FastAPI(title="Wayline", version=version("wayline"), openapi_url=None)
+    app.state.services = services
+    answer_with_problems(app)
+    app.include_router(health.router)
+    return app

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 
-from engine.api.app import create_app
+from engine.api.app import create_app, create_health_app
 from engine.cli.serving import Part
 from engine.errors import CommandError
 from engine.services import Services
@@ -17,15 +18,19 @@ from engine.services import Services
 
 def api_part(services: Services) -> Part:
     """The HTTP server on the address in the settings; CommandError at once when the port is taken."""
-    listening = listen(services.settings.host, services.settings.port)
+    return _serving(create_app(services), listen(services.settings.host, services.settings.port))
 
+
+def health_part(services: Services, port: int) -> Part:
+    """What watches a process that has no API, on a port of its own; CommandError when that is taken."""
+    listening = listen(services.settings.host, port, setting="WAYLINE_HEALTH_PORT")
+    return _serving(create_health_app(services), listening)
+
+
+def _serving(app: Callable[..., Any], listening: socket.socket) -> Part:
     async def serve(stop: asyncio.Event) -> None:
         config = uvicorn.Config(
-            create_app(services),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10
         )
         server = _Server(config)
         stopping = asyncio.create_task(_stop_server(server, stop))
@@ -51,7 +56,7 @@ async def _stop_server(server: uvicorn.Server, stop: asyncio.Event) -> None:
     server.should_exit = True
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, setting: str = "WAYLINE_PORT") -> socket.socket:
     """A socket bound there; CommandError, naming the setting, when it cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -61,6 +66,6 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise CommandError(
-            f"cannot listen on {host}:{port} ({error.strerror}); set WAYLINE_PORT to another port"
+            f"cannot listen on {host}:{port} ({error.strerror}); set {setting} to another port"
         ) from error
     return listening

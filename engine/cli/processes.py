@@ -197,8 +197,13 @@ async def _run_part(settings: Settings, name: str, part_of: Callable[[Services],
         try:
             if name == "api":
                 _show(await asyncio.to_thread(make_keys, services))
+            parts = {name: part_of(services)}
+            if name != "api" and settings.health_port is not None:
+                from engine.cli.listening import health_part
+
+                parts["health"] = health_part(services, settings.health_port)
             _log.info("started", process=name)
-            await run_parts({name: part_of(services)}, stop)
+            await run_parts(parts, stop)
             _log.info("stopped", process=name)
         finally:
             await services.close()

@@ -268,3 +268,23 @@ def test_doctor_says_what_to_do_when_nothing_is_set_up(installation: Installatio
     done = installation.run("doctor")
     assert done.returncode == 1
     assert "run `wayline db upgrade`" in done.stdout
+
+
+async def test_a_dispatcher_of_its_own_can_be_watched(installation: Installation) -> None:
+    assert installation.run("db", "upgrade").returncode == 0
+    port = free_port()
+    installation.environment["WAYLINE_HEALTH_PORT"] = str(port)
+    process = installation.start("dispatch")
+
+    def answered(path: str) -> httpx.Response | None:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}{path}")
+        except httpx.TransportError:
+            return None
+
+    await installation.until(lambda: answered("/healthz") is not None, "the dispatcher to answer")
+    ready, metrics, intake = answered("/readyz"), answered("/metrics"), answered("/v1/decisions")
+    assert ready is not None and ready.status_code == 503 and "publish" in ready.json()["detail"]
+    assert metrics is not None and "wayline_outbox" in metrics.text
+    assert intake is not None and intake.status_code == 404
+    assert await installation.stop(process) == 0
