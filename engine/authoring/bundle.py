@@ -14,6 +14,7 @@ from engine.journeys.program import Program
 from engine.plugin.contracts import ContentSpec, Lexicon
 from engine.risk.model import Breaker
 from engine.rules.condition import Condition, Rule, YamlPath
+from engine.rules.counting import Count
 from engine.rules.facts import Catalogue
 
 
@@ -107,6 +108,8 @@ class Bundle:
     """Rule id -> where it is written."""
     test_places: Mapping[tuple[str, YamlPath], Place] = field(default_factory=dict)
     """(rule id, `Test.at`) -> where that single test is written."""
+    counts: tuple[Count, ...] = ()
+    """Windowed counts of contacts, read as `contact.<id>`."""
 
     def condition(self, rule_id: str) -> Condition:
         """The condition behind a rule id; KeyError when the bundle has no such rule."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.authoring.bundle import Bundle
+from engine.rules.counting import is_current, nothing_yet, value_at
 from engine.rules.facts import FactValue
 
 
@@ -33,10 +34,16 @@ class Profile:
     suppressed: str | None = None
     erased_at: datetime | None = None
     merged_into: str | None = None
+    counts: dict[str, Any] = field(default_factory=dict)
+    """Count id -> what is kept of it; see `engine.rules.counting`."""
 
 
-def contact_facts(profile: Profile, attribute_types: Mapping[str, str]) -> dict[str, FactValue | None]:
-    """The `contact.` facts; declared attributes have their declared type, instants are parsed from text."""
+def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, FactValue | None]:
+    """The `contact.` facts at journey time `now`, as the bundle declares them.
+
+    Declared attributes have their declared type, instants are parsed from text. A count whose tally was kept
+    under another definition is missing.
+    """
     facts: dict[str, FactValue | None] = {
         "contact.id": profile.id,
         "contact.created_at": profile.created_at,
@@ -54,8 +61,12 @@ def contact_facts(profile: Profile, attribute_types: Mapping[str, str]) -> dict[
         ),
         "contact.last_send_at": profile.last_send_at,
     }
-    for name, kind in attribute_types.items():
+    for name, kind in bundle.workspace.attributes.items():
         facts[f"contact.{name}"] = _typed(profile.attributes.get(name), kind)
+    for count in bundle.counts:
+        tally = profile.counts.get(count.id) if profile.last_event_seq else nothing_yet(count)
+        known = tally is not None and is_current(count, tally)
+        facts[f"contact.{count.id}"] = value_at(count, tally, now) if known else None
     return facts
 
 

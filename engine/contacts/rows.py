@@ -21,7 +21,7 @@ _AS_IS = tuple(name for name in _FIELDS if name not in {"created_at", "tags", "d
 def profile_of(row: Any) -> Profile:
     """The profile of a `ContactRow`, or of a result with its columns; changing it does not change the row."""
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
-    values["attributes"] = dict(row.attributes)
+    values["attributes"], values["counts"] = dict(row.attributes), dict(row.counts)
     values["tags"], values["derived_tags"] = set(row.tags), set(row.derived_tags)
     return Profile(**values)
 

@@ -111,7 +111,7 @@ def derive_tags(profile: Profile, bundle: Bundle, matcher: Matcher, now: datetim
     if not bundle.tags:
         profile.derived_tags = set()
         return profile
-    facts = contact_facts(profile, bundle.workspace.attributes)
+    facts = contact_facts(profile, bundle, now)
     facts["contact.tags"] = frozenset(profile.tags)
     true = set(matcher.matching("tags", facts, now))
     profile.derived_tags = {tag.tag for tag in bundle.tags if tag.rule in true}

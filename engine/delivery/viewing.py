@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -153,7 +152,7 @@ def read_view(
         consents=tuple(consent_records(session, intent.contact_id)),
         places=read_places(session, intent, rules, Moment.of(at, situation.time)),
         refused_by=_refusals(session, intent.key) if was_tried else {},
-        contact={} if found is None else _facts(found, bundle.workspace.attributes),
+        contact={} if found is None else _facts(found, bundle, Moment.of(at, situation.time).journey),
         time=situation.time,
     )
 
@@ -206,9 +205,9 @@ def _refusals(session: Session, key: str) -> dict[str, str]:
     return {channel: code for channel, code in session.execute(_REFUSALS, {"key": key})}  # noqa: C416
 
 
-def _facts(contact: Any, attributes: Mapping[str, str]) -> dict[str, Any]:
+def _facts(contact: Any, bundle: Bundle, now: datetime) -> dict[str, Any]:
     """The contact's facts by their short names, label sets as sorted lists, as templates use them."""
-    facts = contact_facts(profile_of(contact), attributes)
+    facts = contact_facts(profile_of(contact), bundle, now)
     return {
         name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
         for name, value in facts.items()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock, FixedClock
 from engine.contacts.consent import ConsentEntry, record_consents
+from engine.contacts.counting import count_event
 from engine.contacts.identity import RacedError, Wanted, resolve_batch
 from engine.contacts.profile import Profile
 from engine.contacts.rows import write_profiles
@@ -251,6 +252,7 @@ def _update(
         profile.locale = item.locale
     if item.event.traits:
         notes += map(str, apply_traits(profile, item.event.traits, bundle.workspace, now))
+    count_event(profile, event, bundle, matcher)
     apply_event(profile, event, item.kind)
     derive_tags(profile, bundle, matcher, now)
     return notes

@@ -91,7 +91,7 @@ class Reacting:
         `profile` is the contact's after the event. Runs that wait are ended or woken through their workflows.
         """
         ground, known = self._ground, self._contacts[event.contact_id]
-        facts = {**contact_facts(profile, ground.bundle.workspace.attributes), **event_facts(event)}
+        facts = {**contact_facts(profile, ground.bundle, ground.now), **event_facts(event)}
         withdrawn = self._withdrawn(event)
         reaction = react(
             event,

@@ -137,7 +137,7 @@ class Move:
         )
 
     def _facts(self) -> dict[str, Any]:
-        return contact_facts(profile_of(self._contact), self._bundle.workspace.attributes)
+        return contact_facts(profile_of(self._contact), self._bundle, self._now)
 
     def _carry_out(self, state: RunState, effects: list[Effect], *, was_listening: bool) -> Moved:
         values: dict[str, Any] = {

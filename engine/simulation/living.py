@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.counting import count_event
 from engine.contacts.profile import contact_facts
 from engine.contacts.updating import apply_event, derive_tags
 from engine.delivery.intents import run_ended_answer, withdrawn_answer
@@ -77,9 +78,10 @@ class Life:
         now = event.received_at
         kind = self._bundle.events[event.type]
         profile = person.profile
+        count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, kind)
         derive_tags(profile, self._bundle, self._matcher, now)
-        facts = {**contact_facts(profile, self._bundle.workspace.attributes), **event_facts(event)}
+        facts = {**contact_facts(profile, self._bundle, now), **event_facts(event)}
         withdrawn = None
         entry = consent_entry(event, kind, self._bundle)
         if entry is not None:
@@ -113,7 +115,7 @@ class Life:
     def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | None:
         """Move a run; the message it wishes, when that is what it waits for now."""
         run = person.active[run_id]
-        facts = contact_facts(person.profile, self._bundle.workspace.attributes)
+        facts = contact_facts(person.profile, self._bundle, now)
         zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
         done = advance(run.program, run.state, cause, facts=facts, zone=zone, now=now, matcher=self._matcher)
         if done.run == run.state:

@@ -170,7 +170,7 @@ class Sending:
         if self._shows_facts:
             facts = {
                 name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
-                for name, value in contact_facts(profile, self._bundle.workspace.attributes).items()
+                for name, value in contact_facts(profile, self._bundle, self._clock.now()).items()
             }
         return Addressee(
             standing=Standing(

@@ -120,7 +120,7 @@ def test_traits_fill_what_the_workspace_declares_and_ignore_the_rest(small: Bund
         "birthday": "1990-05-01T00:00:00+08:00",
         "likes": ["books", "tea"],
     }
-    facts = contact_facts(contact, small.workspace.attributes)
+    facts = contact_facts(contact, small, NOW)
     assert facts["contact.birthday"] == datetime(1990, 4, 30, 16, tzinfo=UTC)
     assert facts["contact.likes"] == frozenset({"tea", "books"})
 
@@ -204,7 +204,7 @@ def test_no_trait_whatever_it_holds_breaks_a_profile(small: Bundle, traits: dict
     contact = profile()
     faults = apply_traits(contact, traits, small.workspace, NOW)
     assert {fault.name for fault in faults} <= set(traits)
-    contact_facts(contact, small.workspace.attributes)
+    contact_facts(contact, small, NOW)
 
 
 def test_derived_tags_are_those_whose_rule_is_true(small: Bundle, small_matcher: Matcher) -> None:

@@ -40,6 +40,8 @@ class ContactRow(SQLModel, table=True):
     """Reason of a contact-level suppression; None when there is none."""
     erased_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     merged_into: str | None = None
+    counts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """Windowed counts, by id; rebuilt from the events when their definition changes."""
 
 
 class IdentityRow(SQLModel, table=True):

@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("suppressed", sa.String(), nullable=True),
         sa.Column("erased_at", Instant(), nullable=True),
         sa.Column("merged_into", sa.String(), nullable=True),
+        sa.Column("counts", Document, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(

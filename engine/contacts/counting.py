@@ -1,0 +1,82 @@
+"""Windowed counts of a contact: kept with every event, read as facts, and when they change by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from engine.authoring.bundle import Bundle
+from engine.contacts.profile import Profile
+from engine.journeys.event import Event, event_facts
+from engine.rules.counting import Count, is_current, next_change_at, nothing_yet, tallied
+from engine.rules.matcher import Matcher
+
+LARGEST_AMOUNT = 1e15
+"""Larger amounts of one event are mistakes: added up, they could leave the range of numbers."""
+
+
+def count_event(profile: Profile, event: Event, bundle: Bundle, matcher: Matcher) -> Profile:
+    """The profile, changed in place: its counts with one more event. Call it before `apply_event`.
+
+    Events may arrive in any order. A moment ahead of its own arrival counts as the arrival. A count whose
+    tally is missing although the contact has a past, or belongs to another definition, is left as it is: what
+    it says is not known until it is counted anew.
+    """
+    if not bundle.counts:
+        return profile
+    if not profile.last_event_seq:
+        begin_counts(profile, bundle)
+    counting = [count for count in bundle.counts if event.type in count.events]
+    if not counting:
+        return profile
+    happened_at = min(event.occurred_at, event.received_at)
+    true: set[str] = set()
+    if any(event.type in count.rules for count in counting):
+        true = set(matcher.matching(f"count:{event.type}", event_facts(event), event.received_at))
+    for count in counting:
+        tally = profile.counts.get(count.id)
+        if tally is None or not is_current(count, tally):
+            continue
+        if count.rules.get(event.type) in (None, *true):
+            amount = amount_of(event, count)
+            profile.counts[count.id] = tallied(count, tally, happened_at, amount, event.received_at)
+    return profile
+
+
+def begin_counts(profile: Profile, bundle: Bundle) -> None:
+    """Let every count begin with nothing, and forget those that are not counted any more."""
+    profile.counts = {count.id: nothing_yet(count) for count in bundle.counts}
+
+
+def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:
+    """The counts that say nothing of this contact: they must be counted anew from the contact's events."""
+    if not profile.last_event_seq:
+        return []
+    return [count for count in bundle.counts if not is_current(count, profile.counts.get(count.id))]
+
+
+def next_count_change_at(profile: Profile, bundle: Bundle, now: datetime) -> datetime | None:
+    """The first moment after `now` at which one of the contact's counts changes by time alone."""
+    return min(_changes(profile, bundle.counts, now), default=None)
+
+
+def amount_of(event: Event, count: Count) -> float:
+    """What the event adds to a sum: its property, or nothing when that is no usable number."""
+    amount = event.properties.get(count.sums) if count.sums is not None else None
+    if isinstance(amount, bool) or not isinstance(amount, int | float):
+        return 0.0
+    return float(amount) if abs(amount) <= LARGEST_AMOUNT else 0.0
+
+
+def longest_window(counts: Iterable[Count]) -> timedelta:
+    """How far back the counts look."""
+    return max((count.within for count in counts), default=timedelta())
+
+
+def _changes(profile: Profile, counts: Iterable[Count], now: datetime) -> Iterator[datetime]:
+    for count in counts:
+        tally = profile.counts.get(count.id)
+        if tally is not None and is_current(count, tally):
+            change = next_change_at(count, tally, now)
+            if change is not None:
+                yield change

@@ -1,0 +1,119 @@
+"""How often, or how much in sum, within the last so long: counts over a moving window, of bounded size.
+
+The latest hundred events of a window are kept to the microsecond, and what they say is exact. Those before
+them are kept in portions of a hundredth of the window, and each portion leaves it at once, when its latest
+event does. What a count says does not depend on the order in which the events arrived.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import fsum
+from typing import Any
+
+MOST_EXACT = 100
+"""How many events of one window are kept each by itself."""
+PORTIONS = 100
+"""Into how many parts a window is cut for those before them."""
+SUM_DIGITS = 6
+"""Sums are kept to the millionth: then they do not depend on the order in which their parts arrive."""
+
+Tally = Mapping[str, Any]
+"""What is kept of one count, as plain JSON: the version of its definition, moments, amounts, portions."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Count:
+    """One count over a moving window; an event counts while its age is less than `within`."""
+
+    id: str
+    title: str
+    events: frozenset[str]
+    """The event types that count."""
+    within: timedelta
+    sums: str | None = None
+    """The property that is added up; None: events are counted."""
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """Event type -> the rule that such an event must satisfy; not there: every one counts."""
+    version: str = ""
+    """Hash of everything that a tally depends on; tallies of another version say nothing."""
+
+
+def ticks(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // _TICK
+
+
+def moment_of(tick: int) -> datetime:
+    """The moment so many microseconds after 1970."""
+    return _EPOCH + tick * _TICK
+
+
+def nothing_yet(count: Count) -> dict[str, Any]:
+    """The tally of somebody to whom nothing has happened."""
+    return {"v": count.version}
+
+
+def is_current(count: Count, tally: Tally | None) -> bool:
+    """Whether the tally was kept under the count's present definition."""
+    return tally is not None and tally.get("v") == count.version
+
+
+def tallied(count: Count, tally: Tally, at: datetime, amount: float, now: datetime) -> dict[str, Any]:
+    """The tally with one more event; one whose age at `now` is the window's or more changes nothing.
+
+    `amount` is what the event adds to a sum. The tally given stays as it is.
+    """
+    cut = ticks(now) - _width(count)
+    exact = [list(each) for each in tally.get("exact", ()) if each[0] > cut]
+    portions = {number: (last, many, sum_) for number, last, many, sum_ in tally.get("portions", ())}
+    if ticks(at) > cut:
+        insort(exact, [ticks(at), amount] if count.sums is not None else [ticks(at)])
+    if len(exact) > MOST_EXACT:
+        last, *added = exact.pop(0)
+        number = last * PORTIONS // _width(count)
+        before, many, sum_ = portions.get(number, (last, 0, 0.0))
+        portions[number] = (max(before, last), many + 1, round(sum_ + fsum(added), SUM_DIGITS))
+    kept: dict[str, Any] = {"v": count.version}
+    if exact:
+        kept["exact"] = exact
+    if alive := [[number, *portion] for number, portion in sorted(portions.items()) if portion[0] > cut]:
+        kept["portions"] = alive
+    return kept
+
+
+def value_at(count: Count, tally: Tally, now: datetime) -> int | float:
+    """What the count says at `now`: how many events, or their sum, rounded to the millionth."""
+    cut = ticks(now) - _width(count)
+    exact = tally.get("exact", ())
+    portions = [each for each in tally.get("portions", ()) if each[1] > cut]
+    first = bisect_right(exact, cut, key=_moment)
+    if count.sums is None:
+        return len(exact) - first + sum(many for _, _, many, _ in portions)
+    return round(fsum([*(each[1] for each in exact[first:]), *(each[3] for each in portions)]), SUM_DIGITS)
+
+
+def next_change_at(count: Count, tally: Tally, now: datetime) -> datetime | None:
+    """The first moment after `now` at which the value changes by time alone; None when it never does."""
+    cut = ticks(now) - _width(count)
+    moments = [each[1] for each in tally.get("portions", ()) if each[1] > cut]
+    exact = tally.get("exact", ())
+    first = bisect_right(exact, cut, key=_moment)
+    if first < len(exact):
+        moments.append(exact[first][0])
+    return moment_of(min(moments) + _width(count)) if moments else None
+
+
+def _width(count: Count) -> int:
+    return count.within // _TICK
+
+
+def _moment(kept: list[Any]) -> int:
+    tick: int = kept[0]
+    return tick
