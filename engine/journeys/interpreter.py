@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from engine.journeys.localtime import next_moment
+from engine.journeys.calendar import wait_is_over_at
 from engine.journeys.program import (
     Branch,
     ChangeTags,
@@ -181,7 +181,8 @@ class _Walk:
 
     def _over(self, step: Wait, known: Facts) -> datetime:
         until = known.get(step.until) if step.until is not None else None
-        return next_moment(step, self.zone, self.now, until=until if isinstance(until, datetime) else None)
+        until = until if isinstance(until, datetime) else None
+        return wait_is_over_at(step, self.zone, self.now, until=until)
 
     def _case(self, step: Branch, known: Facts) -> StepId | None:
         shard = f"branch:{self.program.journey}/{step.id}"

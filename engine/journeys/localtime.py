@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
-from engine.journeys.program import Wait
+if TYPE_CHECKING:
+    from engine.journeys.program import Wait
 
 MIDNIGHT = time(0)
 _SECOND = timedelta(seconds=1)

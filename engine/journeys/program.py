@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from datetime import time, timedelta
 from enum import StrEnum
 
+from engine.journeys.calendar import WorkingCalendar
+from engine.journeys.schedule import Schedule
+from engine.rules.facts import FactType
+
 StepId = str
 Scalar = int | float | str | bool
 
@@ -27,7 +31,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Wait:
-    """Sleep until a moment; the parts apply in the order: `for_`, `days`, `at`, `weekdays`."""
+    """Sleep until a moment; parts apply in the order: `for_`, `days`, `at`, `weekdays`, `calendar`."""
 
     id: StepId
     next: StepId | None
@@ -38,6 +42,8 @@ class Wait:
     """ISO weekdays, Monday is 1."""
     until: str | None = None
     """The path of an instant fact; a moment already past does not wait."""
+    calendar: WorkingCalendar | None = None
+    """Then it goes on to the next working time of this calendar."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,10 @@ class Entry:
     events: tuple[str, ...]
     rule: str | None
     reentry: Reentry
+    schedule: Schedule | None = None
+    """When it enters contacts by itself, as events `schedule_fired`."""
+    parameters: Mapping[str, FactType] | None = None
+    """What a request may bring along; None: it is not entered by request."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""Working hours and holidays: whether people are at work at a moment, and when they next are; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day, next_moment
+
+if TYPE_CHECKING:
+    from engine.journeys.program import Wait
+
+OF_CONTACT = "contact"
+"""Stands for each contact's own zone where a zone is named."""
+
+_DAY = timedelta(days=1)
+_SEARCHED_DAYS = 400
+"""A calendar that has no working time within this many days is refused by the lint."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """A stretch of working time on some days of the week."""
+
+    weekdays: tuple[int, ...]
+    """ISO weekdays, Monday is 1."""
+    start: time
+    end: time | None
+    """None: until the day ends."""
+
+
+@dataclass(frozen=True)
+class WorkingCalendar:
+    """One calendar of a workspace. Days are judged by their date, times by the clock of its zone."""
+
+    id: str
+    timezone: str
+    """An IANA zone, or `contact`."""
+    hours: tuple[Hours, ...]
+    holidays: tuple[date, ...] = ()
+    """Dates without work, whatever their weekday."""
+    workdays: Mapping[date, int] = field(default_factory=dict)
+    """Dates with work, whatever their weekday -> the ISO weekday whose hours they have."""
+
+    def is_holiday(self, day: date) -> bool:
+        """Whether the date is a named holiday; an ordinary Sunday is none."""
+        return day in self.holidays
+
+    def is_workday(self, day: date) -> bool:
+        """Whether anybody works on the date."""
+        return bool(self.hours_on(day))
+
+    def hours_on(self, day: date) -> tuple[Hours, ...]:
+        """The working hours of the date."""
+        if day in self.holidays:
+            return ()
+        weekday = self.workdays.get(day, day.isoweekday())
+        return tuple(each for each in self.hours if weekday in each.weekdays)
+
+    def zone(self, contact_zone: ZoneInfo) -> ZoneInfo:
+        """The zone whose clock counts, for a contact of this zone."""
+        return contact_zone if self.timezone == OF_CONTACT else ZoneInfo(self.timezone)
+
+    def is_working(self, moment: datetime, contact_zone: ZoneInfo) -> bool:
+        """Whether the moment lies in working hours; their end no longer does."""
+        zone = self.zone(contact_zone)
+        today = moment.astimezone(zone).date()
+        # A jump of the clock may carry the hours of a day into the next date.
+        return any(
+            start <= moment < end for day in (today - _DAY, today) for start, end in self._spans(day, zone)
+        )
+
+    def next_working(self, moment: datetime, contact_zone: ZoneInfo) -> datetime | None:
+        """The first moment (UTC) of working time at or after this one; None when there is none for a year."""
+        zone = self.zone(contact_zone)
+        first = moment.astimezone(zone).date() - _DAY
+        for ahead in range(_SEARCHED_DAYS):
+            spans = [span for span in self._spans(first + ahead * _DAY, zone) if span[1] > moment]
+            if spans:
+                return max(moment.astimezone(UTC), min(start for start, _ in spans))
+        return None
+
+    def _spans(self, day: date, zone: ZoneInfo) -> list[tuple[datetime, datetime]]:
+        """The working time of the date as half-open spans in UTC."""
+        if not has_day(day, zone):
+            return []
+        spans = [
+            (
+                clock_moment(day, each.start, zone),
+                clock_moment(day, each.end, zone)
+                if each.end is not None
+                else clock_moment(day + _DAY, MIDNIGHT, zone),
+            )
+            for each in self.hours_on(day)
+        ]
+        return [span for span in spans if span[0] < span[1]]
+
+
+def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:
+    """When a wait that begins `now` is over, in UTC: `next_moment`, and then working time of its calendar.
+
+    A wait for a time of day stays with it: it goes on to the first such time that is working time. `zone` is
+    the contact's.
+    """
+    moment = next_moment(wait, zone, now, until=until)
+    calendar = wait.calendar
+    if calendar is None:
+        return moment
+    again = replace(wait, for_=None, days=None, until=None)
+    midnight = replace(again, at=MIDNIGHT)
+    for _ in range(_SEARCHED_DAYS):
+        if wait.at is not None:
+            if calendar.is_working(moment, zone):
+                return moment
+            moment = next_moment(again, zone, moment + timedelta(seconds=1))
+            continue
+        working = calendar.next_working(moment, zone)
+        if working is None:
+            break
+        if not wait.weekdays or working.astimezone(zone).isoweekday() in wait.weekdays:
+            return working
+        moment = next_moment(midnight, zone, working + timedelta(seconds=1))
+    return moment
