@@ -36,6 +36,14 @@ class Fact:
     choices: tuple[str, ...] = ()
     personal: bool = False
     """Says something of a person that explanations must not repeat (a name, an address)."""
+    always: bool = False
+    """Never missing where it can be asked about: every contact or every such event has it."""
+    least: float | None = None
+    """A number is never below this."""
+    most: float | None = None
+    """A number is never above this."""
+    whole: bool = False
+    """A number is always a whole one."""
 
 
 _PLAIN: dict[type, FactType] = {
@@ -96,21 +104,21 @@ class Catalogue:
 
 
 BUILT_IN: tuple[Fact, ...] = (
-    Fact("event.type", FactType.TEXT, "the event's type"),
-    Fact("event.occurred_at", FactType.INSTANT, "when it happened, by the sender's clock"),
-    Fact("event.received_at", FactType.INSTANT, "when Wayline took it in"),
+    Fact("event.type", FactType.TEXT, "the event's type", always=True),
+    Fact("event.occurred_at", FactType.INSTANT, "when it happened, by the sender's clock", always=True),
+    Fact("event.received_at", FactType.INSTANT, "when Wayline took it in", always=True),
     Fact("event.source", FactType.TEXT, "who sent it in"),
-    Fact("contact.id", FactType.TEXT, "the contact's own id in Wayline"),
-    Fact("contact.created_at", FactType.INSTANT, "when the contact was first seen"),
+    Fact("contact.id", FactType.TEXT, "the contact's own id in Wayline", always=True),
+    Fact("contact.created_at", FactType.INSTANT, "when the contact was first seen", always=True),
     Fact("contact.timezone", FactType.TEXT, "the contact's IANA time zone"),
     Fact("contact.locale", FactType.TEXT, "the contact's language, as zh or en"),
-    Fact("contact.tags", FactType.LABELS, "labels on the contact"),
+    Fact("contact.tags", FactType.LABELS, "labels on the contact", always=True),
     Fact("contact.stage", FactType.TEXT, "the life-cycle stage", ("new", "growing", "valued", "churned")),
     Fact("contact.last_active_at", FactType.INSTANT, "the latest thing the contact did"),
     Fact("contact.first_order_at", FactType.INSTANT, "the first paid order"),
     Fact("contact.last_order_at", FactType.INSTANT, "the latest paid order"),
-    Fact("contact.order_count", FactType.NUMBER, "paid orders so far"),
-    Fact("contact.total_spent", FactType.NUMBER, "the sum of paid orders"),
+    Fact("contact.order_count", FactType.NUMBER, "paid orders so far", always=True, least=0, whole=True),
+    Fact("contact.total_spent", FactType.NUMBER, "the sum of paid orders", always=True),
     Fact("contact.average_order_value", FactType.NUMBER, "total spent divided by orders"),
     Fact("contact.last_send_at", FactType.INSTANT, "the latest message handed over to a provider"),
 )
