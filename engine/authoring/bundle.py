@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from engine.authoring.rule_tests import Landmarks, Suite
 from engine.errors import Place
 from engine.gate.model import Cap, Purpose
 from engine.journeys.program import Program
@@ -110,6 +111,10 @@ class Bundle:
     """(rule id, `Test.at`) -> where that single test is written."""
     counts: tuple[Count, ...] = ()
     """Windowed counts of contacts, read as `contact.<id>`."""
+    suites: tuple[Suite, ...] = ()
+    """The workspace's tests; production does without them."""
+    landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
+    """Journey -> what there is in it for tests to reach."""
 
     def condition(self, rule_id: str) -> Condition:
         """The condition behind a rule id; KeyError when the bundle has no such rule."""

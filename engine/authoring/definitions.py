@@ -76,6 +76,8 @@ class Definitions:
     unreadable: set[str] = field(default_factory=set)
     """Kinds of which at least one file could not be read: references to them cannot be judged."""
     problems: list[Problem] = field(default_factory=list)
+    test_files: list[Source] = field(default_factory=list)
+    """The files of tests; they define nothing."""
 
     def is_complete(self, *kinds: str) -> bool:
         """Whether every file of these kinds could be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.authoring.bundle import Bundle
@@ -12,19 +12,19 @@ from engine.authoring.checking import check
 from engine.authoring.compiling import compile_bundle
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
 from engine.authoring.journey_checks import check_journey
+from engine.authoring.landmarks import landmarks
 from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.authoring.plugin_checks import check_plugins
 from engine.authoring.proofreading import proofread
 from engine.authoring.references import References
+from engine.authoring.rule_test_reading import TEST_SUFFIX, read_tests
 from engine.authoring.source import MAX_CHARACTERS, Source, read
 from engine.authoring.validating import validate
 from engine.errors import CommandError, Place, Problem, RulesetError
 from engine.plugin.registry import Registry
 from engine.rules.faults import FAULTS
-
-TEST_SUFFIX = ".test.yaml"
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Lo
     """
     found, problems = _read_all(files)
     bundle = _check_all(found, files, problems)
+    suites, more = read_tests(found.test_files, found, bundle)
+    problems.extend(more)
+    if bundle is not None:
+        marks = {name: landmarks(journey) for name, journey in found.journeys.items()}
+        bundle = replace(bundle, suites=suites, landmarks=marks)
     if registry is not None:
         problems.extend(check_plugins(found, registry))
         if bundle is not None and found.is_complete(*KINDS):
@@ -117,11 +122,13 @@ def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
     """Everything that the files define, and the problems with reading them one by one."""
     documents: list[tuple[Source, Head]] = []
     unreadable: list[Source] = []
+    tests: list[Source] = []
     problems: list[Problem] = []
     for file in sorted(files):
         source = read(files[file], file)
         problems.extend(source.problems)
         if file.endswith(TEST_SUFFIX):
+            tests.append(source)
             continue
         head = None
         if not source.problems:
@@ -133,7 +140,9 @@ def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
             problems.append(_misplaced(source))
         else:
             documents.append((source, head))
-    return collect(documents, unreadable, files), problems
+    found = collect(documents, unreadable, files)
+    found.test_files = tests
+    return found, problems
 
 
 def _misplaced(source: Source) -> Problem:

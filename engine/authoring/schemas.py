@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from engine.authoring.models.kinds import KINDS
+from engine.authoring.models.part import Part
+from engine.authoring.models.rule_test import RuleTestFile
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -13,7 +15,8 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def schema_files() -> dict[str, str]:
     """File name -> text of the schema of every kind, the same on every machine."""
     files: dict[str, str] = {}
-    for kind, model in KINDS.items():
+    models: dict[str, type[Part]] = {**KINDS, "test": RuleTestFile}
+    for kind, model in models.items():
         schema = {"$schema": _DRAFT, "$id": f"{kind}.schema.json", **model.model_json_schema(by_alias=True)}
         schema["title"] = f"Wayline: {kind}"
         files[f"{kind}.schema.json"] = json.dumps(schema, ensure_ascii=False, indent=2) + "\n"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from engine.authoring.loading import read_folder
+from engine.authoring.rule_test_reading import TEST_SUFFIX
 from engine.authoring.schemas import schema_line, write_schemas
 from engine.authoring.shipped import shipped_folder
 from engine.errors import CommandError
@@ -38,8 +39,9 @@ def start_workspace(folder: Path) -> list[str]:
 
 def _with_schema(text: str, file: str) -> str:
     """The text with the schema line that fits a copy whose schemas lie inside the workspace."""
-    kind = _KIND.search(text)
-    if kind is None or not file.endswith(".yaml") or file.endswith(".test.yaml"):
+    found = _KIND.search(text)
+    kind = "test" if file.endswith(TEST_SUFFIX) else found[1] if found is not None else None
+    if kind is None or not file.endswith(".yaml"):
         return text
-    line = schema_line(kind[1], file, f"./{SCHEMAS_INSIDE}" if "/" not in file else SCHEMAS_INSIDE)
+    line = schema_line(kind, file, f"./{SCHEMAS_INSIDE}" if "/" not in file else SCHEMAS_INSIDE)
     return line + "\n" + _FIRST_LINE.sub("", text, count=1)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from engine.authoring.anatomy import keys_of, part_at
 from engine.authoring.models.kinds import KINDS, KINDS_NOT_YET
-from engine.authoring.models.part import Head
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.steps import STEP_KINDS, STEPS_NOT_YET
 from engine.authoring.source import Source, dotted
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
+
+Model = TypeVar("Model", bound=Part)
 
 _WANTED = {
     "string_type": "text",
@@ -41,6 +43,13 @@ def validate(source: Source) -> tuple[Head | None, list[Problem]]:
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         return None, [_unknown_kind(source, kind)]
+    return validate_as(model, source)
+
+
+def validate_as(model: type[Model], source: Source) -> tuple[Model | None, list[Problem]]:
+    """The file as a model that is settled already, or None and every problem."""
+    if not isinstance(source.data, dict):
+        return None, [_problem(source, (), "RS005", "must be a mapping of keys and values")]
     try:
         return model.model_validate(source.data), []
     except ValidationError as error:
@@ -86,7 +95,7 @@ def _unknown_kind(source: Source, kind: Any) -> Problem:
     return _problem(source, ("kind",), "RS023", f"'{kind}' is not a kind of file", hint)
 
 
-def _translate(source: Source, model: type[Head], item: Mapping[str, Any]) -> Problem | None:
+def _translate(source: Source, model: type[Part], item: Mapping[str, Any]) -> Problem | None:
     """One pydantic error as a problem; None when it only follows from another one."""
     loc: tuple[str | int, ...] = tuple(item["loc"])
     is_key = bool(loc) and loc[-1] == "[key]"
@@ -114,7 +123,7 @@ def _translate(source: Source, model: type[Head], item: Mapping[str, Any]) -> Pr
     return _out_of_bounds(source, path, kind, raw, context)
 
 
-def _meant(model: type[Head], item: Mapping[str, Any]) -> tuple[str | int, ...]:
+def _meant(model: type[Part], item: Mapping[str, Any]) -> tuple[str | int, ...]:
     """The location of the key that an unknown one is most like; its own when it is like none."""
     *above, name = item["loc"]
     part = part_at(model, tuple(above))
@@ -122,7 +131,7 @@ def _meant(model: type[Head], item: Mapping[str, Any]) -> tuple[str | int, ...]:
     return (*above, close or name)
 
 
-def _unknown_key(source: Source, model: type[Head], loc: tuple[str | int, ...], path: YamlPath) -> Problem:
+def _unknown_key(source: Source, model: type[Part], loc: tuple[str | int, ...], path: YamlPath) -> Problem:
     name, part = str(loc[-1]), part_at(model, loc[:-1])
     if part is not None and name in part.not_yet:
         return _problem(

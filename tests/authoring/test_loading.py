@@ -57,8 +57,16 @@ def test_hidden_files_and_other_kinds_of_files_are_left_alone(
     assert sorted(loaded.bundle.files) == sorted(small)
 
 
+TESTS = """\
+ruleset: welcome.yaml
+start: "2026-03-01T09:00:00+08:00"
+until: 3d
+tests: [{name: silence, expect: []}]
+"""
+
+
 def test_test_files_are_part_of_the_bundle_but_not_of_the_models(small: Mapping[str, str]) -> None:
-    files = {**small, "welcome.test.yaml": "ruleset: welcome.yaml\ntests: []\n"}
+    files = {**small, "welcome.test.yaml": TESTS}
 
     assert load_files(files).problems == ()
     assert bundle_of(files).hash != bundle_of(small).hash

@@ -1,0 +1,35 @@
+"""Finds what there is in a journey for tests to reach: its steps, and the ways on from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.authoring.catalogues import nested_lists, step_id, walk
+from engine.authoring.definitions import Defined
+from engine.authoring.models.journey import JourneyFile
+from engine.authoring.models.steps import BranchStep
+from engine.authoring.rule_tests import Landmarks, Way
+from engine.authoring.source import dotted
+from engine.errors import Place
+from engine.rules.condition import YamlPath
+
+
+def landmarks(journey: Defined[JourneyFile]) -> Landmarks:
+    """The steps of a journey and the ways between them, in the order written."""
+    steps: dict[str, Place] = {}
+    ways: list[Way] = []
+    for path, step in walk(journey.item.steps, ("steps",)):
+        steps[step_id(step)] = journey.place(*path)
+        ways += _ways(journey, path, step)
+    return Landmarks(steps, tuple(ways))
+
+
+def _ways(journey: Defined[JourneyFile], path: YamlPath, step: Any) -> Iterator[Way]:
+    for key, nested in nested_lists(step):
+        # A list of steps that is not written is no way of its own, but for a branch: there it means
+        # that none of the cases held.
+        if nested or isinstance(step, BranchStep):
+            shown = key[:-1] if key[-1] == "steps" else key
+            place = journey.source.key_place((*path, *shown))
+            yield Way(step_id(step), dotted(shown), place, step_id(nested[0]) if nested else None)

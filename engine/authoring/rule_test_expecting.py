@@ -1,0 +1,139 @@
+"""Reads what a test expects: names that lead nowhere, and what could never come to pass, are problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from engine.authoring.conditions import Rulebook
+from engine.authoring.models.rule_test import ExpectEntry, RuleTestEntry
+from engine.authoring.rule_test_ground import Ground
+from engine.authoring.rule_tests import Cast, Expectation, Window
+from engine.authoring.validating import known_list, nearest
+from engine.gate.reasons import REASONS, describe
+from engine.journeys.program import Program, Send
+from engine.rules.condition import YamlPath
+from engine.rules.facts import Catalogue
+
+
+def read_expectations(
+    ground: Ground,
+    entry: RuleTestEntry,
+    at: YamlPath,
+    people: Mapping[str, Cast],
+    start: datetime,
+    until: datetime,
+) -> Iterator[Expectation]:
+    """What a test expects, in the order written."""
+    for number, expected in enumerate(entry.expect):
+        here = (*at, "expect", number)
+        cast = ground.whose(expected.contact, people, here)
+        window = None
+        if expected.at is not None:
+            window = ground.window(expected.at, start, cast.timezone)
+            _check_window(ground, window, (*here, "at"), start, until)
+        if expected.reason is not None:
+            _check_reason(ground, expected.reason, (*here, "reason"))
+        yield _expectation(ground, expected, here, cast, window)
+
+
+def _expectation(
+    ground: Ground, expected: ExpectEntry, at: YamlPath, cast: Cast, window: Window | None
+) -> Expectation:
+    kind = expected.kind
+    said: dict[str, Any] = {
+        "kind": kind,
+        "contact": cast.name,
+        "place": ground.file.place(*at),
+        "window": window,
+        "reason": expected.reason,
+        "local_time": expected.local_time,
+    }
+    name = getattr(expected, kind)
+    match kind:
+        case "facts":
+            return Expectation(**said, **_facts(ground, expected, at))
+        case "send" | "held" | "not_sent":
+            program = _owner(ground, name, expected.journey, kind, at)
+            if program is not None:
+                _check_message(ground, program, expected, at)
+            return Expectation(
+                **said,
+                journey=program.journey if program is not None else "",
+                step=name,
+                channel=expected.channel,
+                content=expected.content,
+                contains=expected.contains,
+            )
+        case _:
+            ground.journey(name, (*at, kind))
+            return Expectation(**said, journey=name)
+
+
+def _owner(ground: Ground, step: str, journey: str | None, kind: str, at: YamlPath) -> Program | None:
+    """The journey under test whose message is meant."""
+    if journey is not None and ground.journey(journey, (*at, "journey")) is None:
+        return None
+    programs = [ground.programs[journey]] if journey is not None else list(ground.programs.values())
+    owners = [program for program in programs if isinstance(program.steps.get(step), Send)]
+    if len(owners) == 1:
+        return owners[0]
+    if len(owners) > 1:
+        names = ", ".join(program.journey for program in owners)
+        message = f"several journeys have a step '{step}': {names}"
+        ground.note("RS087", message, f"add 'journey: {owners[0].journey}'", (*at, kind))
+        return None
+    sends = [each.id for program in programs for each in program.steps.values() if isinstance(each, Send)]
+    if any(step in program.steps for program in programs):
+        message = f"the step '{step}' sends no message"
+    else:
+        where = f"'{programs[0].journey}' has" if len(programs) == 1 else "the journeys under test have"
+        message = f"{where} no step '{step}'"
+    ground.unknown(message, step, sends, (*at, kind))
+    return None
+
+
+def _check_message(ground: Ground, program: Program, expected: ExpectEntry, at: YamlPath) -> None:
+    step = program.steps[getattr(expected, expected.kind)]
+    assert isinstance(step, Send), "only messages are looked for"
+    channel, content = expected.channel, expected.content
+    if (
+        channel is not None
+        and ground.refer("channel", channel, (*at, "channel"))
+        and channel not in step.channels
+    ):
+        message = f"'{step.id}' never goes by '{channel}'"
+        ground.note("RS089", message, f"its channels are {', '.join(step.channels)}", (*at, "channel"))
+    if content is not None and ground.refer("content", content, (*at, "content")) and content != step.content:
+        message = f"'{step.id}' never sends '{content}'"
+        ground.note("RS089", message, f"it sends '{step.content}'", (*at, "content"))
+
+
+def _check_window(ground: Ground, window: Window, at: YamlPath, start: datetime, until: datetime) -> None:
+    if window.last <= window.first:
+        message = f"'{window.text}' ends before it begins"
+        ground.note("RS089", message, "write the earlier moment first", at)
+    elif window.last <= start:
+        ground.note("RS089", f"'{window.text}' lies before the start of the test", "say a later moment", at)
+    elif window.first > until:
+        message = f"'{window.text}' lies after the end of the test, so it cannot come to pass"
+        ground.note("RS089", message, "let the test last longer: 'until'", at)
+
+
+def _check_reason(ground: Ground, reason: str, at: YamlPath) -> None:
+    try:
+        describe(reason)
+    except KeyError:
+        hint = nearest(reason, REASONS) or known_list(REASONS, limit=40)
+        ground.note("RS006", f"'{reason}' is not a reason code", hint, at)
+
+
+def _facts(ground: Ground, expected: ExpectEntry, at: YamlPath) -> dict[str, Any]:
+    rulebook = Rulebook()
+    catalogue = Catalogue(fact for fact in ground.bundle.catalogue if fact.path.startswith("contact."))
+    rule = "facts"
+    condition = rulebook.add(ground.file, (*at, rule), expected.facts, catalogue, [(rule, rule)])
+    ground.problems.extend(rulebook.problems)
+    places = {path: place for (_, path), place in rulebook.test_places.items()}
+    return {"condition": condition, "test_places": places}

@@ -1,0 +1,123 @@
+"""Tests of rulesets once they are read and checked, and what there is in a journey for them to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any
+
+from engine.errors import Place
+from engine.rules.condition import Condition, YamlPath
+
+ONLY_CONTACT = "contact"
+"""What the contact of a test is called that has one."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Someone a test is about."""
+
+    name: str
+    timezone: str
+    """IANA zone: the contact's own, or else the workspace's."""
+    states_timezone: bool
+    """Whether the zone is the contact's own."""
+    locale: str | None = None
+    consents: tuple[str, ...] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that happens to one of them."""
+
+    at: datetime
+    contact: str
+    event: str
+    properties: Mapping[str, Any]
+    traits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Window:
+    """When something is expected; `last` does not belong to it any more."""
+
+    first: datetime
+    last: datetime
+    text: str
+    """As it is written."""
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.first <= moment < self.last
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One thing that must come to pass."""
+
+    kind: str
+    """send | held | not_sent | entered | not_entered | ended | facts"""
+    contact: str
+    place: Place
+    window: Window | None = None
+    journey: str = ""
+    step: str = ""
+    """With messages."""
+    channel: str | None = None
+    content: str | None = None
+    local_time: time | None = None
+    contains: tuple[str, ...] = ()
+    reason: str | None = None
+    condition: Condition | None = None
+    """With facts."""
+    test_places: Mapping[YamlPath, Place] = field(default_factory=dict)
+    """Where the tests of that condition are written."""
+
+
+@dataclass(frozen=True)
+class RuleTest:
+    """One test."""
+
+    name: str
+    place: Place
+    start: datetime
+    until: datetime
+    contacts: tuple[Cast, ...]
+    history: tuple[Happening, ...]
+    """Before the start, in order."""
+    events: tuple[Happening, ...]
+    """In order."""
+    expected: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The tests of one file."""
+
+    file: str
+    journeys: tuple[str, ...]
+    """Those that run in these tests."""
+    tests: tuple[RuleTest, ...]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way on from a step, where there are several."""
+
+    step: str
+    name: str
+    """As `then`, `else`, `cases[0]`, `outcomes.capped`."""
+    place: Place
+    first: str | None
+    """The step it begins with; None when it goes straight on."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What there is in a journey for tests to reach."""
+
+    steps: Mapping[str, Place]
+    ways: tuple[Way, ...]
