@@ -20,13 +20,16 @@ AnyStep = Any  # a step of any kind; pydantic's union cannot be named without it
 class Catalogues:
     """The facts of one workspace, by place."""
 
-    def __init__(self, workspace: WorkspaceFile, events: Mapping[str, EventType]) -> None:
+    def __init__(
+        self, workspace: WorkspaceFile, events: Mapping[str, EventType], counts: Iterable[Fact] = ()
+    ) -> None:
         self._contact = [
             *(fact for fact in BUILT_IN if fact.path.startswith("contact.")),
             *(
                 Fact(f"contact.{name}", FactType(entry.type), entry.title or name, entry.choices)
                 for name, entry in workspace.attributes.items()
             ),
+            *counts,
         ]
         self._event = [fact for fact in BUILT_IN if fact.path.startswith("event.")]
         self._events = events
@@ -45,6 +48,11 @@ class Catalogues:
         """For conditions on events of these types: entries, waits, leave entries and goals."""
         facts = [*self._contact, *self._event, *self._properties(types)]
         return Catalogue([*facts, *(journey_facts(journey) if journey is not None else ())])
+
+    def of_events(self, types: Iterable[str]) -> Catalogue:
+        """What events of these types say by themselves: for counts and patterns, which a contact's events
+        alone must bring out the same again."""
+        return Catalogue([*self._event, *self._properties(types)])
 
     def inside(self, journey: JourneyFile) -> Catalogue:
         """For conditions between events: the cases of branches."""

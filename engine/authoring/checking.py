@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jsonschema import Draft202012Validator, SchemaError
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.counts import check_counts
 from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
 from engine.authoring.models.limits import CapEntry
 from engine.authoring.models.messages import ContentEntry
@@ -40,6 +41,7 @@ def check(found: Definitions) -> Iterator[Problem]:
                 yield from references.check(noun, name, check_, (key, number))
     for cap in found.caps.values():
         yield from _cap(cap, found, references)
+    yield from check_counts(found, references)
 
 
 def _workspace(found: Definitions) -> Iterator[Problem]:

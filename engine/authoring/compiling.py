@@ -17,6 +17,7 @@ from engine.authoring.bundle import (
 )
 from engine.authoring.catalogues import Catalogues
 from engine.authoring.conditions import Rulebook
+from engine.authoring.counts import compile_counts, count_facts
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.journeys import WEEKDAYS, compile_journey
 from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
@@ -56,13 +57,15 @@ def compile_bundle(found: Definitions, files: Mapping[str, str]) -> tuple[Bundle
         return None, []
     workspace = found.workspace.item
     events = event_types(found)
-    catalogues = Catalogues(workspace, events)
+    catalogues = Catalogues(workspace, events, count_facts(found))
     rulebook = Rulebook()
     problems: list[Problem] = []
     programs: dict[str, Program] = {}
     for name, journey in found.journeys.items():
         programs[name], more = compile_journey(journey, catalogues, rulebook)
         problems.extend(more)
+    counts, more = compile_counts(found, events, catalogues, rulebook)
+    problems.extend(more)
     tags = _tags(found, catalogues, rulebook, problems)
     bundle = Bundle(
         hash=hash_of(files),
@@ -95,6 +98,7 @@ def compile_bundle(found: Definitions, files: Mapping[str, str]) -> tuple[Bundle
         catalogue=catalogues.everything,
         rule_places=rulebook.places,
         test_places=rulebook.test_places,
+        counts=counts,
     )
     return bundle, [*problems, *rulebook.problems]
 

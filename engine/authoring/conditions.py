@@ -70,7 +70,7 @@ def _problem(defined: Defined[Any], fault: Fault, catalogue: Catalogue) -> Probl
 def _not_here(path: str, catalogue: Catalogue) -> str:
     """Why a fact of a family that this place does not have at all is missing; "" when the family is here."""
     family = path.partition(".")[0]
-    if family in {"event", "journey", "metric"} and not any(
+    if family in {"event", "contact", "journey", "metric"} and not any(
         fact.path.startswith(f"{family}.") for fact in catalogue
     ):
         families = sorted({f"{fact.path.partition('.')[0]}." for fact in catalogue})

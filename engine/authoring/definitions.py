@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakerEntry, BreakersFile, CapEntry, CapsFile
 from engine.authoring.models.messages import (
@@ -68,6 +69,7 @@ class Definitions:
     caps: dict[str, Defined[CapEntry]] = field(default_factory=dict)
     breakers: dict[str, Defined[BreakerEntry]] = field(default_factory=dict)
     tags: dict[str, Defined[TagEntry]] = field(default_factory=dict)
+    counts: dict[str, Defined[CountEntry]] = field(default_factory=dict)
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
     journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
     """All of them, also two with one id: each is checked."""
@@ -137,6 +139,7 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             _add(found, found.breakers, "breaker", "breakers", head.breakers, source)
         case TagsFile():
             _add(found, found.tags, "tag", "tags", head.tags, source, key="tag")
+            _add(found, found.counts, "count", "counts", head.counts, source)
 
 
 def _add(

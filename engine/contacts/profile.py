@@ -65,8 +65,8 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
         facts[f"contact.{name}"] = _typed(profile.attributes.get(name), kind)
     for count in bundle.counts:
         tally = profile.counts.get(count.id) if profile.last_event_seq else nothing_yet(count)
-        known = tally is not None and is_current(count, tally)
-        facts[f"contact.{count.id}"] = value_at(count, tally, now) if known else None
+        is_known = tally is not None and is_current(count, tally)
+        facts[f"contact.{count.id}"] = value_at(count, tally or {}, now) if is_known else None
     return facts
 
 

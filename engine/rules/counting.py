@@ -95,7 +95,8 @@ def value_at(count: Count, tally: Tally, now: datetime) -> int | float:
     portions = [each for each in tally.get("portions", ()) if each[1] > cut]
     first = bisect_right(exact, cut, key=_moment)
     if count.sums is None:
-        return len(exact) - first + sum(many for _, _, many, _ in portions)
+        many: int = sum(each[2] for each in portions)
+        return len(exact) - first + many
     return round(fsum([*(each[1] for each in exact[first:]), *(each[3] for each in portions)]), SUM_DIGITS)
 
 

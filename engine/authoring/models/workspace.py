@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.fields import Condition, Duration, Id, Items, Locale, Zone
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
@@ -156,7 +157,18 @@ class TagEntry(Part):
 
 
 class TagsFile(Head):
-    """Tags that follow from facts."""
+    """What Wayline computes of every contact."""
 
     kind: Literal["tags"] = Field(title="种类", description="Always tags.")
-    tags: Items[TagEntry] = Field(title="标签", description="The tags.", min_length=1)
+    counts: Items[CountEntry] = Field(
+        (), title="窗口统计", description="Numbers over a moving window, as orders in the last 90 days."
+    )
+    tags: Items[TagEntry] = Field((), title="标签", description="Tags that follow from facts.")
+
+    @model_validator(mode="after")
+    def _computes_something(self) -> TagsFile:
+        if not self.tags and not self.counts:
+            if "tags" in self.model_fields_set:
+                raise refuse("RS005", "must not be empty", at=("tags",))
+            raise refuse("RS004", "'tags' is missing", "tags: Tags that follow from facts.")
+        return self
