@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from engine.contacts.profile import Profile
@@ -49,6 +49,18 @@ def write_profiles(session: Session, profiles: Iterable[Profile]) -> None:
     update_rows(session, ContactRow, rows)
 
 
+def profile_columns() -> tuple[ColumnElement[Any], ...]:
+    """The contact's columns that `profile_at` reads, in its order; for statements that join a contact."""
+    return tuple(table_of(ContactRow).c[name] for name in _FIELDS)
+
+
+def profile_at(row: Sequence[Any]) -> Profile:
+    """The profile out of a row that begins with `profile_columns`."""
+    values = dict(zip(_FIELDS, row, strict=False))
+    values["tags"], values["derived_tags"] = set(values["tags"]), set(values["derived_tags"])
+    return Profile(**values)
+
+
 @cache
 def _all_fields() -> Select[Any]:
-    return select(*(table_of(ContactRow).c[name] for name in _FIELDS))
+    return select(*profile_columns())

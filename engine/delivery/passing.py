@@ -18,7 +18,7 @@ from engine.errors import NotFound
 from engine.gate.judging import Way, judge
 from engine.gate.model import Answer, Outcome, Verdict
 from engine.gate.stages import Stage, usable_identity
-from engine.gate.state import Aftermath, Claim, GateState, Moment, Passage
+from engine.gate.state import Aftermath, Claim, Departure, GateState, Moment, Passage
 from engine.plugin.calling import call_channel, call_preflight
 from engine.plugin.contracts import Channel, Message, Preflight
 
@@ -79,11 +79,16 @@ async def pass_gate(claim: Claim, means: Means, *, carried: bool) -> Outcome | N
             return await means.do(
                 means.state.conclude, claim, found, means.now(claim), passage=None, carried=carried
             )
-        channel, message, passage = found
-        stopped = await means.do(means.state.hand_over, claim, passage, means.now(claim))
-        if stopped is not None:
+        channel, message, departure = found
+        passage = departure.passage
+        if departure.stopped is not None:
             return await means.do(
-                means.state.conclude, claim, stopped, means.now(claim), passage=passage, carried=carried
+                means.state.conclude,
+                claim,
+                departure.stopped,
+                means.now(claim),
+                passage=passage,
+                carried=carried,
             )
         outcome, aftermath = await _send(claim, passage, channel, message, means, carried=carried)
         if aftermath.state != IntentState.PLANNED:
@@ -135,8 +140,8 @@ async def _repeatable(claim: Claim, channel_id: str, means: Means) -> tuple[Chan
     )
 
 
-async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, Message, Passage] | Answer:
-    """Stages 1 to 10: a reserved passage with its message, or the answer that stands against the intent."""
+async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, Message, Departure] | Answer:
+    """Stages 1 to 11: a message and how far its passage came, or the answer that stands against it."""
     tried: dict[str, Answer] = {}
     while True:
         found = judge(claim.intent, claim.view, means.now(claim), tried)
@@ -150,10 +155,10 @@ async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, M
         passage = Passage(
             found.channel, found.address, made.content_hash, found.earlier, findings=made.findings
         )
-        reserved = await means.do(means.state.reserve, claim, passage, means.now(claim))
-        if isinstance(reserved, Passage):
-            return channel, made.message, reserved
-        tried[found.channel] = reserved
+        departed = await means.do(means.state.depart, claim, passage, means.now(claim))
+        if isinstance(departed, Departure):
+            return channel, made.message, departed
+        tried[found.channel] = departed
 
 
 async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Channel, Made] | Answer:

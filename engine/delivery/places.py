@@ -33,8 +33,8 @@ def take_places(
     lease_until: datetime,
     *,
     is_first: bool,
-) -> None:
-    """Lease one place in every cap that applies to the intent on this channel.
+) -> int:
+    """Lease one place in every cap that applies to the intent on this channel; how many.
 
     Places it holds from an earlier channel go along where the cap applies here too, and are free elsewhere.
     The caller has locked the contact and found room. `is_first` says that the intent never had a place.
@@ -63,6 +63,7 @@ def take_places(
     ]
     if rows:
         session.execute(_INSERT, rows)
+    return len(rows)
 
 
 def confirm_places(session: Session, key: str, at: datetime) -> None:

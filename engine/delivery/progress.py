@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from engine.gate.state import Claim, LeaseLost
 from engine.store.bulk import table_of
 from engine.store.tables import IntentRow
 
@@ -56,6 +57,14 @@ def lock_progress(session: Session, key: str) -> Progress | None:
     """How far the intent has come, its row held by this transaction; None for one that does not exist."""
     found = session.execute(_LOCK, {"of_key": key}).one_or_none()
     return None if found is None else Progress(*found)
+
+
+def owned_progress(session: Session, claim: Claim) -> Progress:
+    """How far a claimed intent has come, as `lock_progress`; LeaseLost when the claim's lease is over."""
+    progress = lock_progress(session, claim.intent.key)
+    if progress is None or progress.lease_owner != claim.lease:
+        raise LeaseLost(claim.intent.key)
+    return progress
 
 
 def save_progress(session: Session, key: str, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
@@ -12,18 +13,20 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock
+from engine.contacts.profile import Profile
 from engine.delivery.content import ContentPipeline
 from engine.delivery.gate_state import SqlGateState
 from engine.delivery.intents import wake
 from engine.delivery.limits import Limits
+from engine.delivery.onward import CarriedGateState, Onward
 from engine.delivery.outlets import Outlets
 from engine.delivery.passing import Means, pass_gate, resume_doubtful
+from engine.delivery.viewing import Situation
 from engine.gate.model import Intent, Outcome
 from engine.gate.state import Claim, LeaseLost
 from engine.plugin.registry import Registry
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
-from engine.store.tables import ContactRow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,27 +70,40 @@ class Delivery:
         )
         self._at_once = asyncio.Semaphore(at_once)
 
-    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None:
+    def plan(
+        self,
+        session: Session,
+        intent: Intent,
+        contact: Profile,
+        now: datetime,
+        situation: Situation | None = None,
+    ) -> Claim | None:
         """Write a wish down in the caller's transaction, which holds its contact; `now` is delivery time.
 
-        After the commit the claim goes to `deliver`, which then need not ask for one. None when the wish was
-        there already.
+        A `situation` that this transaction has read is not read again. After the commit the claim goes to
+        `deliver`, which then need not ask for one. None when the wish was there already.
         """
-        return self._state.plan(session, intent, contact, now)
+        return self._state.plan(session, intent, contact, now, situation)
 
-    async def deliver(self, key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
+    async def deliver(
+        self, key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None
+    ) -> Outcome | None:
         """The intent's outcome; None when it is held, when another process is at it, or when there is none.
 
         Unless `carried`, the run that waits for the outcome is told of it. A `claim` that `plan` gave is
-        worked on as it is.
+        worked on as it is. With `onward` the run is moved in the transaction that writes the outcome down, if
+        this call is what ends the message.
         """
+        means = self._means
+        if onward is not None:
+            means = replace(means, state=CarriedGateState(self._state, onward))
         if claim is None:
             found = await self._store.run(self._state.claim, key, self._clock.now())
             if not isinstance(found, Claim):
                 return found
             claim = found
         try:
-            return await pass_gate(claim, self._means, carried=carried)
+            return await pass_gate(claim, means, carried=carried)
         except LeaseLost:
             # Somebody else ended it meanwhile (a withdrawal, say), or is still at it.
             return await self._store.run(self._state.outcome_of, key)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import JourneyTime
 from engine.contacts.consent import consent_records
-from engine.contacts.profile import contact_facts
+from engine.contacts.profile import Profile, contact_facts
 from engine.contacts.rows import profile_of
 from engine.errors import NotFound
 from engine.gate.caps import horizon
@@ -36,25 +37,26 @@ _IDENTITY = table_of(IdentityRow)
 _PLACE = table_of(CapPlaceRow)
 _ATTEMPT = table_of(AttemptRow)
 
-_SITUATION = (
-    select(
-        _CONTROL.c.live_bundle,
-        _CONTROL.c.killed_at,
-        _CONTROL.c.kill_reason,
-        _CONTROL.c.time_origin,
-        _CONTROL.c.time_journey_origin,
-        _CONTROL.c.time_scale,
-        _BREAKER.c.breaker_id,
-        _BREAKER.c.scope,
-        _BREAKER.c.state,
-        _BREAKER.c.level,
-        _BREAKER.c.probes_left,
-        _BREAKER.c.ramp,
-        _BREAKER.c.epoch,
-    )
-    .select_from(_CONTROL.outerjoin(_BREAKER, _BREAKER.c.state != "closed"))
-    .order_by(_BREAKER.c.breaker_id, _BREAKER.c.scope)
+SITUATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    _CONTROL.c.live_bundle,
+    _CONTROL.c.killed_at,
+    _CONTROL.c.kill_reason,
+    _CONTROL.c.time_origin,
+    _CONTROL.c.time_journey_origin,
+    _CONTROL.c.time_scale,
+    _BREAKER.c.breaker_id,
+    _BREAKER.c.scope,
+    _BREAKER.c.state.label("breaker_state"),
+    _BREAKER.c.level,
+    _BREAKER.c.probes_left,
+    _BREAKER.c.ramp,
+    _BREAKER.c.epoch,
 )
+"""What `situation_of` reads, last in a row each; for statements that learn the situation on the way."""
+WITH_BREAKERS = _CONTROL.outerjoin(_BREAKER, _BREAKER.c.state != "closed")
+"""What they are selected from."""
+
+_SITUATION = select(*SITUATION_COLUMNS).select_from(WITH_BREAKERS)
 _SHARED_SITUATION = _SITUATION.with_for_update(read=True, of=_CONTROL)
 _WHOLE_CONTACT = select(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id"))
 _LOCK_STANDING = (
@@ -115,12 +117,19 @@ def read_situation(session: Session, *, share: bool = False) -> Situation:
     rows = session.execute(_SHARED_SITUATION if share else _SITUATION).all()
     if not rows:
         raise NotFound("this workspace was never set up; `wayline up` and `wayline publish` do it")
-    control = rows[0]
+    return situation_of(rows)
+
+
+def situation_of(rows: Sequence[Row[Any]]) -> Situation:
+    """The situation out of rows that end in `SITUATION_COLUMNS`: one for each breaker, or one without any."""
+    plain = [tuple(row)[-len(SITUATION_COLUMNS) :] for row in rows]
+    live_bundle, killed_at, kill_reason, origin, journey_origin, scale = plain[0][:6]
+    breakers = [PublishedBreaker(*values[6:]) for values in plain if values[6] is not None]
     return Situation(
-        live_bundle=control.live_bundle,
-        kill_reason=None if control.killed_at is None else control.kill_reason or "no reason given",
-        time=JourneyTime(control.time_origin, control.time_journey_origin, control.time_scale),
-        breakers=tuple(PublishedBreaker(*row[6:]) for row in rows if row.breaker_id is not None),
+        live_bundle=live_bundle,
+        kill_reason=None if killed_at is None else kill_reason or "no reason given",
+        time=JourneyTime(origin, journey_origin, scale),
+        breakers=tuple(sorted(breakers, key=lambda breaker: (breaker.breaker_id, breaker.scope))),
     )
 
 
@@ -132,7 +141,7 @@ def read_view(
     rules: GateRules,
     at: datetime,
     *,
-    contact: ContactRow | None = None,
+    contact: Profile | None = None,
     was_tried: bool = True,
 ) -> View:
     """The gate's view of an intent as of this transaction; `at` is delivery time.
@@ -140,9 +149,7 @@ def read_view(
     Whoever holds the contact's row already gives it, and whoever knows that the intent was never handed over
     spares the question which channels refused it.
     """
-    found: ContactRow | Row[Any] | None = contact
-    if found is None:
-        found = session.execute(_WHOLE_CONTACT, {"contact_id": intent.contact_id}).one_or_none()
+    found = contact if contact is not None else _profile(session, intent.contact_id)
     return View(
         rules=rules,
         standing=None if found is None else standing_of(found),
@@ -205,9 +212,14 @@ def _refusals(session: Session, key: str) -> dict[str, str]:
     return {channel: code for channel, code in session.execute(_REFUSALS, {"key": key})}  # noqa: C416
 
 
-def _facts(contact: Any, bundle: Bundle, now: datetime) -> dict[str, Any]:
+def _profile(session: Session, contact_id: str) -> Profile | None:
+    row = session.execute(_WHOLE_CONTACT, {"contact_id": contact_id}).one_or_none()
+    return None if row is None else profile_of(row)
+
+
+def _facts(contact: Profile, bundle: Bundle, now: datetime) -> dict[str, Any]:
     """The contact's facts by their short names, label sets as sorted lists, as templates use them."""
-    facts = contact_facts(profile_of(contact), bundle, now)
+    facts = contact_facts(contact, bundle, now)
     return {
         name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
         for name, value in facts.items()

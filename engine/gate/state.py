@@ -159,6 +159,15 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Departure:
+    """A passage that was reserved, and whether it may go out as well."""
+
+    passage: Passage
+    stopped: Answer | None = None
+    """What stands against the hand-over; None when it is committed and the provider may be called."""
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One call to a provider, and what came of it."""
 
@@ -213,6 +222,9 @@ class GateState(Protocol):
 
         Otherwise the answer that stands against it: the kill switch and breakers are read once more here.
         """
+
+    def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
+        """`reserve` and, where there is room, `hand_over`, in one transaction: nothing lies between them."""
 
     def settle(
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool

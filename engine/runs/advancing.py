@@ -6,29 +6,31 @@ crash at any point finds either the old rows (and does the same again) or the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select, true, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.clock import Clocks, FixedClock, JourneyTime
+from engine.contacts.profile import Profile
+from engine.contacts.rows import profile_at, profile_columns
 from engine.delivery.intents import IntentState
+from engine.delivery.viewing import SITUATION_COLUMNS, WITH_BREAKERS, Situation, situation_of
 from engine.errors import UnknownRun, WaylineError
 from engine.gate.state import Claim
 from engine.journeys.run import Cause, EventSeen, OutcomeKnown, RunState, Started, TimerDue, Waiting, WaitKind
 from engine.runs.keys import wished_by
 from engine.runs.leasing import LEASE
 from engine.runs.moving import EntryEvents, Move, Moved, Plans
-from engine.runs.states import state_of
+from engine.runs.states import LockedRun, state_of
 from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
 from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
-from engine.store.control import ONLY_ROW, clocks_of
-from engine.store.tables import ContactRow, ControlRow, EventRow, IntentRow, RunRow
+from engine.store.tables import ContactRow, EventRow, IntentRow, RunRow
 
 
 class RevisionLostError(WaylineError):
@@ -80,15 +82,21 @@ class Advancing:
 
         `durable` says that the run's workflow asks; for anybody else it is told when its run has moved.
         """
-        contact, row, control = lock_run(session, run_id)
-        clocks = clocks_of(control, FixedClock(real_now))
+        return self.advance_locked(session, lock_run(session, run_id), real_now, durable=durable)
+
+    def advance_locked(
+        self, session: Session, locked: Locked, real_now: datetime, *, durable: bool
+    ) -> Carried:
+        """`advance` for a run that this transaction has locked already."""
+        contact, row, situation = locked
+        clocks = Clocks(FixedClock(real_now), situation.time)
         if row.status != "active":
             return _standing(row, clocks)
         state = state_of(row)
         found = self._find(session, row, state, clocks)
         if found is None:
             return _standing(row, clocks)
-        move = Move(session, self._shelf, contact, row, clocks, self._events, self._delivery)
+        move = Move(session, self._shelf, contact, row, clocks, situation, self._events, self._delivery)
         moved = move.make(state, found.cause, since_seq=found.since_seq, after=found.after)
         self._store(session, row, moved, clocks, durable=durable)
         return replace(_standing(row, clocks), claim=moved.claim)
@@ -100,8 +108,8 @@ class Advancing:
         on right now ends soon: the run stays with the processes, under a fresh lease. Whoever ends the
         message tells the run; should they die at just that moment, its workflow looks again by itself.
         """
-        _, row, control = lock_run(session, run_id)
-        clocks = clocks_of(control, FixedClock(real_now))
+        _, row, situation = lock_run(session, run_id)
+        clocks = Clocks(FixedClock(real_now), situation.time)
         found = _standing(row, clocks)
         if found.intent_key is None:
             return found
@@ -118,7 +126,7 @@ class Advancing:
         ends_real = max(real_now, _real(clocks.time, ends_at)) if ends_at is not None else real_now
         return replace(_standing(row, clocks), due_real=ends_real + LEASE)
 
-    def _find(self, session: Session, row: RunRow, state: RunState, clocks: Clocks) -> _Found | None:
+    def _find(self, session: Session, row: LockedRun, state: RunState, clocks: Clocks) -> _Found | None:
         """What has happened to the run, told by rows alone."""
         waiting = state.waiting
         if waiting is None:
@@ -133,7 +141,9 @@ class Advancing:
             return _Found(TimerDue(), row.since_seq, waiting.due_at)
         return None
 
-    def _store(self, session: Session, row: RunRow, moved: Moved, clocks: Clocks, *, durable: bool) -> None:
+    def _store(
+        self, session: Session, row: LockedRun, moved: Moved, clocks: Clocks, *, durable: bool
+    ) -> None:
         """Write down where the run stands, and let the durable side know what it must."""
         real_now = clocks.delivery_now()
         values = dict(moved.values)
@@ -150,14 +160,14 @@ class Advancing:
             _tell(session, "run.signal", row, real_now, reason="moved")
 
 
-def _tell(session: Session, kind: str, row: RunRow, real_now: datetime, **more: str) -> None:
+def _tell(session: Session, kind: str, row: LockedRun, real_now: datetime, **more: str) -> None:
     notes = Notes()
     notes.tell_driver(kind, row, real_now, **more)
     notes.write(session)
 
 
 def _outcome(
-    session: Session, row: RunRow, state: RunState, waiting: Waiting, clocks: Clocks
+    session: Session, row: LockedRun, state: RunState, waiting: Waiting, clocks: Clocks
 ) -> _Found | None:
     intent = session.execute(_MESSAGE, {"key": wished_by(state)}).one_or_none()
     if intent is None or intent.outcome is None:
@@ -168,15 +178,18 @@ def _outcome(
 
 
 # Built once: making these anew would take longer than running them.
+_RUNS = table_of(RunRow)
+_CONTACTS = table_of(ContactRow)
+_RUN_FIELDS = tuple(field.name for field in fields(LockedRun))
+_PROFILE_FIELDS = profile_columns()
 _LOCK = (
-    select(ContactRow, RunRow, ControlRow)
-    .select_from(RunRow)
-    .join(ContactRow, col(ContactRow.id) == col(RunRow.contact_id))
-    .join(ControlRow, col(ControlRow.id) == ONLY_ROW)
-    .where(col(RunRow.id) == bindparam("run_id"))
+    select(
+        *_PROFILE_FIELDS, *(_RUNS.c[name].label(f"run_{name}") for name in _RUN_FIELDS), *SITUATION_COLUMNS
+    )
+    .select_from(_RUNS.join(_CONTACTS, _CONTACTS.c.id == _RUNS.c.contact_id).join(WITH_BREAKERS, true()))
+    .where(_RUNS.c.id == bindparam("run_id"))
     # PostgreSQL locks in the order named here.
-    .with_for_update(of=[ContactRow, RunRow])
-    .execution_options(populate_existing=True)
+    .with_for_update(of=[_CONTACTS, _RUNS])
 )
 _INTENTS = table_of(IntentRow)
 _MESSAGE = select(
@@ -186,25 +199,26 @@ _MESSAGE = select(
     _INTENTS.c.updated_at,
     _INTENTS.c.expires_at,
 ).where(_INTENTS.c.key == bindparam("key"))
-_RUNS = table_of(RunRow)
 _SAVE = update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
 
 
-def lock_run(session: Session, run_id: str) -> tuple[ContactRow, RunRow, ControlRow]:
+Locked = tuple[Profile, LockedRun, Situation]
+
+
+def lock_run(session: Session, run_id: str) -> Locked:
     """The run's contact and the run as they stand now, both held by this transaction, in this order.
 
-    The control row comes along, unlocked. The run's row is detached: `save` writes it. NotFound for an
-    unknown run.
+    What holds for every intent comes along, unlocked. `save` writes the run. UnknownRun if there is none.
     """
-    found = session.execute(_LOCK, {"run_id": run_id}).one_or_none()
-    if found is None:
+    rows = session.execute(_LOCK, {"run_id": run_id}).all()
+    if not rows:
         raise UnknownRun(f"no run {run_id}")
-    contact, row, control = found
-    session.expunge(row)
-    return contact, row, control
+    end = len(_PROFILE_FIELDS) + len(_RUN_FIELDS)
+    found = rows[0]
+    return profile_at(found), LockedRun(*found[len(_PROFILE_FIELDS) : end]), situation_of(rows)
 
 
-def save(session: Session, row: RunRow, **values: Any) -> None:
+def save(session: Session, row: LockedRun, **values: Any) -> None:
     """Write values and the next revision, if the run is still at the revision that was read.
 
     RevisionLostError otherwise. Locks keep that from happening; the comparison proves it.
@@ -213,8 +227,7 @@ def save(session: Session, row: RunRow, **values: Any) -> None:
     result = session.execute(_SAVE, {**values, "of_run": row.id, "as_read": row.revision})
     if getattr(result, "rowcount", 0) != 1:
         raise RevisionLostError(f"run {row.id} was advanced by another driver")
-    for name, value in values.items():
-        setattr(row, name, value)
+    vars(row).update((name, value) for name, value in values.items() if name in _RUN_FIELDS)
 
 
 def _real(time: JourneyTime, moment: datetime) -> datetime:
@@ -226,7 +239,7 @@ def _real(time: JourneyTime, moment: datetime) -> datetime:
     return real if time.at(real) >= moment else real + timedelta(microseconds=1)
 
 
-def _standing(row: RunRow, clocks: Clocks) -> Carried:
+def _standing(row: LockedRun, clocks: Clocks) -> Carried:
     return Carried(
         revision=row.revision,
         status=row.status,

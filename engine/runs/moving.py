@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.clock import Clocks
-from engine.contacts.profile import contact_facts
-from engine.contacts.rows import profile_of
+from engine.contacts.profile import Profile, contact_facts
+from engine.delivery.viewing import Situation
 from engine.gate.model import Intent
 from engine.gate.state import Claim
 from engine.journeys.event import Event
@@ -35,14 +35,19 @@ from engine.journeys.run import (
 )
 from engine.runs.ending import ended_values
 from engine.runs.keys import intent_key_of
-from engine.runs.states import variables_of
+from engine.runs.states import LockedRun, variables_of
 from engine.runs.telling import Notes
 from engine.runs.waiting import forget_waits, look_back, wait_row
-from engine.store.bulk import insert_rows
+from engine.store.bulk import insert_rows, table_of
 from engine.store.bundles import BundleShelf
-from engine.store.tables import ContactRow, EventRow, RunRow, WaitRow
+from engine.store.tables import ContactRow, EventRow, WaitRow
 
 _KEPT_EVENTS = 4096
+
+_CONTACT = table_of(ContactRow)
+_SET_TAGS = (
+    update(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")).values(tags=bindparam("all_tags"))
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,14 @@ class Moved:
 class Plans(Protocol):
     """Writes a wish down and claims it; `engine.delivery.service.Delivery` does it."""
 
-    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None: ...
+    def plan(
+        self,
+        session: Session,
+        intent: Intent,
+        contact: Profile,
+        now: datetime,
+        situation: Situation | None = None,
+    ) -> Claim | None: ...
 
 
 class Move:
@@ -68,9 +80,10 @@ class Move:
         self,
         session: Session,
         shelf: BundleShelf,
-        contact: ContactRow,
-        row: RunRow,
+        contact: Profile,
+        row: LockedRun,
         clocks: Clocks,
+        situation: Situation,
         events: EntryEvents,
         delivery: Plans,
     ) -> None:
@@ -78,6 +91,7 @@ class Move:
         self._delivery = delivery
         self._contact = contact
         self._row = row
+        self._situation = situation
         self._real_now = clocks.delivery_now()
         self._now = clocks.journey_now()
         self._events = events
@@ -117,8 +131,9 @@ class Move:
     def _tag(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, TagChange):
-                tags = set(self._contact.tags) | set(effect.add)
-                self._contact.tags = sorted(tags - set(effect.remove))
+                tags = (self._contact.tags | set(effect.add)) - set(effect.remove)
+                self._contact.tags = tags
+                self._session.execute(_SET_TAGS, {"contact_id": self._contact.id, "all_tags": sorted(tags)})
 
     def _already_here(self, state: RunState, since_seq: int, after: datetime | None) -> Event | None:
         """The event that a wait which has just begun is for, when it came before the wait was written."""
@@ -137,7 +152,7 @@ class Move:
         )
 
     def _facts(self) -> dict[str, Any]:
-        return contact_facts(profile_of(self._contact), self._bundle, self._now)
+        return contact_facts(self._contact, self._bundle, self._now)
 
     def _carry_out(self, state: RunState, effects: list[Effect], *, was_listening: bool) -> Moved:
         values: dict[str, Any] = {
@@ -193,7 +208,7 @@ class Move:
                 },
             },
         )
-        return self._delivery.plan(self._session, intent, self._contact, self._real_now)
+        return self._delivery.plan(self._session, intent, self._contact, self._real_now, self._situation)
 
 
 class EntryEvents:

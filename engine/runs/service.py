@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -15,20 +15,20 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock, Clocks, FixedClock
+from engine.delivery.onward import Onward
 from engine.errors import WaylineError
 from engine.gate.model import Outcome
 from engine.gate.state import Claim
 from engine.journeys.event import Event
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, RunOutcome
-from engine.runs.advancing import Advancing, Carried, RevisionLostError, lock_run
+from engine.runs.advancing import Advancing, Carried, Locked, RevisionLostError, lock_run
 from engine.runs.ending import Endings
 from engine.runs.entering import Ground, Reacting
 from engine.runs.leasing import has_abandoned, lease_abandoned
 from engine.runs.moving import Plans
 from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
-from engine.store.control import clocks_of
 from engine.store.database import Store
 from engine.store.tables import ControlRow
 
@@ -44,8 +44,31 @@ class Delivers(Plans, Protocol):
     """What runs ask of delivery; `engine.delivery.service.Delivery` does it."""
 
     async def deliver(
-        self, key: str, *, carried: bool = False, claim: Claim | None = None
+        self, key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None
     ) -> Outcome | None: ...
+
+
+class _GoingOn:
+    """Moves one run where its message ends; `found` is where it stands then, once that is committed."""
+
+    def __init__(self, advancing: Advancing, run_id: str, now: Callable[[], datetime], durable: bool) -> None:
+        self.found: Carried | None = None
+        self._advancing = advancing
+        self._run_id = run_id
+        self._now = now
+        self._durable = durable
+        self._locked: Locked | None = None
+
+    def lock(self, session: Session) -> None:
+        self._locked = lock_run(session, self._run_id)
+
+    def go_on(self, session: Session) -> None:
+        assert self._locked is not None, "the run is locked first"
+        self.found = self._advancing.advance_locked(session, self._locked, self._now(), durable=self._durable)
+
+    def give_up(self, error: Exception) -> None:
+        self.found = None
+        _log.info("a message ended without its run", run_id=self._run_id, error=type(error).__name__)
 
 
 class Runs:
@@ -97,16 +120,22 @@ class Runs:
         `durable` says that the run's own workflow asks. `real_now` is that workflow's idea of delivery time,
         used where it is later than the clock's: time that a test skips has passed for the run as well.
         """
-        while True:
-            found = await self._store.run(self._advance, run_id, durable, real_now)
-            if found.intent_key is None:
-                return found
-            outcome = await self._delivery.deliver(found.intent_key, carried=True, claim=found.claim)
-            if outcome is not None:
+        found = await self._store.run(self._advance, run_id, durable, real_now)
+        while found.intent_key is not None:
+            onward = _GoingOn(self._advancing, run_id, lambda: self._real(real_now), durable)
+            outcome = await self._delivery.deliver(
+                found.intent_key, carried=True, claim=found.claim, onward=onward
+            )
+            if outcome is None:
+                parked = await self._store.run(self._park, run_id, real_now)
+                if parked is not None:
+                    return parked
+            if onward.found is not None:
+                found = onward.found
                 continue
-            parked = await self._store.run(self._park, run_id, real_now)
-            if parked is not None:
-                return parked
+            # The message had ended already, or ended by itself.
+            found = await self._store.run(self._advance, run_id, durable, real_now)
+        return found
 
     async def pick_up_abandoned(self, limit: int) -> int:
         """Carry runs whose process has left them lying; how many were found. Call it every second or so."""
@@ -117,10 +146,10 @@ class Runs:
 
     def cancel(self, session: Session, run_id: str, reason: str) -> bool:
         """End a run by hand; False when it had ended already. `reason` is the operator's own words."""
-        _, row, control = lock_run(session, run_id)
+        _, row, situation = lock_run(session, run_id)
         if row.status != "active":
             return False
-        clocks = clocks_of(control, FixedClock(self._clock.now()))
+        clocks = Clocks(FixedClock(self._clock.now()), situation.time)
         ended = Ended(RunOutcome.CANCELLED, "run.cancelled", reason)
         endings = Endings(session, Notes(), clocks.journey_now(), clocks.delivery_now())
         endings.end(row, ended)

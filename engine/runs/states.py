@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,6 +23,29 @@ class RunRecord(Protocol):
     waiting: str
     variables: dict[str, Any]
     due_at: datetime | None
+    durable: bool
+
+
+@dataclass
+class LockedRun:
+    """A run's row as read under its lock, without what nobody asks of it; fields as in `RunRow`."""
+
+    id: str
+    journey: str
+    version: str
+    bundle_hash: str
+    contact_id: str
+    entry_key: str
+    entry_event_id: str | None
+    status: str
+    outcome: str | None
+    position: str | None
+    waiting: str
+    variables: dict[str, Any]
+    revision: int
+    since_seq: int
+    due_at: datetime | None
+    priority: int
     durable: bool
 
 

@@ -34,6 +34,7 @@ from engine.gate.state import (
     Aftermath,
     Attempt,
     Claim,
+    Departure,
     GateRules,
     Identity,
     LeaseLost,
@@ -232,6 +233,12 @@ class MemoryGateState:
                 kept.place = replace(kept.place, at=now.journey, is_confirmed=True)
                 kept.lease_until = None
         return None
+
+    def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
+        reserved = self.reserve(claim, passage, now)
+        if isinstance(reserved, Answer):
+            return reserved
+        return Departure(reserved, self.hand_over(claim, reserved, now))
 
     def settle(
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool

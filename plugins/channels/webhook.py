@@ -89,8 +89,7 @@ class WebhookChannel:
         self._configuration = configuration
         self.clock: Clock = clock or SystemClock()
         """Gives the signature's time, against which receivers refuse old requests."""
-        self._client: httpx.AsyncClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connections: _Connections | None = None
 
     def configured(self, settings: BaseModel) -> Channel:
         assert isinstance(settings, WebhookSettings)
@@ -119,29 +118,15 @@ class WebhookChannel:
         return self._result(settings, status, retry_after, now)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+        connections, self._connections = self._connections, None
+        if connections is not None and connections.loop is asyncio.get_running_loop():
+            await connections.close()
 
     async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:  # connections belong to the loop that opened them
-            self._loop = loop
-            self._client = httpx.AsyncClient(
-                timeout=None,  # the whole request has one, above
-                limits=httpx.Limits(
-                    max_connections=settings.connections, max_keepalive_connections=settings.connections
-                ),
-                proxy=settings.proxy,
-                trust_env=False,
-            )
-        async with self._client.stream("POST", settings.url, content=body, headers=headers) as response:
-            read = 0
-            async for chunk in response.aiter_raw():
-                read += len(chunk)
-                if read > MOST_READ:
-                    break
-            return response.status_code, response.headers.get("retry-after", "")
+        # Connections belong to the loop that opened them.
+        if self._connections is None or self._connections.loop is not asyncio.get_running_loop():
+            self._connections = _Connections(settings)
+        return await self._connections.post(body, headers)
 
     @staticmethod
     def _result(settings: WebhookSettings, status: int, retry_after: str, now: datetime) -> SendResult:
@@ -150,6 +135,72 @@ class WebhookChannel:
         if status in TRY_AGAIN or status >= 500:
             return Retry(wait_of(retry_after, now) or settings.retry_after, str(status))
         return Rejected(str(status), f"the receiver answered {status}")
+
+
+class _Connections:
+    """Kept connections to one receiver, with one request on each at a time; the last one used goes first.
+
+    Each is a transport of its own: a shared one looks at the sockets of all its connections before and after
+    every request, which costs more than the request.
+    """
+
+    def __init__(self, settings: WebhookSettings) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._url = httpx.URL(settings.url)
+        self._headers = {"accept": "*/*", **_credentials(self._url)}
+        self._proxy = settings.proxy
+        self._places = asyncio.Semaphore(settings.connections)
+        self._trusted = httpx.create_ssl_context(trust_env=False)
+        self._all: list[httpx.AsyncHTTPTransport] = []
+        self._idle: list[httpx.AsyncHTTPTransport] = []
+
+    async def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        """The status of the answer and its `Retry-After`; httpx.HTTPError when there is no answer."""
+        request = httpx.Request("POST", self._url, headers=self._headers | headers, content=body)
+        async with self._places:
+            connection = self._idle.pop() if self._idle else self._another()
+            try:
+                response = await connection.handle_async_request(request)
+                try:
+                    await _read(response)
+                finally:
+                    await response.aclose()
+            finally:
+                self._idle.append(connection)
+        return response.status_code, response.headers.get("retry-after", "")
+
+    async def close(self) -> None:
+        """Close them all; what is on its way fails."""
+        for connection in self._all:
+            await connection.aclose()
+
+    def _another(self) -> httpx.AsyncHTTPTransport:
+        # Without a time-out of its own: the whole request has one.
+        made = httpx.AsyncHTTPTransport(
+            verify=self._trusted,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            proxy=self._proxy,
+            trust_env=False,
+        )
+        self._all.append(made)
+        return made
+
+
+def _credentials(url: httpx.URL) -> dict[str, str]:
+    """The header for a name and a password that stand in the URL."""
+    if not url.userinfo:
+        return {}
+    pair = f"{url.username}:{url.password}".encode()
+    return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+async def _read(response: httpx.Response) -> None:
+    """Read the answer so that its connection can be used again, unless it is longer than that is worth."""
+    read = 0
+    async for chunk in response.aiter_raw():
+        read += len(chunk)
+        if read > MOST_READ:
+            return
 
 
 def signing_key(secret: str) -> bytes:

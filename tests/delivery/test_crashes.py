@@ -16,7 +16,7 @@ from engine.delivery.passing import HALTED_PAUSE, Means, pass_gate
 from engine.gate.model import Outcome
 from engine.gate.state import Claim
 from engine.governance.control import kill, unkill
-from engine.plugin.contracts import Accepted, Message, SendResult
+from engine.plugin.contracts import Accepted, Message, Preflight, SendResult
 from engine.plugin.recording import RecordingChannel
 from engine.store.tables import AttemptRow, IntentRow
 
@@ -74,11 +74,37 @@ async def stop_before(desk: Any, boundary: str, key: str = "k1") -> None:
         await task
 
 
-@pytest.mark.parametrize("boundary", ["reserve", "hand_over"])
-async def test_dying_before_the_hand_over_costs_nothing_but_time(desk: Any, boundary: str) -> None:
+class Killing(RecordingChannel):
+    """Throws the kill switch in its preflight: what it is asked about is reserved and not handed over."""
+
+    def __init__(self, name: str, desk: Any) -> None:
+        super().__init__(name)
+        self._desk = desk
+        self.is_killing = True
+
+    def preflight(self, message: Message) -> Preflight:
+        if self.is_killing:
+            with self._desk.store.begin() as session:
+                kill(session, by="ops", reason="stop", now=self._desk.clock.now())
+        return super().preflight(message)
+
+
+async def reserve_and_die(desk: Any, key: str = "k1") -> None:
+    """Reserve and die before the no of the kill switch is written; it is off again afterwards."""
+    desk.mail = Killing("mail", desk)
+    desk.process()
+    await stop_before(desk, "conclude", key)
+    desk.mail.is_killing = False
+    with desk.store.begin() as session:
+        unkill(session, by="ops", now=desk.clock.now())
+    assert desk.row(key).state == "reserved"
+
+
+@pytest.mark.parametrize("is_reserved", [False, True])
+async def test_dying_before_the_hand_over_costs_nothing_but_time(desk: Any, is_reserved: bool) -> None:
     desk.contact()
     desk.plan()
-    await stop_before(desk, boundary)
+    await (reserve_and_die(desk) if is_reserved else stop_before(desk, "depart"))
     await desk.settle_down()
     assert desk.mail.calls == []
     desk.clock.advance(LEASE)
@@ -101,7 +127,7 @@ async def test_a_place_reserved_by_the_dead_is_free_again_after_its_lease(desk: 
     desk.plan("k1")
     desk.plan("k2")
     desk.plan("k3")
-    await stop_before(desk, "hand_over")
+    await reserve_and_die(desk)
     assert await desk.deliver("k2") is Outcome.CAPPED
     desk.clock.advance(LEASE)
     assert await desk.deliver("k3") is Outcome.SENT

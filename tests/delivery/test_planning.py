@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from engine.contacts.rows import lock_profiles
 from engine.delivery.intents import PLANNED_FOR, drop_held, withdrawn_answer
 from engine.gate.model import Outcome
 from engine.gate.state import Claim
@@ -15,7 +16,7 @@ from engine.store.tables import IntentRow
 def plan_and_claim(desk: Any, key: str = "k1", **values: Any) -> Claim | None:
     """What the process that carries ann's run does when its step sends."""
     with desk.store.begin() as session:
-        contact = lock_contacts(session, ["ann"])["ann"]
+        contact = lock_profiles(session, ["ann"])["ann"]
         claim: Claim | None = desk.delivery.plan(
             session, desk.intent(key, "ann", **values), contact, desk.clock.now()
         )

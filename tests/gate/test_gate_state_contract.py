@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from engine.gate.model import Answer, Intent, Outcome, Verdict
-from engine.gate.state import Aftermath, Attempt, Claim, LeaseLost, Moment, Passage, PublishedBreaker
+from engine.gate.state import (
+    Aftermath,
+    Attempt,
+    Claim,
+    Departure,
+    LeaseLost,
+    Moment,
+    Passage,
+    PublishedBreaker,
+)
 
 HOUR = timedelta(hours=1)
 LEASE = timedelta(seconds=30)
@@ -98,6 +107,8 @@ def test_a_lease_that_ran_out_goes_to_the_next(memory: Any, now: Moment) -> None
     with pytest.raises(LeaseLost):
         memory.state.hand_over(first, EMAIL, after)
     with pytest.raises(LeaseLost):
+        memory.state.depart(first, EMAIL, after)
+    with pytest.raises(LeaseLost):
         memory.state.conclude(first, NO, after, passage=None, carried=True)
     assert memory.decisions("k1") == []
 
@@ -124,6 +135,44 @@ def test_the_hand_over_confirms_the_places_and_dates_them(memory: Any, now: Mome
     assert memory.state.hand_over(claim, passage, after) is None
     assert memory.places("k1") == [("email_gap", True, after.journey), ("one_a_day", True, after.journey)]
     assert memory.found("k1")[0] == "handed_over"
+
+
+def test_departing_reserves_and_hands_over_at_once(memory: Any, now: Moment) -> None:
+    claim = claimed(memory, now)
+    assert memory.state.depart(claim, EMAIL, now) == Departure(EMAIL)
+    assert memory.places("k1") == [("email_gap", True, now.journey), ("one_a_day", True, now.journey)]
+    assert memory.found("k1")[0] == "handed_over"
+
+
+def test_departing_where_a_cap_is_full_writes_nothing(memory: Any, now: Moment) -> None:
+    sent(memory, now)
+    answer = memory.state.depart(claimed(memory, now, "k2"), APP, now)
+    assert isinstance(answer, Answer)
+    assert (answer.reason, answer.stage) == ("cap.full", "reserve")
+    assert (memory.places("k2"), memory.found("k2")[0]) == ([], "planned")
+
+
+def test_departing_while_everything_is_stopped_leaves_a_reservation_to_be_given_back(
+    memory: Any, now: Moment
+) -> None:
+    claim = claimed(memory, now)
+    memory.kill()
+    departure = memory.state.depart(claim, EMAIL, now)
+    assert isinstance(departure, Departure)
+    assert departure.stopped is not None
+    assert (departure.stopped.reason, departure.stopped.stage) == ("kill.switch", "hand_over")
+    assert memory.found("k1")[0] == "reserved"
+    memory.state.conclude(claim, departure.stopped, now, passage=departure.passage, carried=True)
+    assert memory.places("k1") == []
+
+
+def test_departing_takes_the_probe_that_lets_it_pass(memory: Any, now: Moment) -> None:
+    memory.breaker(PublishedBreaker("b", "channel:app", "half_open", probes_left=1, epoch=3))
+    departure = memory.state.depart(claimed(memory, now), APP, now)
+    assert isinstance(departure, Departure)
+    assert departure.stopped is None
+    assert [(probe.breaker_id, probe.epoch) for probe in departure.passage.probes] == [("b", 3)]
+    assert memory.probes_left() == 0
 
 
 def test_a_settled_intent_answers_with_its_outcome(memory: Any, now: Moment) -> None:

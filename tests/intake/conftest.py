@@ -13,6 +13,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from engine.clock import FixedClock
+from engine.contacts.profile import Profile
+from engine.delivery.onward import Onward
+from engine.delivery.viewing import Situation
 from engine.gate.model import Intent, Outcome
 from engine.gate.state import Claim
 from engine.governance.publishing import publish
@@ -22,7 +25,6 @@ from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
 from engine.store.control import ensure_control
 from engine.store.database import Store
-from engine.store.tables import ContactRow
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 
@@ -30,10 +32,19 @@ NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 class NothingToDeliver:
     """Stands where delivery would: intake itself never delivers."""
 
-    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None:
+    def plan(
+        self,
+        session: Session,
+        intent: Intent,
+        contact: Profile,
+        now: datetime,
+        situation: Situation | None = None,
+    ) -> Claim | None:
         raise AssertionError(f"intake planned {intent.key}")
 
-    async def deliver(self, key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
+    async def deliver(
+        self, key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None
+    ) -> Outcome | None:
         raise AssertionError(f"intake delivered {key} ({carried=})")
 
 

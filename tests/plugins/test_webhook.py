@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,6 +74,23 @@ async def test_the_receiver_gets_a_signed_message_with_the_key_as_its_id(receive
     data = body["data"]
     assert isinstance(data, dict)
     assert (data["to"], data["body"]) == (EXAMPLE_MESSAGE.to, EXAMPLE_MESSAGE.body)
+    await channel.close()
+
+
+async def test_a_name_and_a_password_in_the_url_travel_as_a_header(receiver: Receiver) -> None:
+    channel = channel_for(receiver.url.replace("http://", "http://ann:p%40ss@"))
+    assert await channel.send(EXAMPLE_MESSAGE, "key-1") == Accepted()
+    (headers,) = receiver.requests
+    assert headers["authorization"] == "Basic " + base64.b64encode(b"ann:p@ss").decode()
+    await channel.close()
+
+
+async def test_connections_are_kept_and_no_more_than_set(receiver: Receiver) -> None:
+    channel = channel_for(receiver.url, connections=3)
+    for round_ in range(3):
+        await asyncio.gather(*(channel.send(EXAMPLE_MESSAGE, f"{round_}-{n}") for n in range(10)))
+    assert len(receiver.applied) == 30
+    assert receiver.connections == 3
     await channel.close()
 
 

@@ -15,8 +15,11 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from engine.clock import FixedClock
+from engine.contacts.profile import Profile
 from engine.delivery.intents import plan
+from engine.delivery.onward import Onward
 from engine.delivery.recording import lock_run, tell_run
+from engine.delivery.viewing import Situation
 from engine.gate.model import Intent, Outcome
 from engine.gate.state import Claim
 from engine.governance.publishing import publish
@@ -27,7 +30,6 @@ from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
 from engine.store.tables import (
-    ContactRow,
     ControlRow,
     DecisionRow,
     EventRow,
@@ -108,11 +110,20 @@ class Post:
         self._store = store
         self._clock = clock
 
-    def plan(self, session: Session, intent: Intent, contact: ContactRow, now: datetime) -> Claim | None:
+    def plan(
+        self,
+        session: Session,
+        intent: Intent,
+        contact: Profile,
+        now: datetime,
+        situation: Situation | None = None,
+    ) -> Claim | None:
         plan(session, intent, now=now)
         return None
 
-    async def deliver(self, key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
+    async def deliver(
+        self, key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None
+    ) -> Outcome | None:
         return await self._store.run(self._deliver, key)
 
     def _deliver(self, key: str) -> Outcome | None:

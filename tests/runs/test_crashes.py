@@ -13,6 +13,7 @@ from engine.runs.leasing import LEASE
 from engine.store.tables import DecisionRow, IntentRow, OutboxRow, RunRow
 
 if TYPE_CHECKING:
+    from engine.delivery.onward import Onward
     from engine.gate.model import Outcome
     from engine.gate.state import Claim
     from tests.runs.conftest import Spine
@@ -60,7 +61,9 @@ async def test_a_process_that_dies_around_a_delivery_loses_and_doubles_nothing(
     spine.publish(hello=THREE_SENDS)
     deliver = spine.post.deliver
 
-    async def die_at(key: str, *, carried: bool = False, claim: Claim | None = None) -> Outcome | None:
+    async def die_at(
+        key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None
+    ) -> Outcome | None:
         if spine.intent(step).key != key if spine.rows(IntentRow, step_id=step) else True:
             return await deliver(key, carried=carried)
         if is_sent:

@@ -1,0 +1,141 @@
+"""Stages 10 and 11 inside a transaction: places and probes taken, the hand-over written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.orm import Session
+
+from engine.contacts.consent import consent_records
+from engine.delivery.breakers import take_probes
+from engine.delivery.intents import IntentState, move
+from engine.delivery.places import confirm_places, take_places
+from engine.delivery.progress import Progress, owned_progress, save_progress
+from engine.delivery.viewing import Situation, lock_standing, read_places, read_situation
+from engine.gate.judging import confirm
+from engine.gate.model import Answer, Verdict
+from engine.gate.stages import check_hand_over
+from engine.gate.state import Claim, Departure, Moment, Passage, Standing
+from engine.store.bulk import table_of
+from engine.store.tables import ContactRow
+
+# Built once: putting a statement together costs as much as running it.
+_CONTACT = table_of(ContactRow)
+_DATE_LAST_SEND = (
+    update(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")).values(last_send_at=bindparam("moment"))
+)
+
+
+@dataclass
+class _Reserved:
+    """What stage 10 leaves to stage 11."""
+
+    passage: Passage
+    progress: Progress
+    holds_places: bool
+    """False when it is certain that there are none to be confirmed."""
+
+
+def reserve(
+    session: Session, claim: Claim, passage: Passage, now: Moment, lease: timedelta
+) -> Answer | Passage:
+    """`GateState.reserve` in the caller's transaction."""
+    found = _reserve(session, claim, passage, now, lease, lock_standing(session, claim.intent.contact_id))
+    if isinstance(found, Answer):
+        return found
+    save_progress(session, claim.intent.key, found.progress)
+    return found.passage
+
+
+def hand_over(
+    session: Session, claim: Claim, passage: Passage, now: Moment, lease: timedelta
+) -> Answer | None:
+    """`GateState.hand_over` in the caller's transaction."""
+    standing = lock_standing(session, claim.intent.contact_id)
+    situation = read_situation(session, share=True)
+    progress = owned_progress(session, claim)
+    reserved = _Reserved(passage, progress, holds_places=True)
+    stopped = _hand_over(session, claim, reserved, now, lease, standing, situation)
+    if stopped is None:
+        save_progress(session, claim.intent.key, progress)
+    return stopped
+
+
+def depart(
+    session: Session, claim: Claim, passage: Passage, now: Moment, lease: timedelta
+) -> Answer | Departure:
+    """`GateState.depart` in the caller's transaction."""
+    standing = lock_standing(session, claim.intent.contact_id)
+    situation = read_situation(session, share=True)
+    found = _reserve(session, claim, passage, now, lease, standing)
+    if isinstance(found, Answer):
+        return found
+    stopped = _hand_over(session, claim, found, now, lease, standing, situation)
+    save_progress(session, claim.intent.key, found.progress)
+    return Departure(found.passage, stopped)
+
+
+def _reserve(
+    session: Session,
+    claim: Claim,
+    passage: Passage,
+    now: Moment,
+    lease: timedelta,
+    standing: Standing | None,
+) -> Answer | _Reserved:
+    """Stage 10 over a contact that is locked; the intent's row is still to be saved."""
+    intent, rules = claim.intent, claim.view.rules
+    view = replace(
+        claim.view,
+        standing=standing,
+        consents=tuple(consent_records(session, intent.contact_id)),
+        places=read_places(session, intent, rules, now),
+    )
+    answer = confirm(intent, view, now, passage.channel)
+    if answer.verdict is not Verdict.ALLOW:
+        return answer
+    probes = take_probes(session, claim, passage.channel, now)
+    if isinstance(probes, Answer):
+        return probes
+    progress = owned_progress(session, claim)
+    lease_until = now.delivery + lease
+    is_first = progress.channel is None
+    taken = take_places(session, intent, view, passage.channel, now, lease_until, is_first=is_first)
+    move(progress, IntentState.RESERVED)
+    progress.channel = passage.channel
+    progress.content_hash = passage.content_hash
+    progress.lease_until = lease_until
+    progress.updated_at = now.delivery
+    return _Reserved(replace(passage, probes=probes), progress, holds_places=taken > 0)
+
+
+def _hand_over(
+    session: Session,
+    claim: Claim,
+    reserved: _Reserved,
+    now: Moment,
+    lease: timedelta,
+    standing: Standing | None,
+    situation: Situation,
+) -> Answer | None:
+    """Stage 11 over a contact, a control row and an intent that are locked; the row is still to be saved."""
+    intent, progress = claim.intent, reserved.progress
+    view = replace(
+        claim.view, standing=standing, kill_reason=situation.kill_reason, breakers=situation.breakers
+    )
+    answer = check_hand_over(intent, view, now, reserved.passage)
+    if answer.verdict is not Verdict.ALLOW:
+        return answer
+    is_first = progress.state != IntentState.HANDED_OVER
+    move(progress, IntentState.HANDED_OVER)
+    progress.attempts += 1
+    progress.lease_until = now.delivery + lease
+    progress.updated_at = now.delivery
+    if is_first:
+        progress.handed_over_at = now.journey
+        if reserved.holds_places:
+            confirm_places(session, intent.key, now.journey)
+        session.execute(_DATE_LAST_SEND, {"contact_id": intent.contact_id, "moment": now.journey})
+    return None
