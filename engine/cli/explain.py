@@ -57,7 +57,9 @@ def explain(
     named = contact
 
     def look(session: Session, shelf: BundleShelf) -> list[Told]:
-        told = explaining.explain_contact(session, find_contact(session, named), journey=journey, limit=limit)
+        told = explaining.explain_contact(
+            session, shelf, find_contact(session, named), journey=journey, limit=limit
+        )
         if journey is not None and not told:
             known = shelf.live(session).programs
             if journey not in known:

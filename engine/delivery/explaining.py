@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
+from engine.delivery.reasoning import Reasons, reasons
 from engine.errors import NotFound
 from engine.gate.reasons import describe
 from engine.gate.stages import Stage
@@ -52,6 +53,8 @@ class Told:
     bundle: str
     place: str
     """`file:line` of the rule behind it, where one is known."""
+    reasons: Reasons | None = None
+    """The conditions behind it, where a condition decided."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
         handed_over_at=row.handed_over_at,
         content_hash=row.content_hash,
         entry=_entry(session, shelf, row),
-        decisions=[_told(decision, None) for decision in session.scalars(query)],
+        decisions=[_told(decision, session, shelf) for decision in session.scalars(query)],
         attempts=[
             Tried(each.at, each.channel, each.result, each.code, each.probe)
             for each in session.scalars(tried)
@@ -119,7 +122,7 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
 
 
 def explain_contact(
-    session: Session, contact_id: str, *, journey: str | None = None, limit: int = 50
+    session: Session, shelf: BundleShelf, contact_id: str, *, journey: str | None = None, limit: int = 50
 ) -> list[Told]:
     """The contact's latest decisions, of one journey or of all, oldest first."""
     query = select(DecisionRow).where(col(DecisionRow.contact_id) == contact_id)
@@ -128,7 +131,7 @@ def explain_contact(
     rows = list(
         session.scalars(query.order_by(col(DecisionRow.at).desc(), col(DecisionRow.id).desc()).limit(limit))
     )
-    return [_told(row, None) for row in reversed(rows)]
+    return [_told(row, session, shelf) for row in reversed(rows)]
 
 
 def render(story: Story) -> str:
@@ -140,6 +143,7 @@ def render(story: Story) -> str:
     lines.append(f"  {wish}, {_moment(story.created_at)}")
     if story.entry is not None:
         lines.append(f"  + {story.journey} enter  {_moment(story.entry.at)}{_placed(story.entry)}")
+        lines += _reason_lines(story.entry)
     for decision in story.decisions[:-1]:
         lines += _decision_lines(decision)
     if story.decisions:
@@ -191,12 +195,25 @@ def _decision_lines(decision: Told) -> list[str]:
     for name, value in decision.evidence.items():
         if name == "findings" and isinstance(value, list):
             lines += [line for finding in value for line in _finding_lines(finding)]
-        elif _is_told(name, value):
+        elif _is_told(value):
             lines.append(f"      {name}: {_shown(value)}")
+    lines += _reason_lines(decision)
     if decision.would_pass_if:
         lines.append(f"      would pass if {decision.would_pass_if}")
     if decision.verdict != "allow":
         lines.append(f"      can be changed by {decision.changed_by}")
+    return lines
+
+
+def _reason_lines(decision: Told) -> list[str]:
+    """The tree of conditions that decided, and the smallest change that would have turned it."""
+    if decision.reasons is None:
+        return []
+    lines = list(decision.reasons.tree.lines("      "))
+    if decision.reasons.turned_by:
+        lines.append(
+            f"      it would have come out otherwise with {' and '.join(decision.reasons.turned_by)}"
+        )
     return lines
 
 
@@ -233,28 +250,25 @@ def _entry(session: Session, shelf: BundleShelf, row: IntentRow) -> Told | None:
         col(DecisionRow.verdict) == "allow",
     )
     entry = session.scalars(query.order_by(col(DecisionRow.id)).limit(1)).first()
-    if entry is None:
-        return None
-    try:
-        bundle = shelf.get(session, entry.bundle_hash)
-    except NotFound:
-        bundle = None
-    return _told(entry, bundle)
+    return _told(entry, session, shelf) if entry is not None else None
 
 
-def _told(row: DecisionRow, bundle: Bundle | None) -> Told:
+def _told(row: DecisionRow, session: Session, shelf: BundleShelf) -> Told:
     try:
         reason = describe(row.reason)
         sentence, changed_by = reason.sentence, reason.changed_by
     except KeyError:
         # Written by a version that knew more reasons than this one.
         sentence, changed_by = "", ""
-    place = str(row.evidence.get("place") or "")
-    if bundle is not None:
-        rules = (name for name in sorted(bundle.rule_places) if name.split("#")[0] == f"entry:{row.journey}")
-        found = next(rules, None)
-        if found is not None:
-            place = f"{bundle.rule_places[found].file}:{bundle.rule_places[found].line}"
+    evidence = dict(row.evidence)
+    place, why = str(evidence.pop("place", "")), None
+    rule, tests = evidence.get("rule"), evidence.get("tests")
+    if rule is not None and (bundle := _bundle_of(row, session, shelf)) is not None:
+        found = bundle.rule_places.get(rule)
+        place = f"{found.file}:{found.line}" if found is not None else place
+        why = reasons(bundle, rule, tests or [], row.at)
+        if why is not None:
+            del evidence["rule"], evidence["tests"]
     return Told(
         at=row.at,
         kind=row.kind,
@@ -268,18 +282,26 @@ def _told(row: DecisionRow, bundle: Bundle | None) -> Told:
         changed_by=changed_by,
         would_pass_if=row.would_pass_if,
         hold_until=row.hold_until,
-        evidence=row.evidence,
+        evidence=evidence,
         bundle=row.bundle_hash,
         place=place,
+        reasons=why,
     )
+
+
+def _bundle_of(row: DecisionRow, session: Session, shelf: BundleShelf) -> Bundle | None:
+    try:
+        return shelf.get(session, row.bundle_hash)
+    except NotFound:
+        return None
 
 
 def _placed(told: Told) -> str:
     return f"  {told.place}" if told.place else ""
 
 
-def _is_told(name: str, value: object) -> bool:
-    return name != "place" and value not in (None, "", [], {})
+def _is_told(value: object) -> bool:
+    return value not in (None, "", [], {})
 
 
 def _shown(value: object) -> str:

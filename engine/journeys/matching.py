@@ -127,6 +127,8 @@ class Doors:
 class Ending:
     run_id: str
     cause: LeaveSeen | GoalReached | Cancelled
+    rule: str | None = None
+    """The condition that was true, of the bundle the run is pinned to."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,9 @@ def react(
             continue
         match heard.kind:
             case ListenerKind.LEAVE:
-                endings.append(Ending(run.run_id, LeaveSeen(heard.name)))
+                endings.append(Ending(run.run_id, LeaveSeen(heard.name), heard.rule))
             case ListenerKind.GOAL:
-                endings.append(Ending(run.run_id, GoalReached()))
+                endings.append(Ending(run.run_id, GoalReached(), heard.rule))
             case ListenerKind.STEP:
                 wakings.append(Waking(run.run_id, heard))
     journeys = {run.run_id: run.journey for run in runs} if endings else {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from engine.rules.condition import All, Any, Condition, FactRef, None_, Op, Test, YamlPath
+from engine.rules.condition import All, Any, Condition, FactRef, None_, Op, Test, YamlPath, tests_of
 from engine.rules.duration import format_duration, format_roughly
 from engine.rules.evaluator import resolve, settle
 from engine.rules.facts import Facts, FactType, kind_of
@@ -19,6 +19,7 @@ from engine.rules.truth import Truth, all_of, any_of, negate
 
 _LONGEST_SHOWN = 40
 _MOST_LABELS = 8
+_MARKS = {Truth.TRUE: "+", Truth.FALSE: "-", Truth.UNKNOWN: "?"}
 # An address, or digits enough for a telephone, card or identity number.
 _TELLING = re.compile(r"@|(?:\d[ \-]?){6,}")
 
@@ -49,7 +50,7 @@ class Explanation:
     parts: tuple[Explanation, ...] = ()
 
     def __str__(self) -> str:
-        mark = {Truth.TRUE: "+", Truth.FALSE: "-", Truth.UNKNOWN: "?"}[self.truth]
+        mark = _MARKS[self.truth]
         if self.kind is Part.TEST:
             return f"{mark} {self.text}  ({self.found}, wanted {self.wanted})"
         return f"{mark} {self.text}"
@@ -78,6 +79,21 @@ def explain(
         case None_():
             truth = all_of(negate(each) for each in truths)
             return Explanation(Part.NONE, truth, "none of", "", "", condition.at, parts)
+
+
+def answers(
+    condition: Condition, facts: Facts, now: datetime, *, personal: Collection[str] = frozenset()
+) -> list[str]:
+    """What every single test said, in the order written, as decisions keep it; `answer_in` reads it back."""
+    return [str(explain(test, facts, now, personal=personal)) for test in tests_of(condition)]
+
+
+def answer_in(text: str) -> Truth:
+    """The answer that a line of `answers` begins with; ValueError for any other text."""
+    for truth, mark in _MARKS.items():
+        if text.startswith(f"{mark} "):
+            return truth
+    raise ValueError("not the answer of a test")
 
 
 def nearest_miss(explanation: Explanation) -> tuple[Explanation, ...]:
@@ -112,16 +128,23 @@ def _found(test: Test, facts: Facts, now: datetime, personal: Collection[str]) -
 
 
 def _wanted(test: Test, facts: Facts, now: datetime, personal: Collection[str]) -> str:
+    if not isinstance(test.wanted, FactRef):
+        return wanted_by(test)
+    resolved = resolve(test.wanted, facts)
+    if resolved is None:
+        value = "nothing known"
+    else:
+        value = "known" if test.wanted.path in personal else describe(resolved, now)
+    return f"{wanted_by(test)}, here {value}"
+
+
+def wanted_by(test: Test) -> str:
+    """What a test asks for, nearly as it is written: `gte 3`, `has vip`, `gt 1.5 times contact.x`."""
     op = test.op.value
     match test.wanted:
         case FactRef():
             times = "" if test.wanted.times == 1.0 else f"{test.wanted.times:g} times "
-            resolved = resolve(test.wanted, facts)
-            if resolved is None:
-                value = "nothing known"
-            else:
-                value = "known" if test.wanted.path in personal else describe(resolved, now)
-            return f"{op} {times}{test.wanted.path}, here {value}"
+            return f"{op} {times}{test.wanted.path}"
         case timedelta():
             return f"{op} {format_duration(test.wanted)}"
         case datetime():

@@ -55,10 +55,9 @@ class Endings:
     _ended: list[tuple[RunRecord, Ended]] = field(default_factory=list)
     _withdrawn: list[tuple[str, str]] = field(default_factory=list)
 
-    def end(self, run: RunRecord, ended: Ended, *, event_id: str | None = None) -> None:
+    def end(self, run: RunRecord, ended: Ended, **evidence: Any) -> None:
         """End an active run; its workflow, if it has one, is told to end."""
         self._ended.append((run, ended))
-        evidence = {"event_id": event_id} if event_id is not None else {}
         self.notes.ended(run, ended, self.now, **evidence)
         if run.durable:
             self.notes.tell_driver("run.cancel", run, self.real_now, reason=ended.reason)

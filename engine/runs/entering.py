@@ -30,10 +30,8 @@ from engine.journeys.matching import (
 )
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, journey_facts
-from engine.rules.condition import tests_of
-from engine.rules.explaining import explain
+from engine.rules.explaining import answers
 from engine.rules.facts import Facts
-from engine.rules.truth import Truth
 from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
 from engine.runs.known import ContactRuns, KnownRun, KnownWait, read_existing, read_known
@@ -45,7 +43,8 @@ from engine.store.bulk import insert_rows, update_rows
 from engine.store.bundles import BundleShelf
 from engine.store.tables import ControlRow, RunRow, WaitRow
 
-_MOST_EVIDENCE = 5
+_MOST_TESTS = 50
+"""Of a longer condition the first ones are kept."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Reacting:
             self._refuse(refusal, event, facts)
         if withdrawn is not None:
             self._endings.withdraw(event.contact_id, withdrawn)
-        return [self._enter(entry, event, known) for entry in reaction.entries]
+        return [self._enter(entry, event, facts, known) for entry in reaction.entries]
 
     def finish(self) -> None:
         """Write what the batch's reactions left to be written together."""
@@ -195,7 +194,9 @@ class Reacting:
         )
         for effect in done.effects:
             if isinstance(effect, Ended):
-                self._endings.end(run, effect, event_id=event.event_id)
+                seen = {**facts, **journey_facts(state_of(run))}
+                because = self._because(ending.rule, run.bundle_hash, seen)
+                self._endings.end(run, effect, event_id=event.event_id, **because)
         before = known.history.get(run.journey, History(1, 1))
         known.history[run.journey] = History(before.runs, before.active - 1, ground.now)
 
@@ -211,16 +212,12 @@ class Reacting:
     def _refuse(self, refusal: Refusal, event: Event, facts: Facts) -> None:
         if refusal.reason == "entry.no_match" and not self._keeps_no_match:
             return
-        self._notes.refused(
-            refusal,
-            event.contact_id,
-            event.event_id,
-            self._ground.bundle.hash,
-            self._ground.now,
-            self._because(refusal, facts),
-        )
+        bundle_hash = self._ground.bundle.hash
+        rule = refusal.evidence.get("rule") if refusal.reason == "entry.no_match" else None
+        because = self._because(rule, bundle_hash, facts)
+        self._notes.refused(refusal, event.contact_id, event.event_id, bundle_hash, self._ground.now, because)
 
-    def _enter(self, entry: Entering, event: Event, known: ContactRuns) -> str:
+    def _enter(self, entry: Entering, event: Event, facts: Facts, known: ContactRuns) -> str:
         ground, program = self._ground, entry.program
         run = KnownRun(
             id=self._run_id(program.journey, event.contact_id, entry.entry_key),
@@ -250,26 +247,23 @@ class Reacting:
         for listener in lasting_listeners(program, ground.now, event.seq):
             run.waits.append(KnownWait(None, listener))
             self._new_waits.append(wait_row(run, listener))
-        self._notes.entered(run, event.event_id, ground.now)
+        rule = f"{program.entry.rule}#{event.type}" if program.entry.rule is not None else None
+        because = self._because(rule, run.bundle_hash, facts)
+        self._notes.entered(run, event.event_id, ground.now, because)
         known.active[run.id] = run
         self._entered[run.id] = True
         before = known.history.get(program.journey, History())
         known.history[program.journey] = History(before.runs + 1, before.active + 1, before.last_ended_at)
         return run.id
 
-    def _because(self, refusal: Refusal, facts: Facts) -> Mapping[str, Any]:
-        """Which tests of the entry's condition were not true, for a refusal by it."""
-        rule = refusal.evidence.get("rule")
-        if refusal.reason != "entry.no_match" or rule is None:
+    def _because(self, rule: str | None, bundle_hash: str, facts: Facts) -> dict[str, Any]:
+        """The rule that decided and what its tests said, kept so that the decision can be explained later."""
+        if rule is None:
             return {}
-        ground = self._ground
-        failed = [
-            str(single)
-            for test in tests_of(ground.bundle.condition(rule))
-            if (single := explain(test, facts, ground.now, personal=ground.bundle.catalogue.personal)).truth
-            is not Truth.TRUE
-        ]
-        return {"because": failed[:_MOST_EVIDENCE]}
+        bundle = self._ground.shelf.get(self._ground.session, bundle_hash)
+        personal = bundle.catalogue.personal
+        told = answers(bundle.condition(rule), facts, self._ground.now, personal=personal)
+        return {"rule": rule, "tests": told[:_MOST_TESTS]}
 
 
 class _Pinned:

@@ -54,10 +54,10 @@ class Notes:
         }
         self.errands.append({"kind": kind, "key": run.id, "payload": payload, "created_at": real_now})
 
-    def entered(self, run: RunRecord, event_id: str, now: datetime) -> None:
+    def entered(self, run: RunRecord, event_id: str, now: datetime, because: Mapping[str, Any]) -> None:
         """The decision that the contact was taken into the journey."""
         # What an event said may be an address; decisions are read by many.
-        evidence = {"event_id": event_id, "entry_key": mask_text(run.entry_key)}
+        evidence = {"event_id": event_id, "entry_key": mask_text(run.entry_key), **because}
         self._of_run(run, "entry", "allow", "entry.entered", evidence, now)
 
     def refused(
@@ -83,7 +83,7 @@ class Notes:
             bundle_hash=bundle_hash,
         )
 
-    def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: str) -> None:
+    def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: Any) -> None:
         """The decision by which the run ended."""
         kept = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {}), **evidence}
         self._of_run(run, "run", verdict_of(ended.outcome), ended.reason, kept, now)

@@ -139,7 +139,7 @@ async def test_refusals_are_decisions_with_their_reasons(spine: Spine) -> None:
     ]
     no_match = spine.rows(DecisionRow, reason="entry.no_match")[0]
     assert no_match.evidence["rule"] == "entry:picky#paid"
-    assert no_match.evidence["because"] == ["- event.amount  (was 5, wanted gte 100)"]
+    assert no_match.evidence["tests"] == ["- event.amount  (was 5, wanted gte 100)"]
     assert {run.entry_key for run in spine.rows(RunRow, journey="picky")} == {"per:o2", "per:o3"}
 
 

@@ -1,0 +1,71 @@
+"""Why somebody entered, stayed out or left: the conditions by file and line, and what would have turned them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.delivery import explaining
+from engine.store.tables import DecisionRow
+
+CHOOSY = """
+    enter:
+      event: paid
+      when:
+        all:
+          - event.amount: {gte: 100, lt: 900}
+          - any:
+              - contact.order_count: {gte: 2}
+              - contact.tags: {has: vip}
+      reentry: always
+    leave:
+      - event: viewed
+        when: {event.price: {gt: 50}}
+    steps: [{wait: w, for: 1d}]
+    """
+
+
+def told(spine: Any, reason: str) -> str:
+    with spine.store.read() as session:
+        found = explaining.explain_contact(session, spine.shelf, spine.rows(DecisionRow)[0].contact_id)
+    return explaining.render_decisions([each for each in found if each.reason == reason])
+
+
+async def test_a_refusal_shows_its_conditions_and_the_smallest_change(spine: Any) -> None:
+    spine.publish(choosy=CHOOSY)
+    await spine.feed("paid", amount=40)
+    assert (
+        told(spine, "entry.no_match")
+        == """\
+2026-05-04 03:00:00Z  entry choosy
+  - skip: entry.no_match  2026-05-04 03:00:00Z  choosy.yaml:9
+      event_id: m1
+      - all of
+        - event.amount  (was 40, wanted gte 100)  choosy.yaml:11
+        + event.amount  (was 40, wanted lt 900)  choosy.yaml:11
+        - any of
+          - contact.order_count  (was 1, wanted gte 2)  choosy.yaml:13
+          - contact.tags  (was without labels, wanted has vip)  choosy.yaml:14
+      it would have come out otherwise with event.amount gte 100 and contact.order_count gte 2
+      can be changed by operations staff
+"""
+    )
+
+
+async def test_an_entry_and_a_leave_show_what_let_them_happen(spine: Any) -> None:
+    spine.publish(choosy=CHOOSY)
+    await spine.feed("paid", amount=40)
+    await spine.feed("paid", amount=140)
+    await spine.feed("viewed", price=80)
+    entered, left = told(spine, "entry.entered").splitlines(), told(spine, "run.left").splitlines()
+    assert "        + event.amount  (was 140, wanted gte 100)  choosy.yaml:11" in entered
+    assert "      it would have come out otherwise with event.amount not lt 900" in entered
+    assert "        + event.price  (was 80, wanted gt 50)  choosy.yaml:18" in left
+    assert "      it would have come out otherwise with event.price not gt 50" in left
+
+
+async def test_reasons_are_those_of_the_version_that_decided(spine: Any) -> None:
+    spine.publish(choosy=CHOOSY)
+    await spine.feed("paid", amount=40)
+    before = told(spine, "entry.no_match")
+    spine.publish(choosy=CHOOSY.replace("gte: 100", "gte: 10"))
+    assert told(spine, "entry.no_match") == before
