@@ -1,4 +1,4 @@
-"""Why somebody entered, stayed out or left: the conditions by file and line, and what would have turned them."""
+"""Why somebody entered, stayed out or left: conditions by file and line, and what would have turned them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_an_entry_and_a_leave_show_what_let_them_happen(spine: Any) -> Non
     entered, left = told(spine, "entry.entered").splitlines(), told(spine, "run.left").splitlines()
     assert "        + event.amount  (was 140, wanted gte 100)  choosy.yaml:11" in entered
     assert "      it would have come out otherwise with event.amount not lt 900" in entered
-    assert "        + event.price  (was 80, wanted gt 50)  choosy.yaml:18" in left
+    assert "      + event.price  (was 80, wanted gt 50)  choosy.yaml:18" in left
     assert "      it would have come out otherwise with event.price not gt 50" in left
 
 
