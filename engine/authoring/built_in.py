@@ -20,6 +20,25 @@ _CONSENT = {
     "required": ["purpose"],
 }
 
+_FIRED = {
+    "type": "object",
+    "properties": {
+        "journey": {"type": "string", "title": "旅程"},
+        "fires_at": {"type": "string", "title": "触发时刻（UTC）"},
+        "local_time": {"type": "string", "title": "触发时刻（定时所用的时钟）"},
+    },
+    "required": ["journey", "fires_at", "local_time"],
+}
+_REQUESTED = {
+    "type": "object",
+    "properties": {"journey": {"type": "string", "title": "旅程"}},
+    "required": ["journey"],
+}
+
+SCHEDULE_FIRED, JOURNEY_REQUESTED = "schedule_fired", "journey_requested"
+ADDRESSED_EVENTS = (SCHEDULE_FIRED, JOURNEY_REQUESTED)
+"""Events that are meant for one journey, which their property `journey` names."""
+
 BUILT_IN_EVENTS = MappingProxyType(
     {
         kind.id: kind
@@ -31,6 +50,10 @@ BUILT_IN_EVENTS = MappingProxyType(
             ),
             EventType(
                 "contact_deleted", "删除联系人", {"type": "object"}, "deleted", counts_as_activity=False
+            ),
+            EventType(SCHEDULE_FIRED, "定时触发", _FIRED, None, counts_as_activity=False, is_own=True),
+            EventType(
+                JOURNEY_REQUESTED, "请求进入旅程", _REQUESTED, None, counts_as_activity=False, is_own=True
             ),
         )
     }

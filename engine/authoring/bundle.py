@@ -11,6 +11,7 @@ from typing import Any
 from engine.authoring.rule_tests import Landmarks, Suite
 from engine.errors import Place
 from engine.gate.model import Cap, Purpose
+from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.program import Program
 from engine.plugin.contracts import ContentSpec, Lexicon
 from engine.risk.model import Breaker
@@ -80,6 +81,8 @@ class EventType:
     """What the engine itself does with it: `order` (paid order, amount in `amount`), `consent_granted`,
     `consent_withdrawn`, `deleted`; None: nothing but the journeys."""
     counts_as_activity: bool = True
+    is_own: bool = False
+    """Written by Wayline itself; refused when somebody sends it in."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Bundle:
     """Rule id -> where it is written."""
     test_places: Mapping[tuple[str, YamlPath], Place] = field(default_factory=dict)
     """(rule id, `Test.at`) -> where that single test is written."""
+    calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
     counts: tuple[Count, ...] = ()
     """Windowed counts of contacts, read as `contact.<id>`."""
     suites: tuple[Suite, ...] = ()

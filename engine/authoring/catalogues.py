@@ -33,6 +33,8 @@ class Catalogues:
         ]
         self._event = [fact for fact in BUILT_IN if fact.path.startswith("event.")]
         self._events = events
+        self.timezone = workspace.timezone
+        """The workspace's own zone."""
 
     @property
     def contact(self) -> Catalogue:

@@ -15,11 +15,12 @@ from engine.authoring.bundle import (
     TagRule,
     Workspace,
 )
+from engine.authoring.calendars import WEEKDAYS, compile_calendars
 from engine.authoring.catalogues import Catalogues
 from engine.authoring.conditions import Rulebook
 from engine.authoring.counts import compile_counts, count_facts
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.journeys import WEEKDAYS, compile_journey
+from engine.authoring.journeys import compile_journey
 from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
@@ -61,8 +62,9 @@ def compile_bundle(found: Definitions, files: Mapping[str, str]) -> tuple[Bundle
     rulebook = Rulebook()
     problems: list[Problem] = []
     programs: dict[str, Program] = {}
+    calendars = compile_calendars(found)
     for name, journey in found.journeys.items():
-        programs[name], more = compile_journey(journey, catalogues, rulebook)
+        programs[name], more = compile_journey(journey, catalogues, rulebook, calendars)
         problems.extend(more)
     counts, more = compile_counts(found, events, catalogues, rulebook)
     problems.extend(more)
@@ -98,6 +100,7 @@ def compile_bundle(found: Definitions, files: Mapping[str, str]) -> tuple[Bundle
         catalogue=catalogues.everything,
         rule_places=rulebook.places,
         test_places=rulebook.test_places,
+        calendars=calendars,
         counts=counts,
     )
     return bundle, [*problems, *rulebook.problems]

@@ -9,7 +9,7 @@ from typing import Any
 from engine.authoring.definitions import Defined
 from engine.authoring.source import dotted
 from engine.errors import Place, Problem
-from engine.rules.condition import All, Condition, Rule, Test, YamlPath, tests_of
+from engine.rules.condition import All, Condition, Rule, YamlPath, tests_of
 from engine.rules.facts import Catalogue
 from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
@@ -32,7 +32,7 @@ class Rulebook:
         catalogue: Catalogue,
         names: Sequence[tuple[str, str]],
         *,
-        also: Test | None = None,
+        also: Condition | None = None,
     ) -> Condition | None:
         """Read the condition at `at` of a definition and keep it under every (rule id, shard) of `names`.
 

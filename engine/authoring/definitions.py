@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakerEntry, BreakersFile, CapEntry, CapsFile
@@ -70,6 +71,7 @@ class Definitions:
     breakers: dict[str, Defined[BreakerEntry]] = field(default_factory=dict)
     tags: dict[str, Defined[TagEntry]] = field(default_factory=dict)
     counts: dict[str, Defined[CountEntry]] = field(default_factory=dict)
+    calendars: dict[str, Defined[CalendarFile]] = field(default_factory=dict)
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
     journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
     """All of them, also two with one id: each is checked."""
@@ -121,6 +123,8 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             journey = Defined(head, source, ())
             found.journeys.setdefault(head.id, journey)
             found.journey_files.append(journey)
+        case CalendarFile():
+            found.calendars.setdefault(head.id, Defined(head, source, ()))
         case LexiconFile():
             found.lexicons.setdefault(head.id, Defined(head, source, ()))
         case PurposesFile():
@@ -186,6 +190,7 @@ def _names(found: Definitions) -> Iterator[str]:
         "channel": found.channels,
         "content": found.contents,
         "lexicon": found.lexicons,
+        "calendar": found.calendars,
         "journey": found.journeys,
     }
     for noun, names in by_noun.items():

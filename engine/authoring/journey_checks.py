@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.authoring.calendars import check_schedule, check_wait
 from engine.authoring.catalogues import step_id, type_of, walk
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import SendStep, SetStep, TagStep, WaitForStep
+from engine.authoring.models.steps import SendStep, SetStep, TagStep, WaitForStep, WaitStep
 from engine.authoring.references import References
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
@@ -22,6 +23,7 @@ def check_journey(
     entry = journey.item
     yield from references.check("purpose", entry.purpose, journey, ("purpose",))
     yield from _event_types(journey, references, entry.enter.event or (), ("enter", "event"))
+    yield from check_schedule(journey, found, references)
     for number, leave in enumerate(entry.leave):
         yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))
     if entry.goal is not None:
@@ -86,6 +88,8 @@ def _step(
             if step.up_to is None:
                 message = f"'{step.wait_for}' waits without end when the event never comes"
                 yield journey.problem("RW002", message, "add 'up_to: 14d'", at=path)
+        case WaitStep():
+            yield from check_wait(step, path, journey, found, references)
         case TagStep():
             for key, names in (("add", step.add), ("remove", step.remove)):
                 for number, tag in enumerate(names):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.authoring.calendars import WEEKDAYS, Calendars, compile_schedule
 from engine.authoring.catalogues import Catalogues, step_id, walk
 from engine.authoring.conditions import Rulebook
 from engine.authoring.definitions import Defined
@@ -21,7 +22,7 @@ from engine.authoring.models.steps import (
     WaitStep,
 )
 from engine.authoring.source import dotted
-from engine.authoring.ways_in import way_in
+from engine.authoring.ways_in import WayIn, way_in
 from engine.errors import Problem
 from engine.journeys.program import (
     Branch,
@@ -39,27 +40,33 @@ from engine.journeys.program import (
     Wait,
     WaitFor,
 )
-from engine.rules.condition import Condition, Test, YamlPath, tests_of
+from engine.rules.condition import Condition, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PROSE = {"title", "owner", "description", "enabled", "id"}
 
 
 def compile_journey(
-    journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook
+    journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook, calendars: Calendars
 ) -> tuple[Program, list[Problem]]:
     """The program of a journey and problems with facts and unreachable steps; rules go into the rulebook."""
-    compiler = _Compiler(journey, catalogues, rulebook)
+    compiler = _Compiler(journey, catalogues, rulebook, calendars)
     return compiler.program(), compiler.problems
 
 
 class _Compiler:
-    def __init__(self, journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook) -> None:
+    def __init__(
+        self,
+        journey: Defined[JourneyFile],
+        catalogues: Catalogues,
+        rulebook: Rulebook,
+        calendars: Calendars,
+    ) -> None:
         self._journey = journey
         self._entry = journey.item
         self._catalogues = catalogues
         self._rulebook = rulebook
+        self._calendars = calendars
         self._steps: dict[str, Step] = {}
         self.problems: list[Problem] = []
 
@@ -87,28 +94,39 @@ class _Compiler:
         )
 
     def _enter(self, enter: EnterEntry) -> Entry:
-        name, way = self._entry.id, way_in(enter)
+        name, way = self._entry.id, way_in(enter, self._entry.id)
         rule = None
         if enter.when is not None or way.test is not None:
             at: YamlPath = ("enter", "when") if enter.when is not None else ("enter",)
             names = [(f"entry:{name}#{kind}", f"entry:{kind}") for kind in way.events]
-            catalogue = self._catalogues.on_events(way.events)
+            catalogue = self._catalogues.on_events(way.events).extended(way.facts)
             self._condition(at, enter.when, catalogue, names, way.events, also=way.test)
             rule = f"entry:{name}"
             self._rulebook.places[rule] = self._journey.source.key_place(at)
-        return Entry(way.events, rule, self._reentry(enter, way.events))
+        return Entry(
+            way.events,
+            rule,
+            self._reentry(enter, way),
+            schedule=compile_schedule(enter.schedule, self._calendars, self._catalogues.timezone)
+            if enter.schedule is not None
+            else None,
+            parameters={name: FactType(each.type) for name, each in enter.api.parameters.items()}
+            if enter.api is not None
+            else None,
+        )
 
-    def _reentry(self, enter: EnterEntry, events: Sequence[str]) -> Reentry:
+    def _reentry(self, enter: EnterEntry, way: WayIn) -> Reentry:
         if not isinstance(enter.reentry, ReentryEntry):
             return Reentry(ReentryKind(enter.reentry))
         if enter.reentry.after is not None:
             return Reentry(ReentryKind.AFTER, after=enter.reentry.after)
         path = enter.reentry.once_per or ""
-        catalogue = self._catalogues.on_events(events)
+        catalogue = self._catalogues.on_events(way.events).extended(way.facts)
+        own = {fact.path for fact in way.facts}
         at: YamlPath = ("enter", "reentry", "once_per")
         if self._fact(path, catalogue, {FactType.TEXT, FactType.NUMBER}, at, "a text or a number"):
-            for kind in events:
-                if path.startswith("event.") and path not in self._catalogues.properties_of(kind):
+            for kind in way.events:
+                if path.startswith("event.") and path not in self._catalogues.properties_of(kind) | own:
                     message = (
                         f"'{path}' is not a property of '{kind}', so such events could not be told apart"
                     )
@@ -163,7 +181,8 @@ class _Compiler:
                     catalogue = self._catalogues.inside(self._entry)
                     self._fact(step.until, catalogue, {FactType.INSTANT}, (*path, "until"), "a moment")
                 days = tuple(sorted({WEEKDAYS.index(day) + 1 for day in step.weekdays}))
-                return Wait(name, following, step.for_, step.days, step.at, days, step.until)
+                calendar = self._calendars.get(step.calendar or "")
+                return Wait(name, following, step.for_, step.days, step.at, days, step.until, calendar)
             case WaitForStep():
                 return self._wait_for(step, name, path, following)
             case BranchStep():
@@ -204,7 +223,7 @@ class _Compiler:
         names: Sequence[tuple[str, str]],
         events: Sequence[str] = (),
         *,
-        also: Test | None = None,
+        also: Condition | None = None,
     ) -> None:
         condition = self._rulebook.add(self._journey, at, raw, catalogue, names, also=also)
         if condition is not None and len(events) > 1:

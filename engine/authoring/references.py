@@ -20,6 +20,7 @@ _NOUNS = {
     "lexicon": ("RS048", "lexicon"),
     "journey": ("RS049", "journey"),
     "identity": ("RS051", "workspace"),
+    "calendar": ("RS090", "calendar"),
     "locale": ("RS052", "workspace"),
 }
 
@@ -36,6 +37,7 @@ class References:
             "purpose": found.purposes,
             "event type": {*found.events, *BUILT_IN_EVENTS},
             "lexicon": found.lexicons,
+            "calendar": found.calendars,
             "journey": found.journeys,
             "identity": workspace.identities if workspace is not None else (),
             "locale": workspace.locales if workspace is not None else (),

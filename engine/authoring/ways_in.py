@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.authoring.built_in import JOURNEY_REQUESTED, SCHEDULE_FIRED
 from engine.authoring.models.journey import EnterEntry
-from engine.rules.condition import Test
+from engine.authoring.models.schedules import ScheduleEntry
+from engine.rules.condition import All, Condition, Op, Test, YamlPath
+from engine.rules.facts import Fact, FactType
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,30 @@ class WayIn:
 
     events: tuple[str, ...]
     """Event types, none twice."""
-    test: Test | None = None
+    test: Condition | None = None
     """Must hold beside the journey's own condition, as `event.audience eq lapsed`; its `at` is the place of
     the key below `enter`, as `("enter", "audience")`."""
+    facts: tuple[Fact, ...] = ()
+    """What these events say in this journey beside the properties of their types."""
 
 
-def way_in(enter: EnterEntry) -> WayIn:
+def way_in(enter: EnterEntry, journey: str) -> WayIn:
     """The event types that let a contact in, and what must be true of the event besides `when`."""
+    if enter.schedule is not None:
+        return _by_schedule(journey, enter.schedule)
+    if enter.api is not None:
+        facts = tuple(
+            Fact(f"event.{name}", FactType(each.type), each.title or name)
+            for name, each in enter.api.parameters.items()
+        )
+        return WayIn((JOURNEY_REQUESTED,), Test("event.journey", Op.EQ, journey, ("enter", "api")), facts)
     return WayIn(tuple(dict.fromkeys(enter.event or ())))
+
+
+def _by_schedule(journey: str, schedule: ScheduleEntry) -> WayIn:
+    at: YamlPath = ("enter", "schedule")
+    named = Test("event.journey", Op.EQ, journey, at)
+    if schedule.audience is None:
+        return WayIn((SCHEDULE_FIRED,), named)
+    inside = Test("contact.audiences", Op.HAS, schedule.audience, (*at, "audience"))
+    return WayIn((SCHEDULE_FIRED,), All((named, inside), at))

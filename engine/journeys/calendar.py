@@ -105,10 +105,10 @@ def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetim
     A wait for a time of day stays with it: it goes on to the first such time that is working time. `zone` is
     the contact's.
     """
-    moment = next_moment(wait, zone, now, until=until)
+    first = moment = next_moment(wait, zone, now, until=until)
     calendar = wait.calendar
     if calendar is None:
-        return moment
+        return first
     again = replace(wait, for_=None, days=None, until=None)
     midnight = replace(again, at=MIDNIGHT)
     for _ in range(_SEARCHED_DAYS):
@@ -123,4 +123,4 @@ def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetim
         if not wait.weekdays or working.astimezone(zone).isoweekday() in wait.weekdays:
             return working
         moment = next_moment(midnight, zone, working + timedelta(seconds=1))
-    return moment
+    return first  # a calendar without such a time keeps nobody waiting for ever

@@ -164,7 +164,7 @@ def check_cron(text: str) -> CronFault | None:
         many = (
             "a field for seconds or years is too much" if len(fields) > len(_FIELDS) else "some are missing"
         )
-        message = f"'{text}' has {len(fields)} fields, and five are needed: {many}"
+        message = f"'{text}' does not have the five fields that are needed: {many}"
         return CronFault("unreadable", message, 'minute hour day month weekday, as "0 10 * * mon-fri"')
     for (name, pattern), field in zip(_FIELDS, fields, strict=True):
         if pattern.fullmatch(field) is None:
@@ -191,7 +191,8 @@ def check_cron(text: str) -> CronFault | None:
         default=1440,
     )
     if gap < SHORTEST_GAP / _MINUTE:
-        message = f"'{text}' fires every {gap} minutes; each time every contact is looked at"
+        often = "minute" if gap == 1 else f"{gap} minutes"
+        message = f"'{text}' fires every {often}; each time every contact is looked at"
         hint = 'fire every 15 minutes at most, as "*/15 * * * *", or enter by event'
         return CronFault("too_often", message, hint)
     if _step(text, _FIRST_YEAR, False) is None:

@@ -40,7 +40,7 @@ def test_a_journey_without_a_way_in_is_refused(
 def test_an_event_named_twice_is_listened_to_once() -> None:
     enter = EnterEntry(event=("order_paid", "cart_added", "order_paid"))
 
-    assert way_in(enter).events == ("order_paid", "cart_added")
+    assert way_in(enter, "shop").events == ("order_paid", "cart_added")
 
 
 @pytest.mark.parametrize("written", [None, {"event.amount": {"gt": 10}}])

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
+from engine.authoring.models.schedules import ApiEntry, ScheduleEntry
 from engine.authoring.models.steps import Step
 
 
@@ -50,14 +51,20 @@ class EnterEntry(Part):
     """Who comes in: exactly one way in, who of them, and how often."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
-        "schedule": "entering by schedule comes with a later version; enter by 'event'",
         "audience": "entering by audience comes with a later version; enter by 'event' and wait",
         "pattern": "entering by pattern comes with a later version; enter by 'event' and use wait_for",
-        "api": "entering by API comes with a later version; send an event and enter by it",
     }
 
     event: OneOrMore | None = Field(
         None, title="事件", description="Event type that lets a contact in, or a list of them."
+    )
+    schedule: ScheduleEntry | None = Field(
+        None,
+        title="定时",
+        description='Contacts enter at fixed times, as {cron: "0 10 * * *", timezone: contact}.',
+    )
+    api: ApiEntry | None = Field(
+        None, title="接口", description="Contacts enter when a system asks for it: {} or with parameters."
     )
     when: Condition | None = Field(
         None, title="条件", description="Which of them; sees event and contact facts."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakersFile, CapsFile
 from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
@@ -13,6 +14,7 @@ KINDS: dict[str, type[Head]] = {
     "purposes": PurposesFile,
     "events": EventsFile,
     "journey": JourneyFile,
+    "calendar": CalendarFile,
     "caps": CapsFile,
     "tags": TagsFile,
     "channels": ChannelsFile,
@@ -21,4 +23,4 @@ KINDS: dict[str, type[Head]] = {
     "lexicon": LexiconFile,
     "breakers": BreakersFile,
 }
-KINDS_NOT_YET = ("audience", "budgets", "quiet_hours", "calendar", "brand", "review", "plan", "experiment")
+KINDS_NOT_YET = ("audience", "budgets", "quiet_hours", "brand", "review", "plan", "experiment")

@@ -34,7 +34,7 @@ class SendStep(Part):
 
 
 class WaitStep(Part):
-    """Wait for a time; the parts apply in the order for, days, at, weekdays."""
+    """Wait for a time; the parts apply in the order for, days, at, weekdays, calendar."""
 
     wait: Id = Field(title="等待", description="Id of this step.")
     for_: Duration | None = Field(
@@ -48,18 +48,21 @@ class WaitStep(Part):
     until: str | None = Field(
         None,
         title="直到",
-        description="Path of a fact that is a moment, as contact.trial_ends_at; stands alone.",
+        description="Path of a fact that is a moment, as contact.trial_ends_at; only calendar may follow.",
         min_length=1,
+    )
+    calendar: Id | None = Field(
+        None, title="工作日历", description="Then the next working time of this calendar."
     )
 
     @model_validator(mode="after")
     def _waits_for_something(self) -> WaitStep:
         timed = self.for_ is not None or self.days is not None or self.at is not None or bool(self.weekdays)
-        if not timed and self.until is None:
+        if not timed and self.until is None and self.calendar is None:
             raise refuse(
                 "RS055",
                 "the step does not say how long to wait",
-                "add 'for: 1d', 'days: 1' or 'at: \"10:00\"'",
+                "add 'for: 1d', 'days: 1', 'at: \"10:00\"' or 'calendar'",
             )
         if timed and self.until is not None:
             raise refuse("RS055", "'until' stands alone", "remove for, days, at and weekdays", at=("until",))
