@@ -22,6 +22,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "data": ("ingest", "deadletter"),
     "records": ("contact", "run"),
     "governing": ("publish", "rollback", "bundles", "consent", "db"),
+    "testing": ("test",),
     "explain": ("explain",),
     "risk": ("breaker", "kill"),
     "processes": ("up", "api", "dispatch", "worker"),

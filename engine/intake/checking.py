@@ -31,7 +31,7 @@ class Usable:
 
 def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: datetime) -> Usable | Unusable:
     """The event as the workspace sees it at journey time `now`, or why it cannot be used."""
-    kind = bundle.events.get(event.type) or (_STATED if event.type == IDENTIFY else None)
+    kind = kind_of(event.type, bundle)
     if kind is None:
         return _refuse(event, "EV005", _unknown_type(event.type, bundle))
     fault = schemas.fault(event.type, event.properties)
@@ -53,6 +53,11 @@ def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: date
         locale=_locale(event.locale, bundle),
         notes=identified.notes,
     )
+
+
+def kind_of(event_type: str, bundle: Bundle) -> EventType | None:
+    """What the workspace knows of events of a type; None when it takes none of them."""
+    return bundle.events.get(event_type) or (_STATED if event_type == IDENTIFY else None)
 
 
 def _locale(stated: str | None, bundle: Bundle) -> str | None:

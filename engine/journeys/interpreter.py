@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -58,6 +58,8 @@ class Advanced:
 
     run: RunState
     effects: tuple[Effect, ...] = ()
+    path: tuple[StepId, ...] = ()
+    """The steps it came by, in order."""
 
 
 def advance(
@@ -87,7 +89,8 @@ def advance(
     resumed = _resume(program, run, cause, now)
     if resumed is None:
         return Advanced(run)
-    return _Walk(program, facts, zone, now, matcher).walk(*resumed)
+    walk = _Walk(program, facts, zone, now, matcher)
+    return replace(walk.walk(*resumed), path=tuple(walk.path))
 
 
 def _resume(
@@ -126,6 +129,7 @@ class _Walk:
     zone: ZoneInfo
     now: datetime
     matcher: Decider
+    path: list[StepId] = field(default_factory=list)
 
     def walk(self, run: RunState, here: StepId | None) -> Advanced:
         effects: list[Effect] = []
@@ -139,6 +143,7 @@ class _Walk:
                 return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"))
             step = self.program.steps[here]
             run = replace(run, position=here)
+            self.path.append(here)
             match step:
                 case Send():
                     visit = run.visits.get(here, 0) + 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.consent import ConsentEntry
 from engine.contacts.counting import count_event
 from engine.contacts.profile import contact_facts
 from engine.contacts.updating import apply_event, derive_tags
@@ -16,7 +18,7 @@ from engine.gate.consent import ANY, ConsentRecord
 from engine.gate.model import Intent
 from engine.intake.consenting import consent_entry
 from engine.journeys.event import Event, event_facts
-from engine.journeys.interpreter import advance
+from engine.journeys.interpreter import Decider, advance
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import (
     ActiveRun,
@@ -45,7 +47,8 @@ from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 from engine.runs.keys import intent_key_of, run_id_of, wished_by
 from engine.runs.telling import verdict_of
-from engine.simulation.people import Living, VirtualRun
+from engine.simulation.journal import Journal
+from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
 from engine.simulation.sending import Sending
 
@@ -63,9 +66,18 @@ class Touched:
 class Life:
     """One bundle's journeys over people in memory."""
 
-    def __init__(self, bundle: Bundle, matcher: Matcher, decisions: list[Decided], sending: Sending) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        matcher: Decider,
+        decisions: list[Decided],
+        sending: Sending,
+        journal: Journal | None = None,
+    ) -> None:
         self._bundle = bundle
-        self._matcher = matcher
+        # What is computed of a contact asks nothing but what every decider can answer.
+        self._matcher = cast(Matcher, matcher)
+        self._journal = journal
         self._decisions = decisions
         self._sending = sending
         self._programs: dict[str, list[Program]] = {}
@@ -73,11 +85,27 @@ class Life:
             for event_type in program.entry.events:
                 self._programs.setdefault(event_type, []).append(program)
 
-    def happen(self, person: Living, event: Event) -> Touched:
-        """Let an event happen: to the profile, the consents and the runs, in the order of intake."""
-        now = event.received_at
-        kind = self._bundle.events[event.type]
+    def remember(self, person: Living, event: Event) -> None:
+        """Let an event have happened before the simulation: it counts, and starts and ends nothing."""
         profile = person.profile
+        profile.created_at = min(profile.created_at, event.received_at)
+        count_event(profile, event, self._bundle, self._matcher)
+        apply_event(profile, event, known_kind(event.type, self._bundle))
+        entry = consent_entry(event, known_kind(event.type, self._bundle), self._bundle)
+        if entry is not None:
+            person.consents.append(_recorded(entry))
+
+    def happen(
+        self, person: Living, event: Event, traits: Mapping[str, Any] = MappingProxyType({})
+    ) -> Touched:
+        """Let an event happen: to the profile, the consents and the runs, in the order of intake."""
+        if self._journal is not None:
+            self._journal.happened(event, traits)
+        now = event.received_at
+        kind = known_kind(event.type, self._bundle)
+        profile = person.profile
+        if traits:
+            state(person, traits, self._bundle, now)
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, kind)
         derive_tags(profile, self._bundle, self._matcher, now)
@@ -85,18 +113,7 @@ class Life:
         withdrawn = None
         entry = consent_entry(event, kind, self._bundle)
         if entry is not None:
-            person.consents.append(
-                ConsentRecord(
-                    purpose=entry.purpose,
-                    channel=entry.channel,
-                    decision=entry.decision,
-                    recorded_at=entry.recorded_at,
-                    valid_until=entry.valid_until,
-                    source=entry.source,
-                    purpose_version=entry.purpose_version,
-                    legal_basis=entry.legal_basis,
-                )
-            )
+            person.consents.append(_recorded(entry))
             if entry.decision == "withdrawn" and entry.channel == ANY:
                 withdrawn = entry.purpose
         runs = [_listening(run, event, self._matcher) for run in person.active.values()]
@@ -120,6 +137,8 @@ class Life:
         done = advance(run.program, run.state, cause, facts=facts, zone=zone, now=now, matcher=self._matcher)
         if done.run == run.state:
             return None
+        if self._journal is not None:
+            self._journal.moved(run.state.position, cause, done, now)
         run.state = done.run
         run.at_step = step_listeners(run.program, done.run, person.seq)
         wished = None
@@ -242,6 +261,19 @@ class Life:
 
     def _run_id(self, journey: str, contact_id: str, entry_key: str) -> str:
         return run_id_of(self._bundle.workspace.id, journey, contact_id, entry_key)
+
+
+def _recorded(entry: ConsentEntry) -> ConsentRecord:
+    return ConsentRecord(
+        purpose=entry.purpose,
+        channel=entry.channel,
+        decision=entry.decision,
+        recorded_at=entry.recorded_at,
+        valid_until=entry.valid_until,
+        source=entry.source,
+        purpose_version=entry.purpose_version,
+        legal_basis=entry.legal_basis,
+    )
 
 
 def _listening(run: VirtualRun, event: Event, matcher: Matcher) -> ActiveRun:

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.authoring.bundle import Bundle, EventType
 from engine.contacts.profile import Profile
+from engine.contacts.updating import apply_traits
+from engine.errors import NotFound
 from engine.gate.consent import ANY, ConsentRecord
+from engine.intake.checking import kind_of
+from engine.intake.identifying import normalised
 from engine.journeys.matching import History, Listener
 from engine.journeys.program import Program
 from engine.journeys.run import RunState
@@ -69,6 +74,25 @@ def begin(person: Person, now: datetime) -> Living:
         tags=set(person.tags),
     )
     return Living(profile, dict(person.identities), grants(person.consents, now))
+
+
+def state(person: Living, traits: Mapping[str, Any], bundle: Bundle, now: datetime) -> None:
+    """Write down what a sender states of the person; an address is from now on the latest of its platform."""
+    apply_traits(person.profile, traits, bundle.workspace, now)
+    for platform in bundle.workspace.identities:
+        given = traits.get(platform)
+        address = normalised(platform, given) if isinstance(given, str) else None
+        if address is not None:
+            others = {name: each for name, each in person.identities.items() if name != platform}
+            person.identities = {platform: address, **others}
+
+
+def known_kind(event_type: str, bundle: Bundle) -> EventType:
+    """What the workspace knows of events of a type. NotFound when it takes none of them."""
+    kind = kind_of(event_type, bundle)
+    if kind is None:
+        raise NotFound(f"the workspace declares no event type {event_type!r}")
+    return kind
 
 
 def grants(purposes: Iterable[str], now: datetime) -> list[ConsentRecord]:

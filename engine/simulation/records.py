@@ -39,3 +39,7 @@ class Sent:
     content: str
     channel: str
     address: str
+    subject: str = ""
+    """What it says, when texts are made; all three are empty when every text passes."""
+    body: str = ""
+    call_to_action: str = ""

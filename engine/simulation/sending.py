@@ -51,6 +51,7 @@ class Sending:
         """Contact -> key -> what waits in the gate."""
         self._state = MemoryGateState(self._rules, self._look_up)
         self._clock = FixedClock(start)
+        self._outlets = _SilentOutlets()
         limits = Limits()
         content: ContentPipeline = _EveryText({}, {}, _NOWHERE, "", limits)
         if registry is not None:
@@ -58,7 +59,7 @@ class Sending:
         self._means = Means(
             state=self._state,
             content=content,
-            outlets=_SilentOutlets(),
+            outlets=self._outlets,
             bundle_of=self._bundle_of,
             clock=self._clock,
             limits=limits,
@@ -148,6 +149,7 @@ class Sending:
     def _sent(self, person: Living, wish: Wish, now: datetime) -> None:
         person.profile.last_send_at = now
         channel = wish.channel or ""
+        message = self._outlets.channel.taken.pop(wish.intent.key)
         self._sends.append(
             Sent(
                 at=now,
@@ -157,6 +159,9 @@ class Sending:
                 content=wish.intent.content,
                 channel=channel,
                 address=person.identities.get(self._rules.platforms.get(channel, ""), ""),
+                subject=message.subject,
+                body=message.body,
+                call_to_action=message.call_to_action,
             )
         )
 
@@ -207,6 +212,10 @@ class _SilentChannel:
     settings: type[BaseModel] = _Settings
     capabilities = Capabilities()
 
+    def __init__(self) -> None:
+        self.taken: dict[str, Message] = {}
+        """By idempotency key, until it is counted as sent."""
+
     def configured(self, settings: BaseModel) -> Channel:
         return self
 
@@ -214,6 +223,7 @@ class _SilentChannel:
         return Preflight(True)
 
     async def send(self, message: Message, idempotency_key: str) -> SendResult:
+        self.taken[idempotency_key] = message
         return Accepted()
 
     async def close(self) -> None:
@@ -223,7 +233,8 @@ class _SilentChannel:
 class _SilentOutlets:
     """Every channel of a simulation: no provider is called, whatever the ruleset configures."""
 
-    _channel = _SilentChannel()
+    def __init__(self) -> None:
+        self.channel = _SilentChannel()
 
     def open(self, bundle: Bundle, channel: str) -> Channel | None:
-        return self._channel if channel in bundle.channels else None
+        return self.channel if channel in bundle.channels else None

@@ -13,14 +13,18 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.profile import contact_facts
 from engine.errors import NotFound
 from engine.gate.model import Intent
 from engine.journeys.event import Event
+from engine.journeys.interpreter import Decider
 from engine.journeys.run import EventSeen, OutcomeKnown, Started, TimerDue
 from engine.plugin.registry import Registry
+from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
+from engine.simulation.journal import Journal
 from engine.simulation.living import Life
-from engine.simulation.people import Living, Person, begin
+from engine.simulation.people import Living, Person, begin, known_kind
 from engine.simulation.records import Decided, Sent
 from engine.simulation.sending import Sending
 
@@ -45,6 +49,7 @@ class _Due(NamedTuple):
     subject: str
     """Of an event its type, of a held message its key, of a timer its run."""
     properties: Mapping[str, Any]
+    traits: Mapping[str, Any]
 
 
 class VirtualWorld:
@@ -52,7 +57,8 @@ class VirtualWorld:
 
     Every message that passes the gate counts as sent at once. With a `registry` messages are made and checked
     by its generators and checks first; without one every text passes. Decisions and sends are kept in the
-    order in which they happened. Close it when done, unless the `matcher` was given.
+    order in which they happened. A `journal` sees everything and is asked instead of the matcher. Close it
+    when done, unless one of these two was given.
     """
 
     def __init__(
@@ -62,19 +68,20 @@ class VirtualWorld:
         *,
         matcher: Matcher | None = None,
         registry: Registry | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.now = start
-        self.decisions: list[Decided] = []
+        self.decisions: list[Decided] = [] if journal is None else journal.decisions
         self.sends: list[Sent] = []
         self._bundle = bundle
-        self._own_matcher = Matcher(bundle.rules) if matcher is None else None
+        self._own_matcher = Matcher(bundle.rules) if matcher is None and journal is None else None
         self._people: dict[str, Living] = {}
         self._due: list[_Due] = []
         self._numbers = itertools.count()
         self._sending = Sending(bundle, start, self.decisions, self.sends, registry)
-        rules = matcher or self._own_matcher
-        assert rules is not None, "one of the two was made above"
-        self._life = Life(bundle, rules, self.decisions, self._sending)
+        rules: Decider | None = journal or matcher or self._own_matcher
+        assert rules is not None, "one of the three is there"
+        self._life = Life(bundle, rules, self.decisions, self._sending, journal)
 
     def add(self, *people: Person) -> None:
         """Let people exist from the present moment on. ValueError for an id that is taken."""
@@ -83,20 +90,37 @@ class VirtualWorld:
                 raise ValueError(f"there are two people {person.id!r}")
             self._people[person.id] = begin(person, self.now)
 
-    def feed(
+    def remember(
         self, contact_id: str, event: str, at: datetime, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        """Let an event have happened before now: it counts for the person's facts, and starts no journey.
+
+        NotFound for a person or a type of event that does not exist, ValueError for the future.
+        """
+        person = self._person(contact_id)
+        if at > self.now:
+            raise ValueError("what is remembered lies in the past of a simulation")
+        self._life.remember(person, self._event(person, event, at, properties or {}))
+
+    def feed(
+        self,
+        contact_id: str,
+        event: str,
+        at: datetime,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        traits: Mapping[str, Any] | None = None,
     ) -> None:
         """Let an event happen at a moment that is still to come, or now.
 
+        `traits` are what it states of the person, as an address or a tag.
         NotFound for a person or a type of event that does not exist, ValueError for the past.
         """
-        if contact_id not in self._people:
-            raise NotFound(f"there is no person {contact_id!r} in this simulation")
-        if event not in self._bundle.events:
-            raise NotFound(f"the workspace declares no event type {event!r}")
+        self._person(contact_id)
+        known_kind(event, self._bundle)
         if at < self.now:
             raise ValueError("events cannot happen in the past of a simulation")
-        self._plan(at, _Order.EVENT, contact_id, event, (0, "", ""), properties)
+        self._plan(at, _Order.EVENT, contact_id, event, (0, "", ""), properties, traits)
 
     async def run_until(self, moment: datetime) -> None:
         """Let everything happen that happens until then, that moment included."""
@@ -113,6 +137,10 @@ class VirtualWorld:
                     await self._carry(person, due.subject, TimerDue())
         self.now = max(self.now, moment)
 
+    def facts(self, contact_id: str) -> dict[str, FactValue | None]:
+        """The `contact.` facts of a person now."""
+        return contact_facts(self._person(contact_id).profile, self._bundle, self.now)
+
     def profile_tags(self, contact_id: str) -> frozenset[str]:
         """The tags a person carries now."""
         profile = self._people[contact_id].profile
@@ -127,19 +155,27 @@ class VirtualWorld:
         if self._own_matcher is not None:
             self._own_matcher.close()
 
-    async def _happen(self, person: Living, due: _Due) -> None:
+    def _person(self, contact_id: str) -> Living:
+        if contact_id not in self._people:
+            raise NotFound(f"there is no person {contact_id!r} in this simulation")
+        return self._people[contact_id]
+
+    def _event(self, person: Living, event: str, at: datetime, properties: Mapping[str, Any]) -> Event:
         person.seq += 1
-        event = Event(
-            event_id=f"v{due.number}",
-            type=due.subject,
-            contact_id=due.contact_id,
-            occurred_at=due.at,
-            received_at=due.at,
+        return Event(
+            event_id=f"v{next(self._numbers)}",
+            type=event,
+            contact_id=person.profile.id,
+            occurred_at=at,
+            received_at=at,
             source="simulation",
-            properties=due.properties,
+            properties=properties,
             seq=person.seq,
         )
-        touched = self._life.happen(person, event)
+
+    async def _happen(self, person: Living, due: _Due) -> None:
+        event = self._event(person, due.subject, due.at, due.properties)
+        touched = self._life.happen(person, event, due.traits)
         for run_id in touched.entered:
             await self._carry(person, run_id, Started())
         for run_id in touched.woken:
@@ -190,6 +226,8 @@ class VirtualWorld:
         subject: str,
         rank: tuple[int, str, str],
         properties: Mapping[str, Any] | None = None,
+        traits: Mapping[str, Any] | None = None,
     ) -> None:
         number = next(self._numbers)
-        heapq.heappush(self._due, _Due(at, order, rank, number, contact_id, subject, properties or {}))
+        due = _Due(at, order, rank, number, contact_id, subject, properties or {}, traits or {})
+        heapq.heappush(self._due, due)

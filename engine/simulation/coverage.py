@@ -1,0 +1,151 @@
+"""Which steps, ways and conditions the tests of a workspace reached, and which none did."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.authoring.bundle import Bundle
+from engine.authoring.rule_tests import Way
+from engine.errors import Place
+from engine.journeys.program import Branch
+from engine.simulation.journal import Asked, Entry, Moved
+
+OF_JOURNEYS = ("entry", "leave", "goal", "wait", "branch")
+"""Families of rule ids that name their journey."""
+SIDES = ("true", "not true")
+"""A condition is reached on both: where it never fails, nobody would miss it."""
+
+
+@dataclass(frozen=True, order=True)
+class Spot:
+    """One thing for tests to reach."""
+
+    place: Place
+    kind: str
+    """step | way | condition"""
+    journey: str
+    """Empty outside journeys."""
+    name: str
+    """As `benefit`, `copy.else` or `enter.when`."""
+    more: str = ""
+    """Of a condition its side, of a way the step it begins with."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What there is to reach, and what of it no test reached; both in the order of the files."""
+
+    spots: tuple[Spot, ...]
+    missed: tuple[Spot, ...]
+
+    @property
+    def percent(self) -> float:
+        """Of 100; a workspace with nothing to reach is wholly covered."""
+        return 100.0 if not self.spots else 100.0 * (1 - len(self.missed) / len(self.spots))
+
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """Journeys of which no step was reached."""
+        steps = {spot for spot in self.spots if spot.kind == "step"}
+        reached = {spot.journey for spot in steps - set(self.missed)}
+        return tuple(sorted({spot.journey for spot in steps} - reached))
+
+
+class Reached:
+    """Collects what tests reach."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._steps: set[tuple[str, str]] = set()
+        self._true: set[str] = set()
+        self._not_true: set[str] = set()
+        self._taken: set[tuple[str, str]] = set()
+        """Branches: (journey, step) of those that went by `else`, and (rule, "") of the cases taken."""
+
+    def note(self, journeys: Collection[str], entries: Iterable[Entry]) -> None:
+        """Add what one test of these journeys reached."""
+        for entry in entries:
+            match entry:
+                case Moved():
+                    self._steps.update((entry.journey, step) for step in entry.done.path)
+                case Asked():
+                    asked = [rule for rule in entry.rules if _concerns(rule, journeys)]
+                    self._true.update(rule for rule in asked if rule in entry.true)
+                    self._not_true.update(rule for rule in asked if rule not in entry.true)
+                    if asked and asked[0].startswith("branch:"):
+                        taken = next((rule for rule in asked if rule in entry.true), None)
+                        self._taken.add((taken or _shard(asked[0]), "" if taken else "else"))
+
+    def coverage(self) -> Coverage:
+        """What was reached so far of everything there is."""
+        found = [*self._of_journeys(), *self._of_conditions()]
+        spots = sorted(spot for spot, _ in found)
+        return Coverage(tuple(spots), tuple(sorted(spot for spot, reached in found if not reached)))
+
+    def _of_journeys(self) -> Iterator[tuple[Spot, bool]]:
+        for journey, marks in self._bundle.landmarks.items():
+            for step, place in marks.steps.items():
+                yield Spot(place, "step", journey, step), (journey, step) in self._steps
+            for way in marks.ways:
+                spot = Spot(way.place, "way", journey, f"{way.step}.{way.name}", way.first or "")
+                yield spot, self._was_taken(journey, way)
+
+    def _was_taken(self, journey: str, way: Way) -> bool:
+        if way.first is not None:
+            return (journey, way.first) in self._steps
+        program = self._bundle.programs.get(journey)
+        branch = program.steps.get(way.step) if program is not None else None
+        if not isinstance(branch, Branch):
+            return (journey, way.step) in self._steps
+        if way.name == "else":
+            return (f"branch:{journey}/{way.step}", "else") in self._taken
+        number = int(way.name.removeprefix("cases[").removesuffix("]"))
+        return (branch.cases[number][0], "") in self._taken
+
+    def _of_conditions(self) -> Iterator[tuple[Spot, bool]]:
+        names: dict[str, list[str]] = {}
+        for rule in self._bundle.rules:
+            # An entry has a rule for each of its event types, all from one condition.
+            names.setdefault(rule.id.partition("#")[0], []).append(rule.id)
+        for name, rules in names.items():
+            place = self._bundle.rule_places[rules[0]]
+            journey = _journey(name)
+            for side, seen in zip(SIDES, (self._true, self._not_true), strict=True):
+                spot = Spot(place, "condition", journey, path_of(name), side)
+                yield spot, not seen.isdisjoint(rules)
+
+
+def _concerns(rule: str, journeys: Collection[str]) -> bool:
+    """Whether a rule belongs to one of the journeys, or to none."""
+    journey = _journey(rule)
+    return not journey or journey in journeys
+
+
+def _journey(rule: str) -> str:
+    family, _, rest = rule.partition(":")
+    return rest.partition("#")[0].partition("/")[0] if family in OF_JOURNEYS else ""
+
+
+def path_of(rule: str) -> str:
+    """Where a rule's condition stands in its journey, as `copy.cases[0].when`; other rules by their id."""
+    family, _, rest = rule.partition(":")
+    _, _, inside = rest.partition("#")[0].partition("/")
+    match family:
+        case "entry":
+            return "enter.when"
+        case "leave":
+            return f"leave[{int(inside) - 1}].when"
+        case "goal":
+            return "goal.when"
+        case "wait":
+            return f"{inside}.when"
+        case "branch":
+            step, _, number = inside.rpartition("/")
+            return f"{step}.cases[{int(number) - 1}].when"
+        case _:
+            return rule
+
+
+def _shard(rule: str) -> str:
+    return rule.rpartition("/")[0]

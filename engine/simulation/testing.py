@@ -1,0 +1,138 @@
+"""Runs the tests of a workspace in virtual time, and compares what happens with what they expect.
+
+Interpreter, matching, gate, caps, consent and content are those of production; only time, channels and the
+database are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from engine.authoring.bundle import Bundle
+from engine.authoring.rule_tests import Cast, RuleTest, Suite
+from engine.plugin.registry import Registry
+from engine.rules.explaining import Explanation, explain
+from engine.rules.matcher import Matcher
+from engine.simulation.comparing import Failure, Lived, compare
+from engine.simulation.coverage import Coverage, Reached
+from engine.simulation.journal import Entry, Journal, shards_of
+from engine.simulation.people import Person
+from engine.simulation.records import Sent
+from engine.simulation.virtual import VirtualWorld
+
+_OWN_GENERATOR = "template"
+"""The one that works alone; others may ask a service that costs money, and fall back to this one."""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What became of one test."""
+
+    __test__ = False  # pytest must not collect it
+
+    suite: Suite
+    test: RuleTest
+    failures: tuple[Failure, ...]
+    entries: tuple[Entry, ...]
+    """What happened, in order."""
+    sends: tuple[Sent, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What became of all of them."""
+
+    __test__ = False
+
+    results: tuple[TestResult, ...]
+    coverage: Coverage
+
+    @property
+    def failed(self) -> tuple[TestResult, ...]:
+        return tuple(result for result in self.results if not result.passed)
+
+
+async def run_tests(
+    bundle: Bundle,
+    registry: Registry | None = None,
+    *,
+    chosen: Callable[[Suite, RuleTest], bool] = lambda _suite, _test: True,
+    tell: Callable[[TestResult], None] = lambda _result: None,
+) -> TestReport:
+    """Run the bundle's tests, or the chosen ones, one after another; `tell` hears of each at once.
+
+    With a registry messages are made and checked as in production.
+    """
+    if registry is not None:
+        own = {name: each for name, each in registry.generators.items() if name == _OWN_GENERATOR}
+        registry = Registry({}, own, registry.checks, owners=registry.owners, environ={})
+    reached = Reached(bundle)
+    results: list[TestResult] = []
+    with closing(Matcher(bundle.rules)) as matcher:
+        shards = shards_of(bundle)
+        for suite in bundle.suites:
+            journeys = set(suite.journeys)
+            programs = {name: each for name, each in bundle.programs.items() if name in journeys}
+            stage = replace(bundle, programs=programs)
+            for test in suite.tests:
+                if not chosen(suite, test):
+                    continue
+                result = await _run(stage, suite, test, registry, Journal(matcher, shards))
+                reached.note(journeys, result.entries)
+                results.append(result)
+                tell(result)
+    return TestReport(tuple(results), reached.coverage())
+
+
+async def _run(
+    stage: Bundle, suite: Suite, test: RuleTest, registry: Registry | None, journal: Journal
+) -> TestResult:
+    with closing(VirtualWorld(stage, test.start, registry=registry, journal=journal)) as world:
+        world.add(*map(_person, test.contacts))
+        for past in test.history:
+            world.remember(past.contact, past.event, past.at, past.properties)
+        for event in test.events:
+            world.feed(event.contact, event.event, event.at, event.properties, traits=event.traits)
+        facts = await _look(world, test)
+        await world.run_until(test.until)
+        lived = Lived(
+            sends=tuple(world.sends),
+            decisions=tuple(world.decisions),
+            positions={cast.name: world.active_runs(cast.name) for cast in test.contacts},
+            facts=facts,
+        )
+        failures = tuple(compare(test, lived))
+        return TestResult(suite, test, failures, tuple(journal.entries()), lived.sends)
+
+
+async def _look(world: VirtualWorld, test: RuleTest) -> dict[int, Explanation]:
+    """Let time go by and look at facts when the test does: by place among the expected."""
+    found: dict[int, Explanation] = {}
+    looks = [
+        (each.window.first, number, each)
+        for number, each in enumerate(test.expected)
+        if each.condition is not None and each.window is not None
+    ]
+    for at, number, expected in sorted(looks, key=lambda look: look[:2]):
+        await world.run_until(at)
+        assert expected.condition is not None, "only expected facts are looked at"
+        found[number] = explain(expected.condition, world.facts(expected.contact), at)
+    return found
+
+
+def _person(cast: Cast) -> Person:
+    return Person(
+        cast.name,
+        identities=cast.identities,
+        consents=cast.consents,
+        timezone=cast.timezone if cast.states_timezone else None,
+        locale=cast.locale,
+        tags=cast.tags,
+        attributes=cast.attributes,
+    )
