@@ -52,14 +52,19 @@ def hash_of(files: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def compile_bundle(found: Definitions, files: Mapping[str, str]) -> tuple[Bundle | None, list[Problem]]:
-    """The bundle and the problems of its conditions; None when the workspace file itself is missing."""
+def compile_bundle(
+    found: Definitions, files: Mapping[str, str], rulebook: Rulebook | None = None
+) -> tuple[Bundle | None, list[Problem]]:
+    """The bundle and the problems of its conditions; None when the workspace file itself is missing.
+
+    Whoever passes an empty rulebook finds every condition in it afterwards, as it is written.
+    """
     if found.workspace is None or not found.is_complete("workspace", "events"):
         return None, []
     workspace = found.workspace.item
     events = event_types(found)
     catalogues = Catalogues(workspace, events, count_facts(found))
-    rulebook = Rulebook()
+    rulebook = Rulebook() if rulebook is None else rulebook
     problems: list[Problem] = []
     programs: dict[str, Program] = {}
     calendars = compile_calendars(found)

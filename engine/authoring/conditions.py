@@ -15,6 +15,31 @@ from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
 
 
+@dataclass(frozen=True)
+class Written:
+    """One condition as it stands in a file, with the facts it may ask about."""
+
+    defined: Defined[Any]
+    path: YamlPath
+    """From the top of the file."""
+    condition: Condition
+    catalogue: Catalogue
+    names: tuple[tuple[str, str], ...]
+    """The rule ids it is kept under, each with its shard."""
+
+    @property
+    def shard(self) -> str:
+        return self.names[0][1]
+
+    @property
+    def line(self) -> int:
+        return self.defined.source.key_place(self.path).line
+
+    def problem(self, code: str, message: str, hint: str = "") -> Problem:
+        """A problem with the condition as a whole."""
+        return Problem(self.defined.source.key_place(self.path), code, dotted(self.path), message, hint)
+
+
 @dataclass
 class Rulebook:
     """The rules of a bundle while it is being compiled."""
@@ -23,6 +48,8 @@ class Rulebook:
     places: dict[str, Place] = field(default_factory=dict)
     test_places: dict[tuple[str, YamlPath], Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    """Every condition that could be read, once, in the order of compilation."""
 
     def add(
         self,
@@ -50,6 +77,7 @@ class Rulebook:
             condition = also if condition is None else All((also, condition), path)
         if condition is None:
             return None
+        self.written.append(Written(defined, path, condition, catalogue, tuple(names)))
         for rule_id, shard in names:
             self.rules.append(Rule(rule_id, shard, condition))
             self.places[rule_id] = defined.source.key_place(path)

@@ -82,6 +82,8 @@ class Definitions:
     problems: list[Problem] = field(default_factory=list)
     test_files: list[Source] = field(default_factory=list)
     """The files of tests; they define nothing."""
+    sources: list[Source] = field(default_factory=list)
+    """The files that count: readable, switched on, no tests."""
 
     def is_complete(self, *kinds: str) -> bool:
         """Whether every file of these kinds could be read."""
@@ -103,6 +105,7 @@ def collect(
         if not head.enabled:
             _switch_off(found, source, head)
             continue
+        found.sources.append(source)
         _sort_in(found, source, head)
     return found
 

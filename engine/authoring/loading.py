@@ -10,9 +10,12 @@ from pathlib import Path
 from engine.authoring.bundle import Bundle
 from engine.authoring.checking import check
 from engine.authoring.compiling import compile_bundle
+from engine.authoring.conditions import Rulebook
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
 from engine.authoring.journey_checks import check_journey
 from engine.authoring.landmarks import landmarks
+from engine.authoring.linting.linter import advice, check_meaning, check_whole
+from engine.authoring.linting.secrets import secrets_in
 from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
@@ -43,10 +46,13 @@ class Loaded:
         return tuple(problem for problem in self.problems if problem.is_warning)
 
 
-def load_folder(path: Path | str, registry: Registry | None = None) -> Loaded:
-    """The workspace in a folder; places are relative to it. CommandError when there is no such folder."""
+def load_folder(path: Path | str, registry: Registry | None = None, *, advise: bool = False) -> Loaded:
+    """The workspace in a folder, as `load_files` has it; places are relative to it.
+
+    CommandError when there is no such folder.
+    """
     files, problems = read_folder(path)
-    loaded = load_files(files, registry)
+    loaded = load_files(files, registry, advise=advise and not problems)
     both = tuple(sorted({*problems, *loaded.problems}))
     is_usable = not any(not problem.is_warning for problem in problems)
     return Loaded(loaded.bundle if is_usable else None, both)
@@ -97,10 +103,11 @@ def _text_of(file: Path, relative: str, problems: list[Problem]) -> str | None:
         return None
 
 
-def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Loaded:
+def load_files(files: Mapping[str, str], registry: Registry | None = None, *, advise: bool = False) -> Loaded:
     """The workspace in a mapping from relative path to text.
 
     With a registry, the plugins and settings they name are checked too, and templates filled in for trial.
+    With `advise`, what nobody uses is told too: for people who write, not for those who only load.
     """
     found, problems = _read_all(files)
     bundle = _check_all(found, files, problems)
@@ -113,6 +120,11 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None) -> Lo
         problems.extend(check_plugins(found, registry))
         if bundle is not None and found.is_complete(*KINDS):
             problems.extend(proofread(found, bundle, registry))
+    for file, text in files.items():
+        problems.extend(secrets_in(text, file))
+    if bundle is not None and all(problem.is_warning for problem in problems):
+        problems.extend(check_whole(found, bundle))
+        problems.extend(advice(found, suites) if advise else ())
     ordered = tuple(sorted(set(problems)))
     is_usable = not any(not problem.is_warning for problem in ordered)
     return Loaded(bundle if is_usable else None, ordered)
@@ -155,8 +167,10 @@ def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Prob
     references = References(found)
     for journey in found.journey_files:
         problems.extend(check_journey(journey, found, references))
-    bundle, more = compile_bundle(found, files)
+    rulebook = Rulebook()
+    bundle, more = compile_bundle(found, files, rulebook)
     problems.extend(more)
+    problems.extend(check_meaning(rulebook.written))
     return bundle
 
 

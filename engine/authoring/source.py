@@ -54,6 +54,16 @@ class Source:
         """Where the key that leads to `path` stands; the value's place for list items."""
         return self.keys.get(path) or self.place(path)
 
+    def at(self, path: YamlPath) -> Any:
+        """The value at a path; None when there is none."""
+        value = self.data
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
     def _nearest(self, places: Mapping[YamlPath, Place], path: YamlPath) -> Place:
         for length in range(len(path), -1, -1):
             if (found := places.get(path[:length])) is not None:

@@ -45,7 +45,7 @@ def lint(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
     Example: wayline lint rulesets
     """
     where = folder_of(folder)
-    loaded = load_workspace(where)
+    loaded = load_workspace(where, advise=True)
     problems, bundle = loaded.problems, loaded.bundle
     if output is Format.JSON:
         print_json({"problems": as_data(problems)})

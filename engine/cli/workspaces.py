@@ -27,17 +27,18 @@ def folder_of(named: Path | None, settings: Settings | None = None) -> Path:
     return named if named is not None else (settings or Settings()).workspace_folder
 
 
-def load_workspace(folder: Path, registry: Registry | None = None) -> Loaded:
+def load_workspace(folder: Path, registry: Registry | None = None, *, advise: bool = False) -> Loaded:
     """Everything that can be said of a workspace with the plugins of this installation.
 
-    Places begin with the folder, so that the person who named it can open them.
+    Places begin with the folder, so that the person who named it can open them. With `advise`, what nobody
+    uses or tests is told too.
     """
     registry = registry or load_registry()
     if not registry.channels:
         raise CommandError(
             "no channel plugin is installed, not even the built-in ones; install wayline again"
         )
-    loaded = load_folder(folder, registry)
+    loaded = load_folder(folder, registry, advise=advise)
     return Loaded(loaded.bundle, tuple(below(str(folder), loaded.problems)))
 
 

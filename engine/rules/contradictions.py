@@ -41,7 +41,7 @@ def find_contradictions(condition: Condition) -> Iterator[Fault]:
             yield Fault(
                 faults.NEVER_TRUE,
                 second.at,
-                f"{_written(second)} can never hold together with {_written(first)} on {second.path!r}",
+                f"{written(second)} can never hold together with {written(first)} on {second.path!r}",
                 "put them under any when one of them is enough",
             )
 
@@ -129,7 +129,8 @@ def _allows(test: Test, value: Anything) -> bool:
             return True
 
 
-def _written(test: Test) -> str:
+def written(test: Test) -> str:
+    """The test without its path, as `gte 3`."""
     match test.wanted:
         case timedelta():
             return f"{test.op.value} {format_duration(test.wanted)}"

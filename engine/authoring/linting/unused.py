@@ -1,0 +1,56 @@
+"""What is defined and nobody names: mostly a slip of the pen, or what a removed journey left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.definitions import Defined, Definitions
+from engine.errors import Problem
+
+# Keys whose values are names of something else, whatever stands there.
+_NOT_A_USE = {"id", "kind", "title", "owner", "description", "plugin", "identity", "generator", "metric"}
+
+
+def check_unused(found: Definitions) -> Iterator[Problem]:
+    """RW036 for contents, channels, word lists, marketing purposes and silent event types without a use."""
+    used: set[str] = set()
+    for source in found.sources:
+        used.update(_named(source.data, ""))
+    for content in _without_use(found.contents, used):
+        yield _unused(content, f"no journey sends the content '{content.item.id}'")
+    for channel in _without_use(found.channels, used):
+        yield _unused(channel, f"no journey sends through the channel '{channel.item.id}'")
+    for lexicon in _without_use(found.lexicons, used):
+        yield _unused(lexicon, f"no check uses the word list '{lexicon.item.id}'")
+    for purpose in _without_use(found.purposes, used):
+        # Others are named by services that send through the API; consent is asked for what is sent from here.
+        if purpose.item.kind == "marketing":
+            yield _unused(
+                purpose, f"people are asked to consent to '{purpose.item.id}', and no journey sends it"
+            )
+    for event in _without_use(found.events, used):
+        entry = event.item
+        if entry.id not in BUILT_IN_EVENTS and entry.effect is None and not entry.counts_as_activity:
+            yield _unused(event, f"nothing happens on the event '{entry.id}', not even as a sign of life")
+
+
+def _without_use(defined: Mapping[str, Defined[Any]], used: set[str]) -> Iterator[Defined[Any]]:
+    return (each for name, each in defined.items() if name not in used)
+
+
+def _unused(defined: Defined[Any], message: str) -> Problem:
+    return defined.problem("RW036", message, "use it, or remove it", at=("id",))
+
+
+def _named(value: Any, key: str) -> Iterator[str]:
+    """Every text that could be a name, wherever it stands."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _named(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _named(inner, key)
+    elif isinstance(value, str) and key not in _NOT_A_USE:
+        yield value
