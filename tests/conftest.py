@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -26,6 +27,17 @@ TEMPLATE = "wayline_template"
 # How fast a machine is says nothing about the code; what examples find does.
 settings.register_profile("wayline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wayline")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that a test runs sets logs up for its own output, which is closed by the next test."""
+    root = logging.getLogger()
+    handlers, level = set(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - handlers:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
