@@ -18,6 +18,7 @@ from engine.delivery.service import Delivery
 from engine.errors import CommandError
 from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
+from engine.intake.sweeping import Sweeper
 from engine.journeys.driver import Driver
 from engine.plugin.registry import Registry, load_registry
 from engine.runs.service import Runs
@@ -88,6 +89,7 @@ class Services:
     delivery: Delivery
     runs: Runs
     intake: Intake
+    sweeper: Sweeper
     secret_key: str
     """Signs unsubscribe links."""
 
@@ -99,7 +101,7 @@ class Services:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """This process's share of the dispatching."""
-        return Dispatcher(self.store, self.driver, self.runs, self.delivery, self.clock)
+        return Dispatcher(self.store, self.driver, self.runs, self.delivery, self.sweeper, self.clock)
 
     async def close(self) -> None:
         """Let go of channels, rules and the database, in this order."""
@@ -136,6 +138,7 @@ def build_services(
         delivery=delivery,
         runs=runs,
         intake=Intake(store, shelf, runs, clock),
+        sweeper=Sweeper(store, shelf, runs, clock),
         secret_key=secret,
     )
 

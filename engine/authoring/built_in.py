@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from types import MappingProxyType
 
 from engine.authoring.bundle import EventType
@@ -19,6 +21,22 @@ _CONSENT = {
     },
     "required": ["purpose"],
 }
+
+_AUDIENCE = {
+    "type": "object",
+    "properties": {
+        "audience": {"type": "string", "title": "受众"},
+        "because": {
+            "type": "string",
+            "title": "起因：事件、时间流逝，或规则变更",
+            "enum": ["event", "time", "rules"],
+        },
+    },
+    "required": ["audience", "because"],
+}
+
+AUDIENCE_ENTERED, AUDIENCE_LEFT = "audience_entered", "audience_left"
+AUDIENCE_EVENTS = (AUDIENCE_ENTERED, AUDIENCE_LEFT)
 
 _FIRED = {
     "type": "object",
@@ -55,7 +73,21 @@ BUILT_IN_EVENTS = MappingProxyType(
             EventType(
                 JOURNEY_REQUESTED, "请求进入旅程", _REQUESTED, None, counts_as_activity=False, is_own=True
             ),
+            EventType(
+                AUDIENCE_ENTERED, "进入受众", _AUDIENCE, None, counts_as_activity=False, is_own=True
+            ),
+            EventType(AUDIENCE_LEFT, "离开受众", _AUDIENCE, None, counts_as_activity=False, is_own=True),
         )
     }
 )
 """By id. A workspace may give them another title and more properties, never another effect."""
+
+
+def with_choices(kind: EventType, name: str, choices: Iterable[str]) -> EventType:
+    """The event type with a property that takes only these texts; as it is when there are none."""
+    options = list(choices)
+    if not options:
+        return kind
+    properties = {**kind.schema["properties"]}
+    properties[name] = {**properties[name], "enum": options}
+    return replace(kind, schema={**kind.schema, "properties": properties})

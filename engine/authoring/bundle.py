@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, ProfileRules
 from engine.authoring.rule_tests import Landmarks, Suite
 from engine.errors import Place
 from engine.gate.model import Cap, Purpose
@@ -106,7 +107,8 @@ class Bundle:
     tags: tuple[TagRule, ...]
     rules: tuple[Rule, ...]
     """Every condition of every file; shards: `entry:<event type>` (ids `entry:<journey>`),
-    `leave:<journey>`, `goal:<journey>`, `wait:<journey>/<step>`, `branch:<journey>/<step>`, `tags`."""
+    `leave:<journey>`, `goal:<journey>`, `wait:<journey>/<step>`, `branch:<journey>/<step>`, and for profiles
+    `scores`, `classes`, `tags`, `audiences`."""
     catalogue: Catalogue
     rule_places: Mapping[str, Place] = field(default_factory=dict)
     """Rule id -> where it is written."""
@@ -115,6 +117,8 @@ class Bundle:
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
     counts: tuple[Count, ...] = ()
     """Windowed counts of contacts, read as `contact.<id>`."""
+    profile: ProfileRules = NOTHING_TO_COMPUTE
+    """Scores, classes and audiences; derived tags stand in `tags`."""
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)

@@ -14,6 +14,12 @@ from engine.journeys.program import Program, Scalar, Send, SetValues
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
 
+COMPUTED_FACTS = {
+    "contact.stage": "add a class 'stage' to a file of kind tags",
+    "contact.audiences": "add a file of kind audience",
+}
+"""Built-in facts that only the workspace's own rules give a value -> how to have them."""
+
 AnyStep = Any  # a step of any kind; pydantic's union cannot be named without its discriminator
 
 
@@ -21,15 +27,20 @@ class Catalogues:
     """The facts of one workspace, by place."""
 
     def __init__(
-        self, workspace: WorkspaceFile, events: Mapping[str, EventType], counts: Iterable[Fact] = ()
+        self, workspace: WorkspaceFile, events: Mapping[str, EventType], computed: Iterable[Fact] = ()
     ) -> None:
+        """`computed` are the contact facts that the workspace's own files add: counts, scores, classes, …"""
         self._contact = [
-            *(fact for fact in BUILT_IN if fact.path.startswith("contact.")),
+            *(
+                fact
+                for fact in BUILT_IN
+                if fact.path.startswith("contact.") and fact.path not in COMPUTED_FACTS
+            ),
             *(
                 Fact(f"contact.{name}", FactType(entry.type), entry.title or name, entry.choices)
                 for name, entry in workspace.attributes.items()
             ),
-            *counts,
+            *computed,
         ]
         self._event = [fact for fact in BUILT_IN if fact.path.startswith("event.")]
         self._events = events

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.built_in import AUDIENCE_EVENTS, BUILT_IN_EVENTS, with_choices
 from engine.authoring.bundle import (
     Bundle,
     ChannelConfig,
     CheckConfig,
     EventType,
-    TagRule,
     Workspace,
 )
 from engine.authoring.calendars import WEEKDAYS, compile_calendars
@@ -24,7 +23,7 @@ from engine.authoring.journeys import compile_journey
 from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
-from engine.authoring.source import dotted
+from engine.authoring.profiles import compile_profile, computed_facts
 from engine.errors import Problem
 from engine.gate.model import (
     CalendarUnit,
@@ -38,7 +37,6 @@ from engine.gate.model import (
 from engine.journeys.program import Program
 from engine.plugin.contracts import ContentSpec, Lexicon, LexiconEntry, Severity
 from engine.risk.model import Breaker, Level, Recovery
-from engine.rules.condition import tests_of
 
 
 def hash_of(files: Mapping[str, str]) -> str:
@@ -59,11 +57,11 @@ def compile_bundle(
 
     Whoever passes an empty rulebook finds every condition in it afterwards, as it is written.
     """
-    if found.workspace is None or not found.is_complete("workspace", "events"):
+    if found.workspace is None or not found.is_complete("workspace", "events", "tags", "audience"):
         return None, []
     workspace = found.workspace.item
     events = event_types(found)
-    catalogues = Catalogues(workspace, events, count_facts(found))
+    catalogues = Catalogues(workspace, events, [*count_facts(found), *computed_facts(found)])
     rulebook = Rulebook() if rulebook is None else rulebook
     problems: list[Problem] = []
     programs: dict[str, Program] = {}
@@ -73,7 +71,8 @@ def compile_bundle(
         problems.extend(more)
     counts, more = compile_counts(found, events, catalogues, rulebook)
     problems.extend(more)
-    tags = _tags(found, catalogues, rulebook, problems)
+    profile, tags, more = compile_profile(found, catalogues, rulebook)
+    problems.extend(more)
     bundle = Bundle(
         hash=hash_of(files),
         files=dict(files),
@@ -107,6 +106,7 @@ def compile_bundle(
         test_places=rulebook.test_places,
         calendars=calendars,
         counts=counts,
+        profile=profile,
     )
     return bundle, [*problems, *rulebook.problems]
 
@@ -116,6 +116,8 @@ def event_types(found: Definitions) -> dict[str, EventType]:
     types = dict(BUILT_IN_EVENTS)
     for name, defined in found.events.items():
         types[name] = _event(defined.item)
+    for name in AUDIENCE_EVENTS:
+        types[name] = with_choices(types[name], "audience", found.audiences)
     return types
 
 
@@ -204,22 +206,3 @@ def _breaker(entry: BreakerEntry) -> Breaker:
     return Breaker(
         entry.id, entry.scope, entry.metric, entry.window, entry.min_samples, levels, recovery, held
     )
-
-
-def _tags(
-    found: Definitions, catalogues: Catalogues, rulebook: Rulebook, problems: list[Problem]
-) -> tuple[TagRule, ...]:
-    rules: list[TagRule] = []
-    for name, defined in found.tags.items():
-        rule = f"tag:{name}"
-        condition = rulebook.add(defined, ("when",), defined.item.when, catalogues.contact, [(rule, "tags")])
-        rules.append(TagRule(name, defined.item.level, rule))
-        for test in tests_of(condition) if condition is not None else ():
-            asked = test.wanted if isinstance(test.wanted, tuple) else (test.wanted,)
-            derived = [tag for tag in asked if tag in found.tags] if test.path == "contact.tags" else []
-            if derived:
-                message = f"the rule for '{name}' asks for '{derived[0]}', which follows from a rule itself"
-                place = defined.source.key_place(test.at)
-                path = dotted(test.at)
-                problems.append(Problem(place, "RS061", path, message, "test the facts behind it instead"))
-    return tuple(rules)

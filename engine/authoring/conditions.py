@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.authoring.catalogues import COMPUTED_FACTS
 from engine.authoring.definitions import Defined
 from engine.authoring.source import dotted
 from engine.errors import Place, Problem
@@ -96,11 +97,11 @@ def _problem(defined: Defined[Any], fault: Fault, catalogue: Catalogue) -> Probl
 
 
 def _not_here(path: str, catalogue: Catalogue) -> str:
-    """Why a fact of a family that this place does not have at all is missing; "" when the family is here."""
+    """Why a fact is missing that there could be, or a family that this place does not have; "" otherwise."""
     family = path.partition(".")[0]
     if family in {"event", "contact", "journey", "metric"} and not any(
         fact.path.startswith(f"{family}.") for fact in catalogue
     ):
         families = sorted({f"{fact.path.partition('.')[0]}." for fact in catalogue})
         return f"no {family} is at hand here; known are facts that begin with {' or '.join(families)}"
-    return ""
+    return COMPUTED_FACTS.get(path, "")

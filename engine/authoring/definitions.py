@@ -21,6 +21,7 @@ from engine.authoring.models.messages import (
     LexiconFile,
 )
 from engine.authoring.models.part import Head, Part
+from engine.authoring.models.profile import AudienceFile, ClassEntry, ScoreEntry
 from engine.authoring.models.workspace import (
     EventEntry,
     EventsFile,
@@ -71,6 +72,9 @@ class Definitions:
     breakers: dict[str, Defined[BreakerEntry]] = field(default_factory=dict)
     tags: dict[str, Defined[TagEntry]] = field(default_factory=dict)
     counts: dict[str, Defined[CountEntry]] = field(default_factory=dict)
+    scores: dict[str, Defined[ScoreEntry]] = field(default_factory=dict)
+    classes: dict[str, Defined[ClassEntry]] = field(default_factory=dict)
+    audiences: dict[str, Defined[AudienceFile]] = field(default_factory=dict)
     calendars: dict[str, Defined[CalendarFile]] = field(default_factory=dict)
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
     journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
@@ -147,6 +151,10 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
         case TagsFile():
             _add(found, found.tags, "tag", "tags", head.tags, source, key="tag")
             _add(found, found.counts, "count", "counts", head.counts, source)
+            _add(found, found.scores, "score", "scores", head.scores, source)
+            _add(found, found.classes, "class", "classes", head.classes, source)
+        case AudienceFile():
+            found.audiences.setdefault(head.id, Defined(head, source, ()))
 
 
 def _add(
@@ -195,6 +203,7 @@ def _names(found: Definitions) -> Iterator[str]:
         "lexicon": found.lexicons,
         "calendar": found.calendars,
         "journey": found.journeys,
+        "audience": found.audiences,
     }
     for noun, names in by_noun.items():
         yield from (f"{noun} {name}" for name in names)

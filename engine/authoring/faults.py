@@ -126,6 +126,8 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
 
 def lookalike(text: str, *, flow: bool) -> str | None:
     """The way out when an unquoted text uses full-width punctuation as syntax; None when it does not."""
+    if text.isascii():
+        return None
     if text[:1] in {"“", "”", "‘", "’", "＂", "＇"}:
         return 'use straight quotes: "…"'
     if "：" in text and (found := _KEY_FULL_WIDTH.match(text)) is not None:

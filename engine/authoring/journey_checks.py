@@ -23,6 +23,10 @@ def check_journey(
     entry = journey.item
     yield from references.check("purpose", entry.purpose, journey, ("purpose",))
     yield from _event_types(journey, references, entry.enter.event or (), ("enter", "event"))
+    if (audience := entry.enter.audience) is not None:
+        way = "entered" if audience.entered is not None else "left"
+        name = audience.entered or audience.left or ""
+        yield from references.check("audience", name, journey, ("enter", "audience", way))
     yield from check_schedule(journey, found, references)
     for number, leave in enumerate(entry.leave):
         yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))

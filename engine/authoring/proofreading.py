@@ -32,13 +32,19 @@ def proofread(found: Definitions, bundle: Bundle, registry: Registry) -> Iterato
     generator = registry.generators.get(PROOFREAD_GENERATOR)
     if generator is None:
         return
+    users: dict[str, list[Program]] = {}
+    for program in bundle.programs.values():
+        sends = (step.content for step in program.steps.values() if isinstance(step, Send))
+        for name in dict.fromkeys(sends):
+            users.setdefault(name, []).append(program)
     for content in found.contents.values():
         if content.item.generator == PROOFREAD_GENERATOR:
-            yield from _proofread(content, bundle, generator)
+            yield from _proofread(content, users.get(content.item.id, []), bundle, generator)
 
 
-def _proofread(content: Defined[ContentEntry], bundle: Bundle, generator: Generator) -> Iterator[Problem]:
-    users = [program for program in bundle.programs.values() if _sends(program, content.item.id)]
+def _proofread(
+    content: Defined[ContentEntry], users: Sequence[Program], bundle: Bundle, generator: Generator
+) -> Iterator[Problem]:
     settings = [(_facts(bundle, [user]), _facts(bundle, [user], sparse=True)) for user in users]
     if not users:
         everyone = list(bundle.programs.values())
@@ -85,10 +91,6 @@ def _fault(template: str, facts: Facts, locale: str, generator: Generator) -> st
         message = str(error)
         return message.partition(", body: ")[2] or message
     return None
-
-
-def _sends(program: Program, content: str) -> bool:
-    return any(isinstance(step, Send) and step.content == content for step in program.steps.values())
 
 
 def _facts(bundle: Bundle, programs: Sequence[Program], *, sparse: bool = False) -> Facts:

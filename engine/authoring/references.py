@@ -21,6 +21,7 @@ _NOUNS = {
     "journey": ("RS049", "journey"),
     "identity": ("RS051", "workspace"),
     "calendar": ("RS090", "calendar"),
+    "audience": ("RS075", "audience"),
     "locale": ("RS052", "workspace"),
 }
 
@@ -39,6 +40,7 @@ class References:
             "lexicon": found.lexicons,
             "calendar": found.calendars,
             "journey": found.journeys,
+            "audience": found.audiences,
             "identity": workspace.identities if workspace is not None else (),
             "locale": workspace.locales if workspace is not None else (),
         }

@@ -36,23 +36,31 @@ _INVISIBLE = re.compile(
 )
 
 
+Spot = tuple[int, int]
+"""Line and column, counted from 1; a `Place` is made of it only where one is needed."""
+
+
 @dataclass(frozen=True)
 class Source:
     """One file: its plain data (dict, list, text, number, boolean, None) and where all of it stands."""
 
     file: str
     data: Any
-    places: Mapping[YamlPath, Place] = field(default_factory=dict)
-    keys: Mapping[YamlPath, Place] = field(default_factory=dict)
+    places: Mapping[YamlPath, Spot] = field(default_factory=dict)
+    keys: Mapping[YamlPath, Spot] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
     def place(self, path: YamlPath) -> Place:
         """Where the value at `path` begins; of the nearest part that exists when `path` itself does not."""
-        return self._nearest(self.places, path)
+        for length in range(len(path), -1, -1):
+            if (found := self.places.get(path[:length])) is not None:
+                return Place(self.file, *found)
+        return Place(self.file)
 
     def key_place(self, path: YamlPath) -> Place:
         """Where the key that leads to `path` stands; the value's place for list items."""
-        return self.keys.get(path) or self.place(path)
+        found = self.keys.get(path)
+        return Place(self.file, *found) if found is not None else self.place(path)
 
     def at(self, path: YamlPath) -> Any:
         """The value at a path; None when there is none."""
@@ -63,12 +71,6 @@ class Source:
             except (KeyError, IndexError, TypeError):
                 return None
         return value
-
-    def _nearest(self, places: Mapping[YamlPath, Place], path: YamlPath) -> Place:
-        for length in range(len(path), -1, -1):
-            if (found := places.get(path[:length])) is not None:
-                return found
-        return Place(self.file)
 
 
 def dotted(path: YamlPath) -> str:
@@ -165,8 +167,8 @@ class _Reader:
         self._text = text
         self._file = file
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
-        self.places: dict[YamlPath, Place] = {}
-        self.keys: dict[YamlPath, Place] = {}
+        self.places: dict[YamlPath, Spot] = {}
+        self.keys: dict[YamlPath, Spot] = {}
         self.problems: list[Problem] = []
 
     def document(self) -> Any:
@@ -196,7 +198,7 @@ class _Reader:
         return data
 
     def _value(self, event: Any, path: YamlPath, *, flow: bool) -> Any:
-        self.places[path] = self._place(event)
+        self.places[path] = _spot(event)
         if len(path) > MAX_DEPTH:
             self._note(
                 event, "RS016", path[:1], f"this is nested more than {MAX_DEPTH} levels deep", "flatten it"
@@ -251,14 +253,14 @@ class _Reader:
             here = (*path, key)
             if key in data:
                 first = self.keys[here]
-                message = f"'{key}' stands here twice; the first is in line {first.line}"
+                message = f"'{key}' stands here twice; the first is in line {first[0]}"
                 self._note(event, "RS002", here, message, "keep one of them")
                 # The second value is still looked at, but must not move the places of the first.
                 kept = (dict(self.places), dict(self.keys))
                 self._value(following, here, flow=flow)
                 self.places, self.keys = kept
                 continue
-            self.keys[here] = self._place(event)
+            self.keys[here] = _spot(event)
             data[key] = None
             if _is_absent(following):
                 self._without_value(event, here, key)
@@ -325,13 +327,16 @@ class _Reader:
             return text
         return scalars.value_of(text)
 
-    def _place(self, event: Any) -> Place:
-        return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
-
     def _note(self, event: Any, code: str, path: YamlPath, message: str, hint: str) -> None:
-        self.problems.append(Problem(self._place(event), code, dotted(path), message, hint))
+        place = Place(self._file, *_spot(event))
+        self.problems.append(Problem(place, code, dotted(path), message, hint))
         if len(self.problems) > MOST_PROBLEMS:
             raise _UnreadableError
+
+
+def _spot(event: Any) -> Spot:
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 def _is_absent(event: Any) -> bool:

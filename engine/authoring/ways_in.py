@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.authoring.built_in import JOURNEY_REQUESTED, SCHEDULE_FIRED
+from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT, JOURNEY_REQUESTED, SCHEDULE_FIRED
 from engine.authoring.models.journey import EnterEntry
+from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.schedules import ScheduleEntry
 from engine.rules.condition import All, Condition, Op, Test, YamlPath
 from engine.rules.facts import Fact, FactType
@@ -34,7 +35,15 @@ def way_in(enter: EnterEntry, journey: str) -> WayIn:
             for name, each in enter.api.parameters.items()
         )
         return WayIn((JOURNEY_REQUESTED,), Test("event.journey", Op.EQ, journey, ("enter", "api")), facts)
+    if enter.audience is not None:
+        return _by_audience(enter.audience)
     return WayIn(tuple(dict.fromkeys(enter.event or ())))
+
+
+def _by_audience(audience: AudienceEntry) -> WayIn:
+    key, event = ("entered", AUDIENCE_ENTERED) if audience.entered is not None else ("left", AUDIENCE_LEFT)
+    name = audience.entered or audience.left or ""
+    return WayIn((event,), Test("event.audience", Op.EQ, name, ("enter", "audience", key)))
 
 
 def _by_schedule(journey: str, schedule: ScheduleEntry) -> WayIn:

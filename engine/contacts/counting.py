@@ -55,9 +55,9 @@ def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:
     return [count for count in bundle.counts if not is_current(count, profile.counts.get(count.id))]
 
 
-def next_count_change_at(profile: Profile, bundle: Bundle, now: datetime) -> datetime | None:
-    """The first moment after `now` at which one of the contact's counts changes by time alone."""
-    return min(_changes(profile, bundle.counts, now), default=None)
+def next_count_change_at(profile: Profile, counts: Iterable[Count], now: datetime) -> datetime | None:
+    """The first moment after `now` at which one of these counts of the contact changes by time alone."""
+    return min(_changes(profile, counts, now), default=None)
 
 
 def amount_of(event: Event, count: Count) -> float:

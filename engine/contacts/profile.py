@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
+from engine.authoring.profile_rules import STAGE
 from engine.rules.counting import is_current, nothing_yet, value_at
 from engine.rules.facts import FactValue
 
@@ -36,6 +37,14 @@ class Profile:
     merged_into: str | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     """Count id -> what is kept of it; see `engine.rules.counting`."""
+    sends_since_active: int = 0
+    scores: dict[str, int] = field(default_factory=dict)
+    """Score id -> 1 to 5; as last computed, like everything below."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """Class id -> what the contact is; `stage` has a field of its own."""
+    audiences: set[str] = field(default_factory=set)
+    profile_due_at: datetime | None = None
+    """Journey time at which it is to be computed anew although nothing has happened; None: never."""
 
 
 def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, FactValue | None]:
@@ -60,7 +69,14 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
             profile.total_spent / profile.order_count if profile.order_count else None
         ),
         "contact.last_send_at": profile.last_send_at,
+        "contact.sends_since_active": profile.sends_since_active,
+        "contact.audiences": frozenset(profile.audiences),
     }
+    for score in bundle.profile.scores:
+        facts[f"contact.{score.id}"] = profile.scores.get(score.id)
+    for division in bundle.profile.classes:
+        if division.id != STAGE:
+            facts[f"contact.{division.id}"] = profile.classes.get(division.id)
     for name, kind in bundle.workspace.attributes.items():
         facts[f"contact.{name}"] = _typed(profile.attributes.get(name), kind)
     for count in bundle.counts:

@@ -15,14 +15,16 @@ from engine.store.bulk import is_one_of, table_of, update_rows
 from engine.store.tables import ContactRow
 
 _FIELDS = tuple(field.name for field in fields(Profile))
-_AS_IS = tuple(name for name in _FIELDS if name not in {"created_at", "tags", "derived_tags"})
+_SETS = ("tags", "derived_tags", "audiences")
+_DOCUMENTS = ("attributes", "counts", "scores", "classes")
+_AS_IS = tuple(name for name in _FIELDS if name not in {"created_at", *_SETS})
 
 
 def profile_of(row: Any) -> Profile:
     """The profile of a `ContactRow`, or of a result with its columns; changing it does not change the row."""
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
-    values["attributes"], values["counts"] = dict(row.attributes), dict(row.counts)
-    values["tags"], values["derived_tags"] = set(row.tags), set(row.derived_tags)
+    values |= {name: dict(values[name]) for name in _DOCUMENTS}
+    values |= {name: set(values[name]) for name in _SETS}
     return Profile(**values)
 
 
@@ -43,7 +45,7 @@ def write_profiles(session: Session, profiles: Iterable[Profile]) -> None:
     """Bring the rows of these contacts, which the transaction has locked, to their profiles."""
     rows = [
         {name: getattr(profile, name) for name in _AS_IS}
-        | {"tags": sorted(profile.tags), "derived_tags": sorted(profile.derived_tags)}
+        | {name: sorted(getattr(profile, name)) for name in _SETS}
         for profile in profiles
     ]
     update_rows(session, ContactRow, rows)
@@ -57,7 +59,7 @@ def profile_columns() -> tuple[ColumnElement[Any], ...]:
 def profile_at(row: Sequence[Any]) -> Profile:
     """The profile out of a row that begins with `profile_columns`."""
     values = dict(zip(_FIELDS, row, strict=False))
-    values["tags"], values["derived_tags"] = set(values["tags"]), set(values["derived_tags"])
+    values |= {name: set(values[name]) for name in _SETS}
     return Profile(**values)
 
 

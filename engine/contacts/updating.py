@@ -11,10 +11,9 @@ from functools import cache
 from typing import Any, TypeGuard
 from zoneinfo import available_timezones
 
-from engine.authoring.bundle import Bundle, EventType, Workspace
-from engine.contacts.profile import Profile, contact_facts
+from engine.authoring.bundle import EventType, Workspace
+from engine.contacts.profile import Profile
 from engine.journeys.event import Event
-from engine.rules.matcher import Matcher
 
 TIMEZONE_SOURCES = ("default", "number", "device", "stated")
 """Where a zone can come from, the least trustworthy first."""
@@ -49,7 +48,9 @@ def apply_event(profile: Profile, event: Event, kind: EventType) -> Profile:
     happened_at = min(event.occurred_at, event.received_at)
     profile.last_event_seq = max(profile.last_event_seq, event.seq)
     if kind.counts_as_activity:
-        profile.last_active_at = _later(profile.last_active_at, happened_at)
+        before, profile.last_active_at = profile.last_active_at, _later(profile.last_active_at, happened_at)
+        if profile.last_active_at != before:
+            profile.sends_since_active = 0
     match kind.effect:
         case "order":
             amount = event.properties.get("amount")
@@ -100,22 +101,6 @@ def learn_timezone(profile: Profile, zone: object, source: str) -> bool:
     if profile.timezone is None or TIMEZONE_SOURCES.index(source) >= TIMEZONE_SOURCES.index(known):
         profile.timezone, profile.timezone_source = zone, source
     return True
-
-
-def derive_tags(profile: Profile, bundle: Bundle, matcher: Matcher, now: datetime) -> Profile:
-    """The profile with `derived_tags` exactly those whose rule is true at journey time `now`.
-
-    The rules see the tags that were set, not the derived ones: so the answer does not hang on what it was
-    before, nor on the order of the rules.
-    """
-    if not bundle.tags:
-        profile.derived_tags = set()
-        return profile
-    facts = contact_facts(profile, bundle, now)
-    facts["contact.tags"] = frozenset(profile.tags)
-    true = set(matcher.matching("tags", facts, now))
-    profile.derived_tags = {tag.tag for tag in bundle.tags if tag.rule in true}
-    return profile
 
 
 def _later(known: datetime | None, new: datetime) -> datetime:

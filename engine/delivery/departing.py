@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, case, update
 from sqlalchemy.orm import Session
 
+from engine.contacts.computing import OWN_DOING
 from engine.contacts.consent import consent_records
 from engine.delivery.breakers import take_probes
 from engine.delivery.intents import IntentState, move
@@ -24,7 +25,18 @@ from engine.store.tables import ContactRow
 # Built once: putting a statement together costs as much as running it.
 _CONTACT = table_of(ContactRow)
 _DATE_LAST_SEND = (
-    update(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")).values(last_send_at=bindparam("moment"))
+    update(_CONTACT)
+    .where(_CONTACT.c.id == bindparam("contact_id"))
+    .values(
+        last_send_at=bindparam("moment"),
+        sends_since_active=_CONTACT.c.sends_since_active + bindparam("more"),
+    )
+)
+_AND_MAKE_DUE = _DATE_LAST_SEND.values(
+    profile_due_at=case(
+        (_CONTACT.c.profile_due_at < bindparam("due_at"), _CONTACT.c.profile_due_at),
+        else_=bindparam("due_at"),
+    )
 )
 
 
@@ -134,8 +146,13 @@ def _hand_over(
     progress.lease_until = now.delivery + lease
     progress.updated_at = now.delivery
     if is_first:
+        more = int(progress.handed_over_at is None)
         progress.handed_over_at = now.journey
         if reserved.holds_places:
             confirm_places(session, intent.key, now.journey)
-        session.execute(_DATE_LAST_SEND, {"contact_id": intent.contact_id, "moment": now.journey})
+        values = {"contact_id": intent.contact_id, "moment": now.journey, "more": more}
+        if view.rules.recomputes_on_send:
+            session.execute(_AND_MAKE_DUE, {**values, "due_at": now.journey + OWN_DOING})
+        else:
+            session.execute(_DATE_LAST_SEND, values)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.computing import recomputes_on_send
 from engine.gate.state import GateRules
 
 
@@ -19,4 +20,5 @@ def gate_rules(bundle: Bundle) -> GateRules:
             for breaker in bundle.breakers
             if breaker.resume_within is not None
         },
+        recomputes_on_send=recomputes_on_send(bundle),
     )

@@ -39,6 +39,8 @@ class GateRules:
     caps: tuple[Cap, ...]
     resume_within: Mapping[str, timedelta]
     """Breaker id -> how long (journey time) what it holds stays worth sending; absent: no limit."""
+    recomputes_on_send: bool = False
+    """Whether what is computed of a contact depends on what was sent to them."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -14,18 +14,21 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock, FixedClock
+from engine.contacts.computing import compute
 from engine.contacts.consent import ConsentEntry, record_consents
 from engine.contacts.counting import count_event
+from engine.contacts.crossing import BY_EVENT
 from engine.contacts.identity import RacedError, Wanted, resolve_batch
 from engine.contacts.profile import Profile
 from engine.contacts.rows import write_profiles
-from engine.contacts.updating import apply_event, apply_traits, derive_tags, learn_timezone
+from engine.contacts.updating import apply_event, apply_traits, learn_timezone
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
 from engine.intake.consenting import consent_entry
+from engine.intake.happening import Happening, crossed, store, tell
 from engine.intake.incoming import Incoming, Unusable
 from engine.intake.schemas import SchemaShelf
-from engine.intake.writing import insert_dead_letters, insert_events, known_event_ids
+from engine.intake.writing import insert_dead_letters, known_event_ids
 from engine.journeys.event import Event
 from engine.rules.matcher import Matcher
 from engine.store.bulk import plan_for_now
@@ -146,29 +149,29 @@ class Intake:
         for position, item in _in_order(usable):
             contact_id = contact_ids[position]
             if contact_id in profiles:
-                ordered.append((item, _event(item, contact_id, source, now)))
+                after = profiles[contact_id].last_event_seq
+                ordered.append((item, _event(item, contact_id, source, now, after)))
             else:
                 taken.refused[position] = Unusable("EV004", "there is no such contact", item.event.raw)
-        seqs = insert_events(session, [_row(event) for _, event in ordered])
-        taken.duplicates += len(ordered) - len(seqs)
         matcher = self._shelf.matcher(bundle)
-        fresh = [
-            (item, replace(event, seq=seqs[event.event_id]))
-            for item, event in ordered
-            if event.event_id in seqs
-        ]
-        reacting = self._runs.reacting(session, control, bundle, [event for _, event in fresh], clocks)
+        happenings: list[Happening] = []
         consents: list[ConsentEntry] = []
-        for item, event in fresh:
+        for item, event in ordered:
             profile = profiles[event.contact_id]
             notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now)]
+            computed = compute(profile, bundle, matcher, now)
+            happenings.append(Happening(event, computed.facts, profile.timezone))
+            happenings += crossed(profile, computed, event.event_id, BY_EVENT, clocks)
             if (entry := consent_entry(event, item.kind, bundle)) is not None:
                 consents.append(entry)
-            taken.run_ids += reacting.react(event, profile)
             taken.accepted.append(event.event_id)
             taken.notes += (Note(event.event_id, text) for text in notes)
-        reacting.finish()
-        write_profiles(session, (profiles[id_] for id_ in {event.contact_id for _, event in fresh}))
+        seqs = store(session, happenings)
+        if not seqs.keys() >= set(taken.accepted):
+            # What the profiles say by now rests on events that another transaction has just brought.
+            raise RacedError("an event was taken in meanwhile")
+        taken.run_ids += tell(session, self._runs, control, bundle, clocks, happenings, seqs, profiles)
+        write_profiles(session, (profiles[id_] for id_ in {event.contact_id for _, event in ordered}))
         # Last, for the end of the ledger's chain is locked from here on.
         record_consents(session, consents)
         return taken
@@ -217,7 +220,8 @@ def _in_order(usable: Mapping[int, Usable]) -> list[tuple[int, Usable]]:
     return sorted(usable.items(), key=lambda entry: entry[1].occurred_at)
 
 
-def _event(item: Usable, contact_id: str, source: str, now: datetime) -> Event:
+def _event(item: Usable, contact_id: str, source: str, now: datetime, after: int) -> Event:
+    """The event; until the store numbers it, it comes next `after` the contact's latest one."""
     return Event(
         event_id=item.event.message_id,
         type=item.event.type,
@@ -226,19 +230,8 @@ def _event(item: Usable, contact_id: str, source: str, now: datetime) -> Event:
         received_at=now,
         source=source,
         properties=item.event.properties,
+        seq=after + 1,
     )
-
-
-def _row(event: Event) -> dict[str, Any]:
-    return {
-        "event_id": event.event_id,
-        "contact_id": event.contact_id,
-        "type": event.type,
-        "occurred_at": event.occurred_at,
-        "received_at": event.received_at,
-        "source": event.source,
-        "properties": dict(event.properties),
-    }
 
 
 def _update(
@@ -254,7 +247,6 @@ def _update(
         notes += map(str, apply_traits(profile, item.event.traits, bundle.workspace, now))
     count_event(profile, event, bundle, matcher)
     apply_event(profile, event, item.kind)
-    derive_tags(profile, bundle, matcher, now)
     return notes
 
 

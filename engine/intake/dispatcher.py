@@ -26,6 +26,8 @@ from engine.store.database import Store
 _log = structlog.get_logger(__name__)
 
 _BUSY_PAUSE = 0.0
+_PAUSES = {"refresh": 0.25}
+"""Seconds between two rounds of work that has time: computing everybody anew must not slow down intake."""
 _SHORTEST_IDLE = 0.01
 _LONGEST_IDLE = 0.1
 
@@ -42,6 +44,14 @@ class Delivery(Protocol):
     async def deliver_due(self, limit: int) -> int: ...
 
     async def recover(self, limit: int) -> int: ...
+
+
+class Sweeps(Protocol):
+    """What the dispatcher asks of `engine.intake.sweeping.Sweeper`."""
+
+    async def sweep(self, limit: int) -> int: ...
+
+    async def refresh(self, limit: int) -> int: ...
 
 
 @dataclass
@@ -70,6 +80,7 @@ class Dispatcher:
         driver: Driver,
         runs: Runs,
         delivery: Delivery,
+        sweeps: Sweeps,
         clock: Clock,
         *,
         limit: int = 200,
@@ -90,6 +101,8 @@ class Dispatcher:
         self._jobs: dict[str, tuple[Callable[[], Awaitable[int]], float]] = {
             "outbox": (self._dispatch, _LONGEST_IDLE),
             "deliver": (lambda: delivery.deliver_due(limit), _LONGEST_IDLE),
+            "sweep": (lambda: sweeps.sweep(limit), _LONGEST_IDLE),
+            "refresh": (lambda: sweeps.refresh(limit), 1.0),
             "abandoned": (lambda: runs.pick_up_abandoned(limit), 0.5),
             "recover": (lambda: delivery.recover(limit), 1.0),
             "measure": (self._measure, 1.0),
@@ -116,7 +129,7 @@ class Dispatcher:
         while not stop.is_set():
             done = await self._round(name)
             idle = _SHORTEST_IDLE if done else min(idle * 2, longest)
-            await self._rest(_BUSY_PAUSE if done else idle, stop)
+            await self._rest(_PAUSES.get(name, _BUSY_PAUSE) if done else idle, stop)
 
     async def _rest(self, seconds: float, stop: asyncio.Event) -> None:
         """Pause, but not beyond `stop` or `wake`."""

@@ -121,4 +121,13 @@ BUILT_IN: tuple[Fact, ...] = (
     Fact("contact.total_spent", FactType.NUMBER, "the sum of paid orders", always=True),
     Fact("contact.average_order_value", FactType.NUMBER, "total spent divided by orders"),
     Fact("contact.last_send_at", FactType.INSTANT, "the latest message handed over to a provider"),
+    Fact(
+        "contact.sends_since_active",
+        FactType.NUMBER,
+        "messages sent since the contact last did something",
+        always=True,
+        least=0,
+        whole=True,
+    ),
+    Fact("contact.audiences", FactType.LABELS, "the audiences the contact is in", always=True),
 )

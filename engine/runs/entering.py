@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
-from engine.contacts.profile import Profile, contact_facts
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider, advance
 from engine.journeys.localtime import zone_of
@@ -84,13 +83,14 @@ class Reacting:
         self._new_waits: list[dict[str, Any]] = []
         self._heard: list[dict[str, Any]] = []
 
-    def react(self, event: Event, profile: Profile) -> list[str]:
+    def react(self, event: Event, contact: Facts, timezone: str | None) -> list[str]:
         """The ids of the runs that the event started, to be carried after the commit.
 
-        `profile` is the contact's after the event. Runs that wait are ended or woken through their workflows.
+        `contact` are the contact's facts after the event, `timezone` is theirs. Runs that wait are ended or
+        woken through their workflows.
         """
         ground, known = self._ground, self._contacts[event.contact_id]
-        facts = {**contact_facts(profile, ground.bundle, ground.now), **event_facts(event)}
+        facts = {**contact, **event_facts(event)}
         withdrawn = self._withdrawn(event)
         reaction = react(
             event,
@@ -101,7 +101,7 @@ class Reacting:
             withdrawn=withdrawn,
         )
         for ending in reaction.endings:
-            self._end(ending, event, profile, facts, known)
+            self._end(ending, event, timezone, facts, known)
         for waking in reaction.wakings:
             self._wake(waking, event, known)
         for refusal in reaction.refusals:
@@ -180,7 +180,9 @@ class Reacting:
     def _run_id(self, journey: str, contact_id: str, entry_key: str) -> str:
         return run_id_of(self._ground.control.workspace, journey, contact_id, entry_key)
 
-    def _end(self, ending: Ending, event: Event, profile: Profile, facts: Facts, known: ContactRuns) -> None:
+    def _end(
+        self, ending: Ending, event: Event, timezone: str | None, facts: Facts, known: ContactRuns
+    ) -> None:
         ground = self._ground
         run = known.active.pop(ending.run_id)
         done = advance(
@@ -188,14 +190,15 @@ class Reacting:
             state_of(run),
             ending.cause,
             facts=facts,
-            zone=zone_of(profile.timezone, ground.bundle.workspace.timezone),
+            zone=zone_of(timezone, ground.bundle.workspace.timezone),
             now=ground.now,
             matcher=self._matcher,
         )
         for effect in done.effects:
             if isinstance(effect, Ended):
-                seen = {**facts, **journey_facts(state_of(run))}
-                because = self._because(ending.rule, run.bundle_hash, seen)
+                because = self._because(
+                    ending.rule, run.bundle_hash, {**facts, **journey_facts(state_of(run))}
+                )
                 self._endings.end(run, effect, event_id=event.event_id, **because)
         before = known.history.get(run.journey, History(1, 1))
         known.history[run.journey] = History(before.runs, before.active - 1, ground.now)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.clock import Clocks
+from engine.contacts.computing import change_tags
 from engine.contacts.profile import Profile, contact_facts
 from engine.delivery.viewing import Situation
 from engine.gate.model import Intent
@@ -46,7 +47,9 @@ _KEPT_EVENTS = 4096
 
 _CONTACT = table_of(ContactRow)
 _SET_TAGS = (
-    update(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")).values(tags=bindparam("all_tags"))
+    update(_CONTACT)
+    .where(_CONTACT.c.id == bindparam("contact_id"))
+    .values(tags=bindparam("all_tags"), profile_due_at=bindparam("due_at"))
 )
 
 
@@ -131,9 +134,10 @@ class Move:
     def _tag(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, TagChange):
-                tags = (self._contact.tags | set(effect.add)) - set(effect.remove)
-                self._contact.tags = tags
-                self._session.execute(_SET_TAGS, {"contact_id": self._contact.id, "all_tags": sorted(tags)})
+                contact = self._contact
+                change_tags(contact, effect.add, effect.remove, self._now)
+                values = {"all_tags": sorted(contact.tags), "due_at": contact.profile_due_at}
+                self._session.execute(_SET_TAGS, {"contact_id": contact.id, **values})
 
     def _already_here(self, state: RunState, since_seq: int, after: datetime | None) -> Event | None:
         """The event that a wait which has just begun is for, when it came before the wait was written."""

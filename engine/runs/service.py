@@ -140,9 +140,13 @@ class Runs:
     async def pick_up_abandoned(self, limit: int) -> int:
         """Carry runs whose process has left them lying; how many were found. Call it every second or so."""
         run_ids = await self._store.run(self._lease_abandoned, limit)
+        await self.carry_found(run_ids)
+        return len(run_ids)
+
+    async def carry_found(self, run_ids: Sequence[str]) -> None:
+        """Carry these, a few side by side; one that cannot be carried is left to its lease."""
         for start in range(0, len(run_ids), _AT_ONCE):
             await asyncio.gather(*map(self._carry_found, run_ids[start : start + _AT_ONCE]))
-        return len(run_ids)
 
     def cancel(self, session: Session, run_id: str, reason: str) -> bool:
         """End a run by hand; False when it had ended already. `reason` is the operator's own words."""

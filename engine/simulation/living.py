@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.computing import Computed, change_tags, compute
 from engine.contacts.consent import ConsentEntry
 from engine.contacts.counting import count_event
+from engine.contacts.crossing import BY_EVENT, crossing_events, sweep_cause
 from engine.contacts.profile import contact_facts
-from engine.contacts.updating import apply_event, derive_tags
+from engine.contacts.updating import apply_event
 from engine.delivery.intents import run_ended_answer, withdrawn_answer
 from engine.gate.consent import ANY, ConsentRecord
 from engine.gate.model import Intent
@@ -63,6 +65,15 @@ class Touched:
     """Runs whose message the event dropped, with its outcome."""
 
 
+def _together(several: Sequence[Touched]) -> Touched:
+    """What events of one transaction moved: those entered come first, as production carries them."""
+    return Touched(
+        tuple(run_id for touched in several for run_id in touched.entered),
+        tuple(run_id for touched in several for run_id in touched.woken),
+        tuple(each for touched in several for each in touched.settled),
+    )
+
+
 class Life:
     """One bundle's journeys over people in memory."""
 
@@ -101,15 +112,39 @@ class Life:
         """Let an event happen: to the profile, the consents and the runs, in the order of intake."""
         if self._journal is not None:
             self._journal.happened(event, traits)
-        now = event.received_at
-        kind = known_kind(event.type, self._bundle)
         profile = person.profile
         if traits:
-            state(person, traits, self._bundle, now)
+            state(person, traits, self._bundle, event.received_at)
         count_event(profile, event, self._bundle, self._matcher)
-        apply_event(profile, event, kind)
-        derive_tags(profile, self._bundle, self._matcher, now)
-        facts = {**contact_facts(profile, self._bundle, now), **event_facts(event)}
+        apply_event(profile, event, known_kind(event.type, self._bundle))
+        computed = compute(profile, self._bundle, self._matcher, event.received_at)
+        touched = self._react(person, event, computed.facts)
+        crossed = self._cross(person, computed, event.event_id, BY_EVENT, event.received_at)
+        return _together([touched, *crossed])
+
+    def compute(self, person: Living, because: str, now: datetime) -> Touched:
+        """Compute the profile anew although nothing has happened; audiences crossed are told to the runs."""
+        cause = sweep_cause(person.profile)
+        computed = compute(person.profile, self._bundle, self._matcher, now)
+        return _together(self._cross(person, computed, cause, because, now))
+
+    def _cross(
+        self, person: Living, computed: Computed, cause: str, because: str, now: datetime
+    ) -> list[Touched]:
+        told = []
+        for event in crossing_events(computed.crossings, person.profile.id, cause, because, now):
+            person.seq += 1
+            person.profile.last_event_seq = person.seq
+            if self._journal is not None:
+                self._journal.happened(event, {})
+            told.append(self._react(person, replace(event, seq=person.seq), computed.facts))
+        return told
+
+    def _react(self, person: Living, event: Event, contact: Facts) -> Touched:
+        """What an event does to consents and runs; `contact` are the person's facts after it."""
+        now = event.received_at
+        kind = known_kind(event.type, self._bundle)
+        facts = {**contact, **event_facts(event)}
         withdrawn = None
         entry = consent_entry(event, kind, self._bundle)
         if entry is not None:
@@ -148,7 +183,7 @@ class Life:
                     wished = self._wish(run, effect, now)
                     self._sending.plan(person, wished)
                 case TagChange(add, remove):
-                    person.profile.tags = (person.profile.tags | set(add)) - set(remove)
+                    change_tags(person.profile, add, remove, now)
                 case Ended():
                     self._over(person, run, effect, now)
         return wished

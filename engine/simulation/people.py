@@ -60,6 +60,8 @@ class Living:
     entered: set[str] = field(default_factory=set)
     """Ids of all runs so far."""
     history: dict[str, History] = field(default_factory=dict)
+    planned_at: datetime | None = None
+    """When the world looks at the profile next, as far as it is planned."""
 
 
 def begin(person: Person, now: datetime) -> Living:

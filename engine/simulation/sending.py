@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from engine.authoring.bundle import Bundle
 from engine.clock import FixedClock
+from engine.contacts.computing import count_send
 from engine.contacts.profile import contact_facts
 from engine.delivery.content import ContentPipeline, Made
 from engine.delivery.gate_rules import gate_rules
@@ -147,7 +148,7 @@ class Sending:
         self._state.decisions.clear()
 
     def _sent(self, person: Living, wish: Wish, now: datetime) -> None:
-        person.profile.last_send_at = now
+        count_send(person.profile, self._bundle, now)
         channel = wish.channel or ""
         message = self._outlets.channel.taken.pop(wish.intent.key)
         self._sends.append(

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.crossing import BY_RULES, BY_TIME
 from engine.contacts.profile import contact_facts
 from engine.errors import NotFound
 from engine.gate.model import Intent
@@ -23,7 +24,7 @@ from engine.plugin.registry import Registry
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
 from engine.simulation.journal import Journal
-from engine.simulation.living import Life
+from engine.simulation.living import Life, Touched
 from engine.simulation.people import Living, Person, begin, known_kind
 from engine.simulation.records import Decided, Sent
 from engine.simulation.sending import Sending
@@ -32,9 +33,11 @@ from engine.simulation.sending import Sending
 class _Order(IntEnum):
     """What happens first of all that happens at one moment."""
 
-    EVENT = 0
-    HELD = 1
-    TIMER = 2
+    BEGIN = 0
+    EVENT = 1
+    PROFILE = 2
+    HELD = 3
+    TIMER = 4
 
 
 class _Due(NamedTuple):
@@ -47,9 +50,12 @@ class _Due(NamedTuple):
     number: int
     contact_id: str
     subject: str
-    """Of an event its type, of a held message its key, of a timer its run."""
+    """An event's type, a held message's key, a timer's run, or why a profile is computed."""
     properties: Mapping[str, Any]
     traits: Mapping[str, Any]
+
+
+_FIRST = (0, "", "")
 
 
 class VirtualWorld:
@@ -89,6 +95,8 @@ class VirtualWorld:
             if person.id in self._people:
                 raise ValueError(f"there are two people {person.id!r}")
             self._people[person.id] = begin(person, self.now)
+            if self._bundle.profile.version:
+                self._plan(self.now, _Order.BEGIN, person.id, BY_RULES, _FIRST)
 
     def remember(
         self, contact_id: str, event: str, at: datetime, properties: Mapping[str, Any] | None = None
@@ -120,7 +128,7 @@ class VirtualWorld:
         known_kind(event, self._bundle)
         if at < self.now:
             raise ValueError("events cannot happen in the past of a simulation")
-        self._plan(at, _Order.EVENT, contact_id, event, (0, "", ""), properties, traits)
+        self._plan(at, _Order.EVENT, contact_id, event, _FIRST, properties, traits)
 
     async def run_until(self, moment: datetime) -> None:
         """Let everything happen that happens until then, that moment included."""
@@ -131,10 +139,13 @@ class VirtualWorld:
             match due.order:
                 case _Order.EVENT:
                     await self._happen(person, due)
+                case _Order.BEGIN | _Order.PROFILE:
+                    await self._compute(person, due)
                 case _Order.HELD:
                     await self._look_again(person, due.subject)
                 case _Order.TIMER:
                     await self._carry(person, due.subject, TimerDue())
+            self._plan_profile(person)
         self.now = max(self.now, moment)
 
     def facts(self, contact_id: str) -> dict[str, FactValue | None]:
@@ -175,11 +186,26 @@ class VirtualWorld:
 
     async def _happen(self, person: Living, due: _Due) -> None:
         event = self._event(person, due.subject, due.at, due.properties)
-        touched = self._life.happen(person, event, due.traits)
+        await self._carry_touched(person, self._life.happen(person, event, due.traits), event.event_id)
+
+    async def _compute(self, person: Living, due: _Due) -> None:
+        """A profile whose moment has come; one that was computed since is due at another one."""
+        if due.order is _Order.PROFILE and person.profile.profile_due_at != due.at:
+            return
+        touched = self._life.compute(person, due.subject, self.now)
+        await self._carry_touched(person, touched, "")
+
+    def _plan_profile(self, person: Living) -> None:
+        at = person.profile.profile_due_at
+        if at is not None and at != person.planned_at:
+            person.planned_at = at
+            self._plan(at, _Order.PROFILE, person.profile.id, BY_TIME, _FIRST)
+
+    async def _carry_touched(self, person: Living, touched: Touched, event_id: str) -> None:
         for run_id in touched.entered:
             await self._carry(person, run_id, Started())
         for run_id in touched.woken:
-            await self._carry(person, run_id, EventSeen(event.event_id))
+            await self._carry(person, run_id, EventSeen(event_id))
         for run_id, known in touched.settled:
             await self._carry(person, run_id, known)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +12,8 @@ from hypothesis import strategies as st
 
 from engine.authoring.bundle import Bundle, EventType
 from engine.contacts.profile import Profile, contact_facts
-from engine.contacts.updating import apply_event, apply_traits, derive_tags, learn_timezone
+from engine.contacts.updating import apply_event, apply_traits, learn_timezone
 from engine.journeys.event import Event
-from engine.rules.matcher import Matcher
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER = EventType("order_paid", "", {}, "order")
@@ -205,23 +203,3 @@ def test_no_trait_whatever_it_holds_breaks_a_profile(small: Bundle, traits: dict
     faults = apply_traits(contact, traits, small.workspace, NOW)
     assert {fault.name for fault in faults} <= set(traits)
     contact_facts(contact, small, NOW)
-
-
-def test_derived_tags_are_those_whose_rule_is_true(small: Bundle, small_matcher: Matcher) -> None:
-    contact = profile()
-    contact.derived_tags = {"big_spender", "forgotten"}
-    contact.last_active_at = NOW - timedelta(days=31)
-    contact.attributes["city"] = "上海"
-    assert derive_tags(contact, small, small_matcher, NOW).derived_tags == {"local", "silent"}
-    contact.total_spent = 100.0
-    contact.last_active_at = NOW
-    assert derive_tags(contact, small, small_matcher, NOW).derived_tags == {"local", "big_spender"}
-
-
-def test_deriving_tags_again_changes_nothing(small: Bundle, small_matcher: Matcher) -> None:
-    contact = profile()
-    contact.tags = {"employee"}
-    contact.attributes["city"] = "上海"
-    once = deepcopy(derive_tags(contact, small, small_matcher, NOW))
-    assert once.derived_tags == {"local", "inside"}
-    assert derive_tags(contact, small, small_matcher, NOW) == once

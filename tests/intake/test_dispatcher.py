@@ -77,6 +77,14 @@ class CountingWork:
         self.rounds.append("recover")
         return 0
 
+    async def sweep(self, limit: int) -> int:
+        self.rounds.append("sweep")
+        return 0
+
+    async def refresh(self, limit: int) -> int:
+        self.rounds.append("refresh")
+        return 0
+
 
 @dataclass
 class Desk:
@@ -88,7 +96,7 @@ class Desk:
     def dispatcher(self, limit: int = 200) -> Dispatcher:
         backoff = Backoff(timedelta(seconds=1), timedelta(seconds=8), random.Random(7))
         return Dispatcher(
-            self.store, self.driver, self.work, self.work, self.clock, limit=limit, backoff=backoff
+            self.store, self.driver, self.work, self.work, self.work, self.clock, limit=limit, backoff=backoff
         )
 
     def write(self, *rows: tuple[str, str]) -> None:

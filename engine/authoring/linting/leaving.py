@@ -25,6 +25,9 @@ def check_leaves(conditions: Sequence[Written]) -> Iterator[Problem]:
         # What the next event says is not what the entering one said; what is known of the contact stays.
         if not all(test.path.startswith("contact.") for test in tests_of(each.condition)):
             continue
+        asked = {test.path for test in tests_of(entry.condition)}
+        if asked.isdisjoint(test.path for test in tests_of(each.condition)):
+            continue
         space = Space([entry.condition, each.condition], entry.catalogue.extended(each.catalogue))
         if space.can_be(space.holds(entry.condition)) is False:
             continue

@@ -9,7 +9,7 @@ from typing import TypeVar
 from engine.authoring.conditions import Written
 from engine.authoring.source import dotted
 from engine.errors import Problem
-from engine.rules.condition import All, Any, Condition, FactRef, None_, Test
+from engine.rules.condition import All, Any, Condition, FactRef, None_, Op, Test
 from engine.rules.contradictions import written as as_written
 from engine.rules.facts import Catalogue, Fact
 from engine.rules.possibility import Space
@@ -46,11 +46,13 @@ def _is_worth_it(condition: Condition, catalogue: Catalogue) -> bool:
     paths = {test.path for test in tests}
     if len(paths) < len(tests) or any(isinstance(test.wanted, FactRef) for test in tests):
         return True
-    return any(
-        (fact := catalogue.get(path)) is not None
-        and (bool(fact.choices) or fact.always or fact.least is not None or fact.most is not None)
-        for path in paths
-    )
+    for test in tests:
+        fact = catalogue.get(test.path)
+        if fact is not None and (fact.choices or fact.least is not None or fact.most is not None):
+            return True
+        if fact is not None and fact.always and test.op is Op.EXISTS:
+            return True
+    return False
 
 
 def _flat(condition: Condition) -> Iterator[Test]:

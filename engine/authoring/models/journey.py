@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore
 from engine.authoring.models.part import Head, Part
+from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.schedules import ApiEntry, ScheduleEntry
 from engine.authoring.models.steps import Step
@@ -51,12 +52,14 @@ class EnterEntry(Part):
     """Who comes in: exactly one way in, who of them, and how often."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
-        "audience": "entering by audience comes with a later version; enter by 'event' and wait",
         "pattern": "entering by pattern comes with a later version; enter by 'event' and use wait_for",
     }
 
     event: OneOrMore | None = Field(
         None, title="事件", description="Event type that lets a contact in, or a list of them."
+    )
+    audience: AudienceEntry | None = Field(
+        None, title="受众", description="Contacts that enter or leave an audience, as {entered: lapsed}."
     )
     schedule: ScheduleEntry | None = Field(
         None,

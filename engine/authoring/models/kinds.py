@@ -7,6 +7,7 @@ from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakersFile, CapsFile
 from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
 from engine.authoring.models.part import Head
+from engine.authoring.models.profile import AudienceFile
 from engine.authoring.models.workspace import EventsFile, PurposesFile, TagsFile, WorkspaceFile
 
 KINDS: dict[str, type[Head]] = {
@@ -17,10 +18,11 @@ KINDS: dict[str, type[Head]] = {
     "calendar": CalendarFile,
     "caps": CapsFile,
     "tags": TagsFile,
+    "audience": AudienceFile,
     "channels": ChannelsFile,
     "content": ContentFile,
     "checks": ChecksFile,
     "lexicon": LexiconFile,
     "breakers": BreakersFile,
 }
-KINDS_NOT_YET = ("audience", "budgets", "quiet_hours", "brand", "review", "plan", "experiment")
+KINDS_NOT_YET = ("budgets", "quiet_hours", "brand", "review", "plan", "experiment")

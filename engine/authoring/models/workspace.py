@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.fields import Condition, Duration, Id, Items, Locale, Zone
 from engine.authoring.models.part import Head, Part
+from engine.authoring.models.profile import ClassEntry, ScoreEntry
 from engine.authoring.models.refusing import refuse
 
 
@@ -157,18 +158,28 @@ class TagEntry(Part):
 
 
 class TagsFile(Head):
-    """What Wayline computes of every contact."""
+    """What Wayline computes of every contact, in this order: counts, scores, classes, tags."""
 
     kind: Literal["tags"] = Field(title="种类", description="Always tags.")
     counts: Items[CountEntry] = Field(
-        (), title="窗口统计", description="Numbers over a moving window, as orders in the last 90 days."
+        (),
+        title="窗口统计",
+        description="Numbers over a moving window, as orders in the last 90 days.",
+        min_length=1,
     )
-    tags: Items[TagEntry] = Field((), title="标签", description="Tags that follow from facts.")
+    scores: Items[ScoreEntry] = Field(
+        (), title="评分", description="Scores from 1 to 5, as for RFM.", min_length=1
+    )
+    classes: Items[ClassEntry] = Field(
+        (),
+        title="分类",
+        description="Divisions of all contacts, as by activity; stage is the life-cycle stage.",
+        min_length=1,
+    )
+    tags: Items[TagEntry] = Field((), title="标签", description="Tags that follow from facts.", min_length=1)
 
     @model_validator(mode="after")
     def _computes_something(self) -> TagsFile:
-        if not self.tags and not self.counts:
-            if "tags" in self.model_fields_set:
-                raise refuse("RS005", "must not be empty", at=("tags",))
+        if not (self.counts or self.scores or self.classes or self.tags):
             raise refuse("RS004", "'tags' is missing", "tags: Tags that follow from facts.")
         return self

@@ -1,6 +1,13 @@
 """All tables. Rows stay in `engine/store` and the services; models and dataclasses cross their boundaries."""
 
-from engine.store.tables.contacts import ChainRow, ConsentRow, ContactRow, EventRow, IdentityRow
+from engine.store.tables.contacts import (
+    ChainRow,
+    ConsentRow,
+    ContactRow,
+    EventRow,
+    IdentityRow,
+    ProfileSweepRow,
+)
 from engine.store.tables.governance import BundleRow, ControlRow
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
 from engine.store.tables.journeys import RunRow, WaitRow
@@ -21,6 +28,7 @@ __all__ = [
     "IdentityRow",
     "IntentRow",
     "OutboxRow",
+    "ProfileSweepRow",
     "RunRow",
     "WaitRow",
 ]

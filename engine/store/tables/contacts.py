@@ -42,6 +42,14 @@ class ContactRow(SQLModel, table=True):
     merged_into: str | None = None
     counts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     """Windowed counts, by id; rebuilt from the events when their definition changes."""
+    sends_since_active: int = 0
+    """Messages handed over since the contact last did something."""
+    scores: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """Set, like `stage` and all below, by the rules of kinds `tags` and `audience`."""
+    classes: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    audiences: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
+    profile_due_at: datetime | None = Field(default=None, sa_column=Column(Instant, index=True))
+    """Journey time at which the rules may say something else although nothing happens."""
 
 
 class IdentityRow(SQLModel, table=True):
@@ -101,6 +109,18 @@ class ConsentRow(SQLModel, table=True):
     prev_hash: str = ""
     hash: str = ""
     """SHA-256 over the previous hash and this entry's fields: a changed or removed entry shows."""
+
+
+class ProfileSweepRow(SQLModel, table=True):
+    """One row, id 1: how far all contacts have been computed anew under the rules of a bundle."""
+
+    __tablename__ = "profile_sweep"
+
+    id: int = Field(default=1, primary_key=True)
+    version: str = ""
+    """Of the rules (`ProfileRules.version`)."""
+    after_id: str | None = None
+    """Contacts with a greater id are still to be computed; None: all are."""
 
 
 class ChainRow(SQLModel, table=True):

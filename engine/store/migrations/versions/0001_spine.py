@@ -120,8 +120,14 @@ def upgrade() -> None:
         sa.Column("erased_at", Instant(), nullable=True),
         sa.Column("merged_into", sa.String(), nullable=True),
         sa.Column("counts", Document, nullable=False),
+        sa.Column("sends_since_active", sa.Integer(), nullable=False),
+        sa.Column("scores", Document, nullable=False),
+        sa.Column("classes", Document, nullable=False),
+        sa.Column("audiences", Document, nullable=False),
+        sa.Column("profile_due_at", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_contact_profile_due_at", "contact", ["profile_due_at"])
     op.create_table(
         "control",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -253,6 +259,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_key", "outbox", ["key", "id"])
     op.create_index("ix_outbox_open", "outbox", ["done_at", "id"])
+    op.create_table(
+        "profile_sweep",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("after_id", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "run",
         sa.Column("id", sa.String(), nullable=False),

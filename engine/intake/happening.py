@@ -1,0 +1,86 @@
+"""What happens to contacts inside a transaction: events stored in their order, then told to the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
+
+from engine.authoring.bundle import Bundle
+from engine.clock import Clocks
+from engine.contacts.computing import Computed
+from engine.contacts.crossing import crossing_events
+from engine.contacts.profile import Profile
+from engine.intake.writing import insert_events
+from engine.journeys.event import Event
+from engine.rules.facts import Facts
+from engine.store.tables import ControlRow
+
+if TYPE_CHECKING:
+    from engine.runs.service import Runs
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event, and its contact as they stood after it."""
+
+    event: Event
+    facts: Facts
+    timezone: str | None
+
+
+def crossed(profile: Profile, computed: Computed, cause: str, because: str, at: Clocks) -> list[Happening]:
+    """The audience events that a computing of the profile brought about."""
+    if not computed.crossings:
+        return []
+    events = crossing_events(computed.crossings, profile.id, cause, because, at.journey_now())
+    return [Happening(event, computed.facts, profile.timezone) for event in events]
+
+
+def store(session: Session, happenings: Sequence[Happening]) -> dict[str, int]:
+    """Store the events in the order given; event id -> seq of those that were not there before."""
+    return insert_events(session, [_row(happening.event) for happening in happenings])
+
+
+def tell(
+    session: Session,
+    runs: Runs,
+    control: ControlRow,
+    bundle: Bundle,
+    clocks: Clocks,
+    happenings: Sequence[Happening],
+    seqs: Mapping[str, int],
+    profiles: Mapping[str, Profile],
+) -> list[str]:
+    """Let runs react to what was stored, one event after the other; the ids of those that started.
+
+    The contacts are locked; each of their profiles learns its latest event.
+    """
+    fresh = [
+        replace(happening, event=replace(happening.event, seq=seqs[happening.event.event_id]))
+        for happening in happenings
+        if happening.event.event_id in seqs
+    ]
+    reacting = runs.reacting(session, control, bundle, [happening.event for happening in fresh], clocks)
+    run_ids: list[str] = []
+    for happening in fresh:
+        event = happening.event
+        profile = profiles[event.contact_id]
+        profile.last_event_seq = max(profile.last_event_seq, event.seq)
+        run_ids += reacting.react(event, happening.facts, happening.timezone)
+    reacting.finish()
+    return run_ids
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "contact_id": event.contact_id,
+        "type": event.type,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "source": event.source,
+        "properties": dict(event.properties),
+    }
