@@ -18,6 +18,7 @@ from engine.delivery.service import Delivery
 from engine.errors import CommandError
 from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
+from engine.intake.scheduling import Schedules
 from engine.intake.sweeping import Sweeper
 from engine.journeys.driver import Driver
 from engine.plugin.registry import Registry, load_registry
@@ -90,6 +91,7 @@ class Services:
     runs: Runs
     intake: Intake
     sweeper: Sweeper
+    schedules: Schedules
     secret_key: str
     """Signs unsubscribe links."""
 
@@ -101,7 +103,15 @@ class Services:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """This process's share of the dispatching."""
-        return Dispatcher(self.store, self.driver, self.runs, self.delivery, self.sweeper, self.clock)
+        return Dispatcher(
+            self.store,
+            self.driver,
+            self.runs,
+            self.delivery,
+            self.sweeper,
+            self.clock,
+            more={"schedules": self.schedules.fire_due},
+        )
 
     async def close(self) -> None:
         """Let go of channels, rules and the database, in this order."""
@@ -129,6 +139,7 @@ def build_services(
     except BaseException:
         store.close()
         raise
+    intake = Intake(store, shelf, runs, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -137,7 +148,8 @@ def build_services(
         registry=registry,
         delivery=delivery,
         runs=runs,
-        intake=Intake(store, shelf, runs, clock),
+        intake=intake,
+        schedules=Schedules(store, shelf, intake, runs, clock),
         sweeper=Sweeper(store, shelf, runs, clock),
         secret_key=secret,
     )

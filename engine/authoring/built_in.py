@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from engine.authoring.bundle import EventType
+from engine.journeys.event import JOURNEY_REQUESTED, SCHEDULE_FIRED
 
 _CONSENT = {
     "type": "object",
@@ -52,10 +53,6 @@ _REQUESTED = {
     "properties": {"journey": {"type": "string", "title": "旅程"}},
     "required": ["journey"],
 }
-
-SCHEDULE_FIRED, JOURNEY_REQUESTED = "schedule_fired", "journey_requested"
-ADDRESSED_EVENTS = (SCHEDULE_FIRED, JOURNEY_REQUESTED)
-"""Events that are meant for one journey, which their property `journey` names."""
 
 BUILT_IN_EVENTS = MappingProxyType(
     {

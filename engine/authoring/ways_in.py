@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT, JOURNEY_REQUESTED, SCHEDULE_FIRED
+from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT
 from engine.authoring.models.journey import EnterEntry
 from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.schedules import ScheduleEntry
+from engine.journeys.event import JOURNEY_REQUESTED, SCHEDULE_FIRED
 from engine.rules.condition import All, Condition, Op, Test, YamlPath
 from engine.rules.facts import Fact, FactType
 

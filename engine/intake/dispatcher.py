@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -86,7 +86,9 @@ class Dispatcher:
         limit: int = 200,
         at_once: int = 32,
         backoff: Backoff | None = None,
+        more: Mapping[str, Callable[[], Awaitable[int]]] | None = None,
     ) -> None:
+        """`more` are further jobs by name; each returns how many things it did."""
         self._store = store
         self._driver = driver
         self._runs = runs
@@ -106,6 +108,7 @@ class Dispatcher:
             "abandoned": (lambda: runs.pick_up_abandoned(limit), 0.5),
             "recover": (lambda: delivery.recover(limit), 1.0),
             "measure": (self._measure, 1.0),
+            **{name: (job, 0.5) for name, job in (more or {}).items()},
         }
 
     def wake(self) -> None:

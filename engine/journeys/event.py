@@ -9,6 +9,10 @@ from typing import Any
 
 from engine.rules.facts import FactValue
 
+SCHEDULE_FIRED, JOURNEY_REQUESTED = "schedule_fired", "journey_requested"
+ADDRESSED = frozenset({SCHEDULE_FIRED, JOURNEY_REQUESTED})
+"""Types of events that are meant for one journey, which their property `journey` names."""
+
 
 @dataclass(frozen=True)
 class Event:

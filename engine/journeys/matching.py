@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from engine.journeys.event import Event
+from engine.journeys.event import ADDRESSED, Event
 from engine.journeys.interpreter import Decider
 from engine.journeys.program import Program, ReentryKind, WaitFor
 from engine.journeys.run import Cancelled, GoalReached, LeaveSeen, RunState
@@ -200,7 +200,7 @@ def react(
     entries: list[Entering] = []
     refusals: list[Refusal] = []
     for program in doors.programs:
-        answer = _enter(program, event, facts, now, doors, history.get(program.journey, History()))
+        answer = decide_entry(program, event, facts, now, doors, history.get(program.journey, History()))
         if isinstance(answer, Entering):
             entries.append(answer)
         else:
@@ -233,9 +233,17 @@ def _after(history: Mapping[str, History], ended: Iterable[str], now: datetime) 
     return after
 
 
-def _enter(
+def addressed(programs: Sequence[Program], event: Event) -> Sequence[Program]:
+    """Those of the programs that listen to the event's type that it can be meant for; often all of them."""
+    if event.type not in ADDRESSED:
+        return programs
+    return [program for program in programs if program.journey == event.properties.get("journey")]
+
+
+def decide_entry(
     program: Program, event: Event, facts: Facts, now: datetime, doors: Doors, history: History
 ) -> Entering | Refusal:
+    """Whether the event starts a run of the program; `history` are its contact's runs of it so far."""
     journey, entry = program.journey, program.entry
     if entry.rule is not None and f"{entry.rule}#{event.type}" not in doors.matched:
         return Refusal(journey, "entry.no_match", {"rule": f"{entry.rule}#{event.type}"})

@@ -23,6 +23,7 @@ from engine.journeys.matching import (
     ListenerKind,
     Refusal,
     Waking,
+    addressed,
     lasting_listeners,
     once_per_key,
     react,
@@ -150,7 +151,7 @@ class Reacting:
 
     def _doors(self, event: Event, facts: Facts, known: ContactRuns) -> Doors:
         ground = self._ground
-        programs = ground.programs.get(event.type, ())
+        programs = addressed(ground.programs.get(event.type, ()), event)
         matched: Collection[str] = ()
         if any(program.entry.rule is not None for program in programs):
             matched = self._matcher.matching(f"entry:{event.type}", facts, ground.now)

@@ -104,6 +104,15 @@ def read_known(session: Session, contact_ids: Collection[str]) -> dict[str, Cont
     return contacts
 
 
+def read_history(session: Session, journey: str, contact_ids: Collection[str]) -> dict[str, History]:
+    """Contact -> their runs of one journey so far; those without any are left out. Nothing is locked."""
+    query = _HISTORY.where(_RUN.c.journey == journey, is_one_of(session, _RUN.c.contact_id, contact_ids))
+    return {
+        contact_id: History(int(runs), int(active), last_ended_at)
+        for contact_id, _, runs, active, last_ended_at in session.execute(query).all()
+    }
+
+
 def read_existing(session: Session, run_ids: Collection[str]) -> set[str]:
     """Those of `run_ids` that are runs, ended ones included."""
     if not run_ids:

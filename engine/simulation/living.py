@@ -30,6 +30,7 @@ from engine.journeys.matching import (
     History,
     Listener,
     Refusal,
+    addressed,
     lasting_listeners,
     react,
     step_listeners,
@@ -207,7 +208,7 @@ class Life:
         )
 
     def _doors(self, person: Living, event: Event, facts: Facts) -> Doors:
-        programs = self._programs.get(event.type, [])
+        programs = addressed(self._programs.get(event.type, []), event)
         matched: tuple[str, ...] = ()
         if any(program.entry.rule is not None for program in programs):
             matched = self._matcher.matching(f"entry:{event.type}", facts, event.received_at)

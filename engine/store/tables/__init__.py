@@ -8,9 +8,9 @@ from engine.store.tables.contacts import (
     IdentityRow,
     ProfileSweepRow,
 )
-from engine.store.tables.governance import BundleRow, ControlRow
+from engine.store.tables.governance import BundleRow, ControlRow, OverlayRow, SwitchRow
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
-from engine.store.tables.journeys import RunRow, WaitRow
+from engine.store.tables.journeys import RunRow, ScheduleRow, WaitRow
 from engine.store.tables.messages import AttemptRow, BreakerRow, CapPlaceRow, DecisionRow, IntentRow
 
 __all__ = [
@@ -28,7 +28,10 @@ __all__ = [
     "IdentityRow",
     "IntentRow",
     "OutboxRow",
+    "OverlayRow",
     "ProfileSweepRow",
     "RunRow",
+    "ScheduleRow",
+    "SwitchRow",
     "WaitRow",
 ]

@@ -15,6 +15,8 @@ class ContactRow(SQLModel, table=True):
     """A person, with the profile that every event keeps current. Locked first in transactions about them."""
 
     __tablename__ = "contact"
+    # Schedules go through the contacts of one zone in the order of their ids.
+    __table_args__ = (Index("ix_contact_zone", "timezone", "id"),)
 
     id: str = Field(primary_key=True)
     created_at: datetime = Field(sa_column=Column(Instant, nullable=False))

@@ -76,3 +76,34 @@ class WaitRow(SQLModel, table=True):
     """Journey time after which it no longer counts (a goal's `within`)."""
     matched_event_id: str | None = None
     """Set by the event that satisfied it: the truth that a nudge only points at."""
+
+
+class ScheduleRow(SQLModel, table=True):
+    """How far the schedule of one journey is, for the contacts of one time zone."""
+
+    __tablename__ = "schedule"
+
+    journey: str = Field(primary_key=True)
+    zone: str = Field(primary_key=True)
+    """As contacts have it; empty for those without one, `*` for everybody."""
+    shape: str
+    """Hash of when it fires: another one begins anew, and never in the past."""
+    next_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time of the next firing."""
+    fires_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time of the firing that is being worked through; None between two."""
+    after_id: str = ""
+    """The last contact that it has been offered to, in the order of ids."""
+    entered: int = 0
+    """Contacts that the present firing, or else the latest one, was for."""
+    fired_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time of the latest firing that was worked through."""
+    missed: int = 0
+    """Firings that were skipped since the schedule began."""
+    missed_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    missed_because: str | None = None
+    """late | paused"""
+    lease: str | None = None
+    """Names who works on it now."""
+    ready_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Delivery time before which nobody takes it up: the end of a lease, or of a pause between two pages."""

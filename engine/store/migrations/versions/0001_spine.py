@@ -128,12 +128,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_contact_profile_due_at", "contact", ["profile_due_at"])
+    op.create_index("ix_contact_zone", "contact", ["timezone", "id"])
     op.create_table(
         "control",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("workspace", sa.String(), nullable=False),
         sa.Column("live_bundle", sa.String(), nullable=True),
+        sa.Column("published_bundle", sa.String(), nullable=True),
+        sa.Column("plans", Document, nullable=False),
         sa.Column("killed_at", Instant(), nullable=True),
         sa.Column("killed_by", sa.String(), nullable=True),
         sa.Column("kill_reason", sa.String(), nullable=True),
@@ -260,6 +263,13 @@ def upgrade() -> None:
     op.create_index("ix_outbox_key", "outbox", ["key", "id"])
     op.create_index("ix_outbox_open", "outbox", ["done_at", "id"])
     op.create_table(
+        "overlay",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("base", sa.String(), nullable=False),
+        sa.Column("plans", Document, nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    op.create_table(
         "profile_sweep",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
@@ -295,6 +305,36 @@ def upgrade() -> None:
     op.create_index("ix_run_contact", "run", ["contact_id", "journey"])
     op.create_index("ix_run_due", "run", ["status", "due_at"])
     op.create_index("ix_run_lease", "run", ["status", "lease_until"])
+    op.create_table(
+        "schedule",
+        sa.Column("journey", sa.String(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("shape", sa.String(), nullable=False),
+        sa.Column("next_at", Instant(), nullable=True),
+        sa.Column("fires_at", Instant(), nullable=True),
+        sa.Column("after_id", sa.String(), nullable=False),
+        sa.Column("entered", sa.Integer(), nullable=False),
+        sa.Column("fired_at", Instant(), nullable=True),
+        sa.Column("missed", sa.Integer(), nullable=False),
+        sa.Column("missed_at", Instant(), nullable=True),
+        sa.Column("missed_because", sa.String(), nullable=True),
+        sa.Column("lease", sa.String(), nullable=True),
+        sa.Column("ready_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("journey", "zone"),
+    )
+    op.create_table(
+        "switch",
+        sa.Column("id", BigId, autoincrement=True, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("until", Instant(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_switch_subject", "switch", ["kind", "subject", "id"])
     op.create_table(
         "wait",
         sa.Column("id", BigId, autoincrement=True, nullable=False),
