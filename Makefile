@@ -39,6 +39,7 @@ check: setup ## format, lint, types, import arrows, shipped rulesets and schemas
 	$(BIN)/lint-imports
 	$(BIN)/wayline schemas --check
 	$(BIN)/wayline lint rulesets
+	$(BIN)/wayline test rulesets
 
 format: setup ## put the code into the house's format
 	$(BIN)/ruff format .

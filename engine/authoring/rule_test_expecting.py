@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.authoring.conditions import Rulebook
 from engine.authoring.models.rule_test import ExpectEntry, RuleTestEntry
-from engine.authoring.rule_test_ground import Ground
+from engine.authoring.rule_test_ground import MINUTE, Ground
 from engine.authoring.rule_tests import Cast, Expectation, Window
 from engine.authoring.validating import known_list, nearest
 from engine.gate.reasons import REASONS, describe
@@ -33,6 +33,8 @@ def read_expectations(
         if expected.at is not None:
             window = ground.window(expected.at, start, cast.timezone)
             _check_window(ground, window, (*here, "at"), start, until)
+        if window is not None and expected.facts is not None:
+            _check_one_moment(ground, window, (*here, "at"))
         if expected.reason is not None:
             _check_reason(ground, expected.reason, (*here, "reason"))
         yield _expectation(ground, expected, here, cast, window)
@@ -119,6 +121,12 @@ def _check_window(ground: Ground, window: Window, at: YamlPath, start: datetime,
     elif window.first > until:
         message = f"'{window.text}' lies after the end of the test, so it cannot come to pass"
         ground.note("RS089", message, "let the test last longer: 'until'", at)
+
+
+def _check_one_moment(ground: Ground, window: Window, at: YamlPath) -> None:
+    if window.last - window.first > MINUTE:
+        message = f"'{window.text}' is longer than a moment, and facts change with time"
+        ground.note("RS086", message, "look once at the beginning and once at the end", at)
 
 
 def _check_reason(ground: Ground, reason: str, at: YamlPath) -> None:

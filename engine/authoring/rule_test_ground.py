@@ -19,7 +19,7 @@ from engine.journeys.localtime import clock_moment
 from engine.journeys.program import Program
 from engine.rules.condition import YamlPath
 
-_MINUTE = timedelta(minutes=1)
+MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 
 
@@ -89,7 +89,7 @@ class Ground:
 def _fixed(stated: Stated, start: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The moment, and the end of the minute or day that it stands for."""
     if isinstance(stated, timedelta):
-        return start + stated, start + stated + _MINUTE
+        return start + stated, start + stated + MINUTE
     if not isinstance(stated, datetime):
         following: date = stated + _DAY
         midnight = datetime.min.time()
@@ -98,4 +98,4 @@ def _fixed(stated: Stated, start: datetime, zone: ZoneInfo) -> tuple[datetime, d
         moment = stated.astimezone(UTC)
     else:
         moment = clock_moment(stated.date(), stated.time(), zone)
-    return moment, moment + _MINUTE
+    return moment, moment + MINUTE

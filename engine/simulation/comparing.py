@@ -195,16 +195,19 @@ def _nearest(expected: Expectation, left_over: Sequence[Sent], dial: Dial) -> Se
 def _why_not_sent(expected: Expectation, nearest: Sent | None, lived: Lived, dial: Dial) -> str:
     """The send that came nearest, or else what became of the message, of its run, of the entry."""
     if nearest is not None:
-        return f"sent at {dial.both(nearest.at)}: {', '.join(misses(expected, nearest, dial))}"
-    told = [
-        each
-        for each in lived.decisions
-        if (each.contact_id, each.journey, each.step) == (expected.contact, expected.journey, expected.step)
-        and each.verdict != "allow"
-    ]
+        held = [each for each in _about(expected, lived) if each.verdict == "hold" and each.at < nearest.at]
+        waited = f"; it had to wait: {_told(held[-1], dial)}" if held else ""
+        return f"sent at {dial.both(nearest.at)}: {', '.join(misses(expected, nearest, dial))}{waited}"
+    told = [each for each in _about(expected, lived) if each.verdict != "allow"]
     if told:
         return f"not sent: {_told(told[-1], dial)}"
     return f"never wished: {_where_the_run_is(expected, lived, dial)}"
+
+
+def _about(expected: Expectation, lived: Lived) -> list[Decided]:
+    """The decisions about the messages of the expected step."""
+    named = (expected.contact, expected.journey, expected.step)
+    return [each for each in lived.decisions if (each.contact_id, each.journey, each.step) == named]
 
 
 def _apart(expected: Expectation, at: datetime) -> timedelta:
