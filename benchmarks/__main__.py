@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import intake, journeys, latency, rules
+from benchmarks import intake, journeys, latency, lint, rules
 
-for benchmark in (rules, intake, latency, journeys):
+for benchmark in (rules, lint, intake, latency, journeys):
     if status := benchmark.main():
         sys.exit(status)
     print()

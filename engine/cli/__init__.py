@@ -103,10 +103,13 @@ def _show_version(wanted: bool) -> None:
 
 
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    if context.invoked_subcommand in MODULES["author"]:
+        return  # they log nothing, and an editor that runs them should not wait for the library
     from engine.logs import set_up_logs
 
     # Commands print their answer; what goes wrong beside it goes to stderr. Processes set up their own logs.

@@ -93,12 +93,14 @@ def test_every_path_points_at_the_text_of_its_value(value: Any, indent: int | No
     assert source.problems == ()
     assert source.data == {"root": value}
     lines = text.split("\n")
-    for path, place in source.places.items():
+    for path in source.places:
+        place = source.place(path)
         here = lines[place.line - 1][place.column - 1 :]
         expected = _at(source.data, path)
         start = expected if isinstance(expected, list | dict) else json.dumps(expected, ensure_ascii=False)
         assert here.startswith(start if isinstance(start, str) else json.dumps(start)[0])
-    for path, place in source.keys.items():
+    for path in source.keys:
+        place = source.key_place(path)
         assert lines[place.line - 1][place.column - 1 :].startswith(json.dumps(path[-1]))
 
 
