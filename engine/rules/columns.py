@@ -6,11 +6,11 @@ first is the evaluator); it must agree with it on every fact, also on missing an
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any as Anything
 
 from engine.rules.condition import FactRef, Op
@@ -20,16 +20,19 @@ from engine.rules.patterns import LONGEST_TEXT
 Reader = Callable[[Facts, datetime], int]
 UNKNOWN = -1
 """The code of what cannot be settled; no comparison holds for it."""
+_SETS = (frozenset, set)
 
 
 def number_scale(path: str, marks: Sequence[Anything]) -> Reader:
     """2i + 1 on the i-th mark, 2i just below it."""
+    count = len(marks)
 
     def read(facts: Facts, now: datetime) -> int:
         value: Anything = facts.get(path)
         kind = value.__class__
-        if kind is int or (kind is float and math.isfinite(value)):  # nearly always; kind_of takes longer
-            return _on_scale(marks, value)
+        if kind is int or (kind is float and isfinite(value)):  # nearly always; kind_of takes longer
+            place = bisect_left(marks, value)
+            return 2 * place + (place < count and marks[place] == value)
         return _on_scale(marks, value) if kind_of(value) is FactType.NUMBER else UNKNOWN
 
     return read
@@ -112,12 +115,32 @@ def membership(path: str, members: Collection[Anything]) -> Reader:
     return read
 
 
+def label_turns(path: str, turns: Mapping[str, int], without: int, unsettled: int) -> Reader:
+    """`without`, with the bits turned round that `turns` names for each label that is there.
+
+    `unsettled` when the fact is no set of labels.
+    """
+
+    def read(facts: Facts, now: datetime) -> int:
+        value: Anything = facts.get(path)
+        if not isinstance(value, _SETS):
+            return unsettled
+        mask = without
+        for label in value:
+            turned = turns.get(label)
+            if turned is not None:
+                mask ^= turned
+        return mask
+
+    return read
+
+
 def labels(path: str, wanted: frozenset[str], op: Op) -> Reader:
     """1 when the labels hold one (HAS_ANY) or all of those wanted."""
 
     def read(facts: Facts, now: datetime) -> int:
         value = facts.get(path)
-        if not isinstance(value, frozenset | set):
+        if not isinstance(value, _SETS):
             return UNKNOWN
         return int(not wanted.isdisjoint(value) if op is Op.HAS_ANY else wanted <= value)
 
@@ -185,7 +208,7 @@ def between_facts(path: str, op: Op, wanted: FactRef) -> Reader:
 def _label_of_fact(path: str, op: Op, wanted: FactRef) -> Reader:
     def read(facts: Facts, now: datetime) -> int:
         value, other = facts.get(path), _scaled(facts.get(wanted.path), wanted.times)
-        if not isinstance(value, frozenset | set) or not isinstance(other, str):
+        if not isinstance(value, _SETS) or not isinstance(other, str):
             return UNKNOWN
         return int((other in value) == (op is Op.HAS))
 

@@ -6,6 +6,7 @@ against the sieve on every call, and where they differ the evaluator answers.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,6 +17,8 @@ from engine.rules.facts import Facts
 from engine.rules.network import NetworkSpoilt
 from engine.rules.shard import Shard
 from engine.rules.truth import Truth
+
+_log = logging.getLogger(__name__)
 
 
 class Matcher:
@@ -53,9 +56,9 @@ class Matcher:
         if rules is None:
             return ()
         try:
-            return tuple(rules[place].id for place in self._shard(shard).holding(facts, now))
-        except NetworkSpoilt:
-            self._note_surprise()
+            return (self._shards.get(shard) or self._shard(shard)).holding(facts, now)
+        except NetworkSpoilt as surprise:
+            self._note(surprise, shard)
             return tuple(rule.id for rule in rules if evaluate(rule.when, facts, now) is Truth.TRUE)
 
     def holds(self, rule_id: str, facts: Facts, now: datetime) -> bool:
@@ -63,9 +66,14 @@ class Matcher:
         shard, place = self._places[rule_id]
         try:
             return bool(self._shard(shard).holding(facts, now, place))
-        except NetworkSpoilt:
-            self._note_surprise()
+        except NetworkSpoilt as surprise:
+            self._note(surprise, shard)
             return evaluate(self._rules[shard][place].when, facts, now) is Truth.TRUE
+
+    def prepare(self) -> None:
+        """Compile every shard now instead of when it is first asked about."""
+        for name in self._rules:
+            self._shard(name).prepare()
 
     def close(self) -> None:
         """Give back what the networks hold. Asked again, the matcher answers by the reference evaluator."""
@@ -85,6 +93,9 @@ class Matcher:
                     shard = self._shards[name] = Shard(self._rules[name])
         return shard
 
-    def _note_surprise(self) -> None:
+    def _note(self, surprise: NetworkSpoilt, shard: str) -> None:
         with self._lock:
+            if self._closed:
+                return  # whoever still holds a closed matcher gets the reference's answers: nothing is wrong
             self._surprises += 1
+        _log.warning("a network of %s was given up, the reference answered: %s", shard, surprise)

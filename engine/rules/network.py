@@ -1,32 +1,33 @@
-"""The only door to durable_rules: networks of conjunctions of integer comparisons on one fact.
+"""The only door to durable_rules: its Rete network, used for conjunctions of integer comparisons on one fact.
 
 Nothing else of the package is used: its joins, counts, timers, negation, patterns and hosts crash, hang or
 answer wrongly, each in ways that were measured. What is used here stays inside limits that hold by
-construction: every rule begins with a flag of its own, so at most `MOST_RULES` conditions are siblings, and a
-document raises at most `MOST_FLAGS` of them, so the C walk never stacks more than that and no document has
-more names than the C side takes.
+construction: every rule begins with a flag of its own, so no more conditions are siblings than there are
+rules, and a document raises at most `MOST_ASKED` flags, so the C walk never stacks more than that and no
+document has more names than the C side takes.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import durable_rules_engine as core
 
-from engine.rules.normal_form import Relation
+from engine.rules.normal_form import Comparison, Relation
 
-MOST_RULES = 240
-"""Rules in one network. From 513 distinct siblings on, the C compiler never returns and holds the lock."""
-MOST_FLAGS = 8
+MOST_RULES = 32
+"""Rules in one network. From 513 distinct siblings on, the C compiler never returns and holds the
+interpreter's lock; long before that it is slow, as it looks through the siblings for each name it is told."""
+MOST_ASKED = 8
 """Rules one document may ask about. More than 64 waiting siblings overflow the C stack (error 303)."""
 MOST_COMPARISONS = 24
-"""Comparisons in one rule. With them a document has at most 201 names; the C side refuses 253 (error 302)."""
+"""Comparisons in one rule. With them a document has at most 202 names; the C side refuses 253 (error 302)."""
 
-_WARM_UP = "w0"
+_WARM_UP = "w"
 _FACT = "d"  # one fixed id: hashing contents instead would collide at 32 bits
-_RESERVED = ("id", "sid", "m", "$s", "$forward", _WARM_UP, _FACT)
+_RETRACTED = f'{{"id":"{_FACT}"}}'
 _WRITTEN = {
     Relation.NE: "$neq",
     Relation.LT: "$lt",
@@ -35,77 +36,76 @@ _WRITTEN = {
     Relation.GTE: "$gte",
 }
 
-NamedComparison = tuple[str, Relation, int]
-
 
 class NetworkSpoilt(Exception):
     """The network did not behave and is thrown away; the caller must find the answer elsewhere."""
 
 
-class Names:
-    """Names for rules and columns that no author had a hand in.
+class Network:
+    """Up to `MOST_RULES` rules as one durable_rules ruleset, compiled when it is first asked.
 
-    durable_rules tells names apart by a 32-bit hash only; a name whose hash is taken is passed over.
+    Rules and columns go by names that no author had a hand in: a letter and a number. durable_rules
+    tells names apart by a 32-bit hash only; a test shows that no two of the possible names share one.
     """
 
-    def __init__(self) -> None:
-        self._taken = {_fnv32(name) for name in _RESERVED}
+    def __init__(self, rules: Sequence[Sequence[Comparison]]) -> None:
+        """`rules`: the comparisons that must all hold, rule by rule.
 
-    def next(self, letter: str, number: int) -> str:
-        """`letter` and the first number from `number` on, in steps that keep names unique."""
-        for turn in range(1_000):
-            name = f"{letter}{number}" if turn == 0 else f"{letter}{number}x{turn}"
-            hashed = _fnv32(name)
-            if hashed not in self._taken:
-                self._taken.add(hashed)
-                return name
-        raise AssertionError("a thousand hashes in a row were taken")
-
-
-def _fnv32(name: str) -> int:
-    hashed = 0x811C9DC5
-    for byte in name.encode():
-        hashed = ((hashed ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return hashed
-
-
-class Network:
-    """Up to `MOST_RULES` rules as one durable_rules ruleset, compiled when it is first asked."""
-
-    def __init__(self, rules: Mapping[str, Sequence[NamedComparison]]) -> None:
-        """`rules`: name -> comparisons that must all hold, beside the rule's own flag of the same name."""
-        longest = max((len(comparisons) for comparisons in rules.values()), default=0)
+        Raises ValueError when they are more than what was found to be safe.
+        """
+        longest = max(map(len, rules), default=0)
         if len(rules) > MOST_RULES or longest > MOST_COMPARISONS:
-            raise ValueError(f"{len(rules)} rules of up to {longest} comparisons do not fit into one network")
-        definition: dict[str, object] = {
-            name: {"all": [{"m": {"$and": [{name: 1}, *map(_condition, comparisons)]}}]}
-            for name, comparisons in rules.items()
-        }
-        definition[_WARM_UP] = {"all": [{"m": {"$and": [{_WARM_UP: 1}]}}]}
-        self._definition = json.dumps(definition)
+            raise ValueError(
+                f"{len(rules)} rules of up to {longest} comparisons do not fit into one network;"
+                f" it takes {MOST_RULES} rules of {MOST_COMPARISONS}"
+            )
+        self._asking = [frozenset(each.column for each in comparisons) for comparisons in rules]
+        columns = sorted(frozenset[int]().union(*self._asking))
+        self._columns = {column: f"p{number}" for number, column in enumerate(columns)}
+        self._rules = {f"r{place}": place for place in range(len(rules))}
+        self._definition = json.dumps({
+            **{f"r{place}": self._rule(place, comparisons) for place, comparisons in enumerate(rules)},
+            _WARM_UP: {"all": [{"m": {"$and": [{_WARM_UP: 1}]}}]},
+        })  # fmt: skip
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._sound = False
         self._closed = False
-        self.rebuilt = 0
-        """How often it had to be built again."""
 
-    def decide(self, flags: Sequence[str], codes: Mapping[str, int]) -> list[str]:
-        """The names of the rules among `flags` whose comparisons hold on `codes`, in no certain order.
+    def _rule(self, place: int, comparisons: Sequence[Comparison]) -> dict[str, object]:
+        conditions: list[dict[str, object]] = [{f"r{place}": 1}]
+        for each in comparisons:
+            asked: dict[str, object] = {self._columns[each.column]: each.code}
+            conditions.append(asked if each.relation is Relation.EQ else {_WRITTEN[each.relation]: asked})
+        return {"all": [{"m": {"$and": conditions}}]}
 
-        Raises NetworkSpoilt on any surprise; the next call then starts with a new network.
+    def decide(self, asked: Sequence[int], code_of: Callable[[int], int]) -> list[int]:
+        """Which of the rules at the places `asked` hold, in no certain order.
+
+        `code_of` gives the code of a column; it is called once for each column that the rules compare.
+        Raises ValueError for more than `MOST_ASKED` at once, and NetworkSpoilt on any surprise; the next call
+        then starts with a new network.
         """
-        if len(flags) > MOST_FLAGS or len(codes) > MOST_FLAGS * MOST_COMPARISONS:
-            raise ValueError("more names than one document may have")
-        properties = [f',"{name}":1' for name in flags]
-        properties += [f',"{name}":{code}' for name, code in codes.items()]
-        document = f'{{"id":"{_FACT}"{"".join(properties)}}}'
+        if len(asked) > MOST_ASKED:
+            raise ValueError(f"{len(asked)} rules asked at once, more than {MOST_ASKED}")
+        columns = self._columns
+        names = [f'"r{place}":1' for place in asked]
+        for column in frozenset().union(*[self._asking[place] for place in asked]):
+            names.append(f'"{columns[column]}":{code_of(column)}')
+        document = f'{{"id":"{_FACT}",{",".join(names)}}}'
         with self._lock:
             if self._closed:
                 raise NetworkSpoilt("it is closed")
             if not self._sound:
                 self._build()
-            return self._ask(document)
+            fired = self._ask(document)
+        return [self._rules.get(name, -1) for name in fired]
+
+    def prepare(self) -> None:
+        """Compile now instead of with the first question. NetworkSpoilt when that fails."""
+        with self._lock:
+            if not self._sound and not self._closed:
+                self._build()
 
     def distrust(self) -> None:
         """Have the network built anew before it is asked again."""
@@ -119,8 +119,6 @@ class Network:
             self._discard()
 
     def _build(self) -> None:
-        if self._handle is not None:
-            self.rebuilt += 1
         self._discard()
         try:
             self._handle = core.create_ruleset("r", self._definition)
@@ -146,7 +144,7 @@ class Network:
                 while message is not None:
                     fired.append(message[2 : message.index('"', 2)])
                     message = core.complete_and_start_action(self._handle, offset)
-                core.retract_fact(self._handle, f'{{"id":"{_FACT}"}}')
+                core.retract_fact(self._handle, _RETRACTED)
         except (core.error, MemoryError, TypeError, ValueError) as error:
             raise NetworkSpoilt(str(error)) from error
         if state not in (0, 1):  # 1: no rule fired, and nothing was kept
@@ -162,8 +160,3 @@ class Network:
             core.delete_state(handle, "0")
         self._sound = False
         core.delete_ruleset(handle)
-
-
-def _condition(comparison: NamedComparison) -> dict[str, object]:
-    name, relation, code = comparison
-    return {name: code} if relation is Relation.EQ else {_WRITTEN[relation]: {name: code}}

@@ -42,6 +42,12 @@ class Column:
 
     read: Reader
     size: int
+    path: str = ""
+    """The only fact it is read from, where that is said."""
+    texts: frozenset[str] | None = None
+    """It depends only on which of these the text at `path` is, or that it is another."""
+    label: str | None = None
+    """It says whether the labels at `path` have this one."""
 
 
 class Quantiser:
@@ -96,7 +102,7 @@ class Quantiser:
 
     def _text_column(self, key: tuple[str, str]) -> Column:
         found = self._choices[key[1]]
-        return Column(columns.text_choice(key[1], found), len(found) + 1)
+        return Column(columns.text_choice(key[1], found), len(found) + 1, key[1], frozenset(found))
 
     def _scale_column(self, key: tuple[str, str]) -> Column:
         scale, path = key
@@ -132,10 +138,11 @@ class Quantiser:
         if op in (Op.HAS, Op.LACKS) and isinstance(wanted, str):
             # `lacks` is read from the column of `has`.
             reader = columns.labels(path, frozenset({wanted}), Op.HAS_ALL)
-            place = self._column((Op.HAS, path, wanted), lambda _: Column(reader, 2))
+            place = self._column((Op.HAS, path, wanted), lambda _: Column(reader, 2, path, label=wanted))
             return Comparison(place, Relation.EQ, int((op is Op.HAS) is truth))
         key = (op, path, _typed(wanted))
-        place = self._column(key, lambda _: Column(_flag_reader(test), 2))
+        texts = _texts_of(wanted) if op in (Op.IN, Op.NOT_IN) else None
+        place = self._column(key, lambda _: Column(_flag_reader(test), 2, path, texts))
         return Comparison(place, Relation.EQ, int(truth))
 
     def _reader_of(self, formula: Formula) -> Anything:
@@ -195,6 +202,13 @@ def _marks_of(test: Test) -> tuple[Anything, ...]:
     if isinstance(test.wanted, timedelta):
         return -test.wanted, test.wanted
     return test.wanted if isinstance(test.wanted, tuple) else (test.wanted,)
+
+
+def _texts_of(wanted: object) -> frozenset[str] | None:
+    """The texts to choose from, when there are only texts."""
+    if isinstance(wanted, tuple) and all(kind_of(each) is FactType.TEXT for each in wanted):
+        return frozenset(wanted)
+    return None
 
 
 def _is_choice(test: Test) -> bool:

@@ -236,8 +236,8 @@ C_CALLS = ["assert_fact", "start_action_for_state", "complete_and_start_action",
 @pytest.mark.parametrize("call", ["create_ruleset", *C_CALLS])
 def test_an_interrupted_question_leaves_no_wrong_answers_behind(call: str) -> None:
     matcher = Matcher(rules_of(Test("event.n", Op.GT, 3), Test("event.n", Op.GT, 5)))
-    if call != "create_ruleset":
-        assert matcher.matching("s", {"event.n": 9}, NOW) == ("s 0", "s 1")
+    if call != "create_ruleset":  # another answer than the one to come: that one must not be known yet
+        assert matcher.matching("s", {"event.n": 4}, NOW) == ("s 0",)
 
     with pytest.raises(Interruption), interrupting_after(call, Interruption()):
         matcher.matching("s", {"event.n": 9}, NOW)
@@ -253,8 +253,8 @@ def test_an_interrupted_question_leaves_no_wrong_answers_behind(call: str) -> No
 @pytest.mark.parametrize("call", ["create_ruleset", *C_CALLS])
 def test_when_the_core_fails_the_reference_answers(call: str) -> None:
     matcher = Matcher(rules_of(Test("event.n", Op.GT, 3), Test("event.n", Op.GT, 5)))
-    if call != "create_ruleset":
-        assert matcher.matching("s", {"event.n": 9}, NOW) == ("s 0", "s 1")
+    if call != "create_ruleset":  # another answer than the one to come: that one must not be known yet
+        assert matcher.matching("s", {"event.n": 4}, NOW) == ("s 0",)
 
     with interrupting_after(call, MemoryError()):
         assert matcher.matching("s", {"event.n": 9}, NOW) == ("s 0", "s 1")
