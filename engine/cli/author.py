@@ -14,9 +14,11 @@ from engine.authoring.catalogues import program_facts, property_facts
 from engine.authoring.reporting import as_data, count_of, report
 from engine.authoring.schemas import stale_schemas, write_schemas
 from engine.authoring.starting import start_workspace
+from engine.authoring.upcoming import Upcoming, upcoming
 from engine.authoring.validating import known_list, nearest
 from engine.cli.output import Format, FormatOption, print_json
 from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace
+from engine.clock import SystemClock
 from engine.errors import CommandError
 from engine.journeys.graph import to_mermaid
 from engine.rules.facts import BUILT_IN, Fact
@@ -67,12 +69,21 @@ def init(folder: Annotated[Path, typer.Argument(help="A folder that is empty or 
     typer.echo(f"next: change what differs, then run: wayline lint {folder}")
 
 
-def facts(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
+def facts(
+    folder: Folder = None,
+    schedule: Annotated[
+        bool, typer.Option("--schedule", help="Instead, the next five firings of each schedule.")
+    ] = False,
+    output: FormatOption = Format.TEXT,
+) -> None:
     """List what conditions may ask about: facts of contacts, event types and journeys' runs, and tags.
 
     Example: wayline facts rulesets
     """
     bundle = bundle_in(folder_of(folder))
+    if schedule:
+        _show_firings(upcoming(bundle, SystemClock().now()), output)
+        return
     sections = _sections(bundle)
     if output is Format.JSON:
         listed: dict[str, list[dict[str, Any]]] = {
@@ -135,6 +146,21 @@ def graph(
     match output:
         case GraphFormat.MERMAID:
             typer.echo(to_mermaid(programs[journey]), nl=False)
+
+
+def _show_firings(coming: Sequence[Upcoming], output: Format) -> None:
+    if output is Format.JSON:
+        print_json([each.as_data() for each in coming])
+        return
+    for each in coming:
+        typer.echo(f"{each.journey}  {each.cron}  {each.whose}")
+        for moment in each.firings:
+            local = moment.astimezone(each.zone)
+            typer.echo(f"  {local:%a %Y-%m-%d %H:%M} {each.zone.key}  {moment:%Y-%m-%d %H:%M} UTC")
+        if not each.firings:
+            typer.echo("  does not fire in the years to come")
+    if not coming:
+        typer.echo("no journey enters by schedule")
 
 
 def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:

@@ -31,6 +31,7 @@ from engine.journeys.matching import (
     Listener,
     Refusal,
     addressed,
+    decide_entry,
     lasting_listeners,
     react,
     step_listeners,
@@ -122,6 +123,13 @@ class Life:
         touched = self._react(person, event, computed.facts)
         crossed = self._cross(person, computed, event.event_id, BY_EVENT, event.received_at)
         return _together([touched, *crossed])
+
+    def would_enter(self, person: Living, program: Program, event: Event) -> bool:
+        """Whether the event would start a run of the program as things stand."""
+        facts = {**contact_facts(person.profile, self._bundle, event.received_at), **event_facts(event)}
+        doors = replace(self._doors(person, event, facts), has_entered=lambda _journey, _key: False)
+        history = person.history.get(program.journey, History())
+        return isinstance(decide_entry(program, event, facts, event.received_at, doors, history), Entering)
 
     def compute(self, person: Living, because: str, now: datetime) -> Touched:
         """Compute the profile anew although nothing has happened; audiences crossed are told to the runs."""

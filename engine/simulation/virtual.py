@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from engine.contacts.crossing import BY_RULES, BY_TIME
 from engine.contacts.profile import contact_facts
 from engine.errors import NotFound
 from engine.gate.model import Intent
+from engine.intake.firing import firing_event, scheduled
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
 from engine.journeys.run import EventSeen, OutcomeKnown, Started, TimerDue
@@ -36,8 +38,9 @@ class _Order(IntEnum):
     BEGIN = 0
     EVENT = 1
     PROFILE = 2
-    HELD = 3
-    TIMER = 4
+    CLOCK = 3
+    HELD = 4
+    TIMER = 5
 
 
 class _Due(NamedTuple):
@@ -50,7 +53,8 @@ class _Due(NamedTuple):
     number: int
     contact_id: str
     subject: str
-    """An event's type, a held message's key, a timer's run, or why a profile is computed."""
+    """An event's type, a held message's key, a timer's run, a schedule's journey, or why a profile
+    is computed."""
     properties: Mapping[str, Any]
     traits: Mapping[str, Any]
 
@@ -97,6 +101,8 @@ class VirtualWorld:
             self._people[person.id] = begin(person, self.now)
             if self._bundle.profile.version:
                 self._plan(self.now, _Order.BEGIN, person.id, BY_RULES, _FIRST)
+            for journey in scheduled(self._bundle):
+                self._plan_firing(person.id, journey)
 
     def remember(
         self, contact_id: str, event: str, at: datetime, properties: Mapping[str, Any] | None = None
@@ -141,6 +147,8 @@ class VirtualWorld:
                     await self._happen(person, due)
                 case _Order.BEGIN | _Order.PROFILE:
                     await self._compute(person, due)
+                case _Order.CLOCK:
+                    await self._fire(person, due.subject)
                 case _Order.HELD:
                     await self._look_again(person, due.subject)
                 case _Order.TIMER:
@@ -194,6 +202,24 @@ class VirtualWorld:
             return
         touched = self._life.compute(person, due.subject, self.now)
         await self._carry_touched(person, touched, "")
+
+    async def _fire(self, person: Living, journey: str) -> None:
+        """A schedule's moment has come; as in production, only those who would enter hear of it."""
+        program = self._bundle.programs[journey]
+        event = firing_event(program, self._bundle, person.profile, self.now, self.now)
+        if self._life.would_enter(person, program, event):
+            person.seq += 1
+            event = replace(event, seq=person.seq)
+            await self._carry_touched(person, self._life.happen(person, event), event.event_id)
+        self._plan_firing(person.profile.id, journey)
+
+    def _plan_firing(self, contact_id: str, journey: str) -> None:
+        schedule = self._bundle.programs[journey].entry.schedule
+        assert schedule is not None, "only scheduled journeys fire"
+        zone = schedule.zone(self._people[contact_id].profile.timezone, self._bundle.workspace.timezone)
+        at = schedule.next_after(self.now, zone)
+        if at is not None:
+            self._plan(at, _Order.CLOCK, contact_id, journey, _FIRST)
 
     def _plan_profile(self, person: Living) -> None:
         at = person.profile.profile_due_at
