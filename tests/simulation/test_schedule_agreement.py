@@ -50,7 +50,7 @@ def files(cron: str, zone: str, reentry: str, days: str) -> dict[str, str]:
     return {**FILES, "clock.yaml": journey + "steps: [{tag: note, add: [seen]}]\n"}
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     cron=st.sampled_from(["0 10 * * *", "30 2 * * *", "0 */6 * * *", "15 9 * * mon,tue"]),
     zone=st.sampled_from(["contact", "workspace", "Europe/Berlin"]),
