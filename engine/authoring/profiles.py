@@ -102,7 +102,7 @@ class _Compiler:
         classes = tuple(self._division(name, each) for name, each in found.classes.items())
         self.tags = tuple(self._tag(name, each) for name, each in found.tags.items())
         audiences = tuple(self._audience(name, each) for name, each in found.audiences.items())
-        if not (scores or classes or self.tags or audiences):
+        if not (scores or classes or self.tags or audiences or found.counts):
             return NOTHING_TO_COMPUTE
         return ProfileRules(
             scores,
@@ -240,7 +240,7 @@ def _version(found: Definitions) -> str:
     """Content hash of everything that what is computed depends on; titles may change without a new one."""
     parts: list[Any] = [
         [defined.item.model_dump(mode="json", by_alias=True, exclude={"title"}) for defined in kind.values()]
-        for kind in (found.scores, found.classes, found.tags)
+        for kind in (found.counts, found.scores, found.classes, found.tags)
     ]
     parts.append([[name, defined.item.when] for name, defined in found.audiences.items()])
     if found.workspace is not None:

@@ -34,6 +34,9 @@ def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: date
     kind = kind_of(event.type, bundle)
     if kind is None:
         return _refuse(event, "EV005", _unknown_type(event.type, bundle))
+    if kind.is_own and event.contact_id is None:
+        # Who can send one in could start journeys for anybody, whatever their conditions say.
+        return _refuse(event, "EV005", f"{event.type!r} is written by Wayline itself and cannot be sent in")
     fault = schemas.fault(event.type, event.properties)
     if fault is not None:
         return _refuse(event, "EV006", fault)
