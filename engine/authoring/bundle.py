@@ -19,6 +19,7 @@ from engine.risk.model import Breaker
 from engine.rules.condition import Condition, Rule, YamlPath
 from engine.rules.counting import Count
 from engine.rules.facts import Catalogue
+from engine.rules.sequences.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Bundle:
     """Windowed counts of contacts, read as `contact.<id>`."""
     profile: ProfileRules = NOTHING_TO_COMPUTE
     """Scores, classes and audiences; derived tags stand in `tags`."""
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    """Journeys that are entered by a pattern -> it; the fact `event.patterns` says when it is complete."""
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from engine.authoring.journeys import compile_journey
 from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
+from engine.authoring.patterns import compile_pattern
 from engine.authoring.profiles import compile_profile, computed_facts
 from engine.errors import Problem
 from engine.gate.model import (
@@ -37,6 +38,7 @@ from engine.gate.model import (
 from engine.journeys.program import Program
 from engine.plugin.contracts import ContentSpec, Lexicon, LexiconEntry, Severity
 from engine.risk.model import Breaker, Level, Recovery
+from engine.rules.sequences.pattern import Pattern
 
 
 def hash_of(files: Mapping[str, str]) -> str:
@@ -66,9 +68,12 @@ def compile_bundle(
     problems: list[Problem] = []
     programs: dict[str, Program] = {}
     calendars = compile_calendars(found)
+    patterns: dict[str, Pattern] = {}
     for name, journey in found.journeys.items():
         programs[name], more = compile_journey(journey, catalogues, rulebook, calendars)
         problems.extend(more)
+        if (pattern := journey.item.enter.pattern) is not None:
+            patterns[name] = compile_pattern(journey, pattern, catalogues, rulebook, workspace.late_after)
     counts, more = compile_counts(found, events, catalogues, rulebook)
     problems.extend(more)
     profile, tags, more = compile_profile(found, catalogues, rulebook)
@@ -107,6 +112,7 @@ def compile_bundle(
         calendars=calendars,
         counts=counts,
         profile=profile,
+        patterns=patterns,
     )
     return bundle, [*problems, *rulebook.problems]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from engine.rules.condition import All, Condition, Rule, YamlPath, tests_of
 from engine.rules.facts import Catalogue
 from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
+
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -67,32 +69,60 @@ class Rulebook:
         `also` must hold besides, and is all there is when nothing (None) is written; its `at` is a place of
         the whole file.
         """
-        path = (*defined.path, *at)
-        condition: Condition | None = None
+        condition = None
         if raw is not None:
-            condition, faults = parse_condition(raw, catalogue, at=path)
-            self.problems.extend(_problem(defined, fault, catalogue) for fault in faults)
-            if condition is None or faults:
+            condition = self.read(defined, at, raw, catalogue)
+            if condition is None:
                 return None
         if also is not None:
-            condition = also if condition is None else All((also, condition), path)
+            condition = also if condition is None else All((also, condition), (*defined.path, *at))
         if condition is None:
             return None
+        self.keep(defined, at, condition, catalogue, names)
+        return condition
+
+    def read(
+        self,
+        defined: Defined[Any],
+        at: YamlPath,
+        raw: object,
+        catalogue: Catalogue,
+        *,
+        elsewhere: Mapping[str, str] = NOTHING,
+    ) -> Condition | None:
+        """Read the condition at `at` of a definition; None when it has faults, which are kept as problems.
+
+        `elsewhere` says of families of facts that a condition may mean and cannot have here why that is so.
+        """
+        condition, faults = parse_condition(raw, catalogue, at=(*defined.path, *at))
+        self.problems.extend(_problem(defined, fault, catalogue, elsewhere) for fault in faults)
+        return None if faults else condition
+
+    def keep(
+        self,
+        defined: Defined[Any],
+        at: YamlPath,
+        condition: Condition,
+        catalogue: Catalogue,
+        names: Sequence[tuple[str, str]],
+    ) -> None:
+        """Keep a condition that is written at `at` under every (rule id, shard) of `names`."""
+        path = (*defined.path, *at)
         self.written.append(Written(defined, path, condition, catalogue, tuple(names)))
         for rule_id, shard in names:
             self.rules.append(Rule(rule_id, shard, condition))
             self.places[rule_id] = defined.source.key_place(path)
             for test in tests_of(condition):
                 self.test_places[rule_id, test.at] = defined.source.key_place(test.at)
-        return condition
 
 
-def _problem(defined: Defined[Any], fault: Fault, catalogue: Catalogue) -> Problem:
+def _problem(
+    defined: Defined[Any], fault: Fault, catalogue: Catalogue, elsewhere: Mapping[str, str]
+) -> Problem:
     hint = fault.hint
-    if fault.code == UNKNOWN_FACT and (
-        elsewhere := _not_here(str(fault.at[-1]) if fault.at else "", catalogue)
-    ):
-        hint = elsewhere
+    if fault.code == UNKNOWN_FACT:
+        path = str(fault.at[-1]) if fault.at else ""
+        hint = elsewhere.get(path.partition(".")[0]) or _not_here(path, catalogue) or hint
     return Problem(defined.source.key_place(fault.at), fault.code, dotted(fault.at), fault.message, hint)
 
 

@@ -10,6 +10,7 @@ from engine.authoring.catalogues import step_id, type_of, walk
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.steps import SendStep, SetStep, TagStep, WaitForStep, WaitStep
+from engine.authoring.patterns import events_of
 from engine.authoring.references import References
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
@@ -27,6 +28,8 @@ def check_journey(
         way = "entered" if audience.entered is not None else "left"
         name = audience.entered or audience.left or ""
         yield from references.check("audience", name, journey, ("enter", "audience", way))
+    for below, event in events_of(entry.enter.pattern) if entry.enter.pattern is not None else ():
+        yield from _event_types(journey, references, event.event, ("enter", "pattern", *below, "event"))
     yield from check_schedule(journey, found, references)
     for number, leave in enumerate(entry.leave):
         yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))

@@ -8,6 +8,7 @@ from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT
 from engine.authoring.models.journey import EnterEntry
 from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.schedules import ScheduleEntry
+from engine.authoring.patterns import pattern_events
 from engine.journeys.event import JOURNEY_REQUESTED, SCHEDULE_FIRED
 from engine.rules.condition import All, Condition, Op, Test, YamlPath
 from engine.rules.facts import Fact, FactType
@@ -38,6 +39,9 @@ def way_in(enter: EnterEntry, journey: str) -> WayIn:
         return WayIn((JOURNEY_REQUESTED,), Test("event.journey", Op.EQ, journey, ("enter", "api")), facts)
     if enter.audience is not None:
         return _by_audience(enter.audience)
+    if enter.pattern is not None:
+        completes = Test("event.patterns", Op.HAS, journey, ("enter", "pattern"))
+        return WayIn(pattern_events(enter.pattern), completes)
     return WayIn(tuple(dict.fromkeys(enter.event or ())))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from engine.authoring.bundle import Bundle
@@ -25,27 +25,37 @@ def count_event(profile: Profile, event: Event, bundle: Bundle, matcher: Matcher
     if not bundle.counts:
         return profile
     if not profile.last_event_seq:
-        begin_counts(profile, bundle)
-    counting = [count for count in bundle.counts if event.type in count.events]
-    if not counting:
-        return profile
-    happened_at = min(event.occurred_at, event.received_at)
-    true: set[str] = set()
-    if any(event.type in count.rules for count in counting):
-        true = set(matcher.matching(f"count:{event.type}", event_facts(event), event.received_at))
-    for count in counting:
-        tally = profile.counts.get(count.id)
-        if tally is None or not is_current(count, tally):
-            continue
-        if count.rules.get(event.type) in (None, *true):
-            amount = amount_of(event, count)
-            profile.counts[count.id] = tallied(count, tally, happened_at, amount, event.received_at)
+        begin(profile, bundle)
+    current = [count for count in bundle.counts if is_current(count, profile.counts.get(count.id))]
+    add_to(profile, current, event, matcher, event.received_at)
     return profile
 
 
-def begin_counts(profile: Profile, bundle: Bundle) -> None:
-    """Let every count begin with nothing, and forget those that are not counted any more."""
-    profile.counts = {count.id: nothing_yet(count) for count in bundle.counts}
+def begin(profile: Profile, bundle: Bundle) -> list[Count]:
+    """Let every count that is missing or of another definition begin with nothing; these counts.
+
+    Counts that the bundle does not have any more are forgotten.
+    """
+    new = [count for count in bundle.counts if not is_current(count, profile.counts.get(count.id))]
+    known = profile.counts
+    profile.counts = {count.id: known[count.id] for count in bundle.counts if count not in new}
+    profile.counts |= {count.id: nothing_yet(count) for count in new}
+    return new
+
+
+def add_to(profile: Profile, counts: Sequence[Count], event: Event, matcher: Matcher, now: datetime) -> None:
+    """Add the event to those of these counts that it counts for; `now` is journey time."""
+    counting = [count for count in counts if event.type in count.events]
+    if not counting:
+        return
+    true: set[str] = set()
+    if any(event.type in count.rules for count in counting):
+        true = set(matcher.matching(f"count:{event.type}", event_facts(event), event.received_at))
+    happened_at = min(event.occurred_at, event.received_at)
+    for count in counting:
+        if count.rules.get(event.type) in (None, *true):
+            tally = profile.counts[count.id]
+            profile.counts[count.id] = tallied(count, tally, happened_at, amount_of(event, count), now)
 
 
 def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:

@@ -80,7 +80,9 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
     for name, kind in bundle.workspace.attributes.items():
         facts[f"contact.{name}"] = _typed(profile.attributes.get(name), kind)
     for count in bundle.counts:
-        tally = profile.counts.get(count.id) if profile.last_event_seq else nothing_yet(count)
+        tally = profile.counts.get(count.id)
+        if tally is None and not profile.last_event_seq:
+            tally = nothing_yet(count)
         is_known = tally is not None and is_current(count, tally)
         facts[f"contact.{count.id}"] = value_at(count, tally or {}, now) if is_known else None
     return facts

@@ -20,6 +20,7 @@ from engine.contacts.counting import count_event
 from engine.contacts.crossing import BY_EVENT
 from engine.contacts.identity import RacedError, Wanted, resolve_batch
 from engine.contacts.profile import Profile
+from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import write_profiles
 from engine.contacts.updating import apply_event, apply_traits, learn_timezone
 from engine.intake import measuring
@@ -154,6 +155,8 @@ class Intake:
             else:
                 taken.refused[position] = Unusable("EV004", "there is no such contact", item.event.raw)
         matcher = self._shelf.matcher(bundle)
+        newcomers = {id_ for id_, profile in profiles.items() if not profile.last_event_seq}
+        recount_stale(session, profiles.values(), bundle, matcher, now)
         happenings: list[Happening] = []
         consents: list[ConsentEntry] = []
         for item, event in ordered:
@@ -170,7 +173,9 @@ class Intake:
         if not seqs.keys() >= set(taken.accepted):
             # What the profiles say by now rests on events that another transaction has just brought.
             raise RacedError("an event was taken in meanwhile")
-        taken.run_ids += tell(session, self._runs, control, bundle, clocks, happenings, seqs, profiles)
+        taken.run_ids += tell(
+            session, self._runs, control, bundle, matcher, clocks, happenings, seqs, profiles, newcomers
+        )
         write_profiles(session, (profiles[id_] for id_ in {event.contact_id for _, event in ordered}))
         # Last, for the end of the ledger's chain is locked from here on.
         record_consents(session, consents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,11 @@ from engine.clock import Clocks
 from engine.contacts.computing import Computed
 from engine.contacts.crossing import crossing_events
 from engine.contacts.profile import Profile
+from engine.intake.recognising import Recognising
 from engine.intake.writing import insert_events
 from engine.journeys.event import Event
 from engine.rules.facts import Facts
+from engine.rules.matcher import Matcher
 from engine.store.tables import ControlRow
 
 if TYPE_CHECKING:
@@ -49,28 +51,34 @@ def tell(
     runs: Runs,
     control: ControlRow,
     bundle: Bundle,
+    matcher: Matcher,
     clocks: Clocks,
     happenings: Sequence[Happening],
     seqs: Mapping[str, int],
     profiles: Mapping[str, Profile],
+    newcomers: Collection[str] = (),
 ) -> list[str]:
     """Let runs react to what was stored, one event after the other; the ids of those that started.
 
-    The contacts are locked; each of their profiles learns its latest event.
+    The contacts are locked; each of their profiles learns its latest event. `newcomers` are those contacts to
+    whom nothing had happened before.
     """
     fresh = [
         replace(happening, event=replace(happening.event, seq=seqs[happening.event.event_id]))
         for happening in happenings
         if happening.event.event_id in seqs
     ]
-    reacting = runs.reacting(session, control, bundle, [happening.event for happening in fresh], clocks)
+    events = [happening.event for happening in fresh]
+    reacting = runs.reacting(session, control, bundle, events, clocks)
+    recognising = Recognising(session, bundle, matcher, events, newcomers)
     run_ids: list[str] = []
     for happening in fresh:
         event = happening.event
         profile = profiles[event.contact_id]
         profile.last_event_seq = max(profile.last_event_seq, event.seq)
-        run_ids += reacting.react(event, happening.facts, happening.timezone)
+        run_ids += reacting.react(recognising.look(event), happening.facts, happening.timezone)
     reacting.finish()
+    recognising.finish()
     return run_ids
 
 

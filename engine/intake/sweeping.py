@@ -20,6 +20,7 @@ from engine.clock import Clock, Clocks, FixedClock
 from engine.contacts.computing import compute
 from engine.contacts.crossing import BY_RULES, BY_TIME, sweep_cause
 from engine.contacts.profile import Profile
+from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import lock_profiles, write_profiles
 from engine.intake.happening import Happening, crossed, store, tell
 from engine.store.bulk import insert_new, plan_for_now
@@ -148,13 +149,14 @@ class Sweeper:
     ) -> list[str]:
         matcher = self._shelf.matcher(bundle)
         happenings: list[Happening] = []
+        recount_stale(session, profiles.values(), bundle, matcher, clocks.journey_now())
         for profile in profiles.values():
             computed = compute(profile, bundle, matcher, clocks.journey_now())
             happenings += crossed(profile, computed, sweep_cause(profile), because, clocks)
         if not happenings:
             return []
         seqs = store(session, happenings)
-        return tell(session, self._runs, control, bundle, clocks, happenings, seqs, profiles)
+        return tell(session, self._runs, control, bundle, matcher, clocks, happenings, seqs, profiles)
 
 
 def _place(session: Session) -> ProfileSweepRow:

@@ -27,6 +27,8 @@ class Event:
     properties: Mapping[str, Any] = field(default_factory=dict)
     seq: int = 0
     """Order among the events of one contact."""
+    patterns: frozenset[str] = frozenset()
+    """Journeys whose pattern it completes; of a pattern that counts and is not complete `<journey> 2/3`."""
 
 
 def event_facts(event: Event) -> dict[str, FactValue | None]:
@@ -39,6 +41,7 @@ def event_facts(event: Event) -> dict[str, FactValue | None]:
         "event.occurred_at": event.occurred_at,
         "event.received_at": event.received_at,
         "event.source": event.source,
+        "event.patterns": event.patterns,
     }
     for name, value in event.properties.items():
         if f"event.{name}" in facts:

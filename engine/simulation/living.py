@@ -37,6 +37,7 @@ from engine.journeys.matching import (
     step_listeners,
 )
 from engine.journeys.program import Program
+from engine.journeys.recognising import Recogniser
 from engine.journeys.run import (
     Cancelled,
     Cause,
@@ -94,6 +95,7 @@ class Life:
         self._decisions = decisions
         self._sending = sending
         self._programs: dict[str, list[Program]] = {}
+        self._recogniser = Recogniser(bundle.patterns, matcher)
         for _, program in sorted(bundle.programs.items()):
             for event_type in program.entry.events:
                 self._programs.setdefault(event_type, []).append(program)
@@ -104,6 +106,7 @@ class Life:
         profile.created_at = min(profile.created_at, event.received_at)
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
+        self._recognise(person, event)
         entry = consent_entry(event, known_kind(event.type, self._bundle), self._bundle)
         if entry is not None:
             person.consents.append(_recorded(entry))
@@ -153,6 +156,7 @@ class Life:
         """What an event does to consents and runs; `contact` are the person's facts after it."""
         now = event.received_at
         kind = known_kind(event.type, self._bundle)
+        event = self._recognise(person, event)
         facts = {**contact, **event_facts(event)}
         withdrawn = None
         entry = consent_entry(event, kind, self._bundle)
@@ -172,6 +176,11 @@ class Life:
         entered = tuple(self._enter(person, entering, event) for entering in reaction.entries)
         settled = self._drop(person, reaction.endings, withdrawn, now)
         return Touched(entered, tuple(waking.run_id for waking in reaction.wakings), settled)
+
+    def _recognise(self, person: Living, event: Event) -> Event:
+        """The event with the patterns it completes."""
+        event, person.pasts = self._recogniser.look(event, person.pasts or self._recogniser.begin())
+        return event
 
     def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | None:
         """Move a run; the message it wishes, when that is what it waits for now."""

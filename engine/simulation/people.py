@@ -59,6 +59,8 @@ class Living:
     active: dict[str, VirtualRun] = field(default_factory=dict)
     entered: set[str] = field(default_factory=set)
     """Ids of all runs so far."""
+    pasts: dict[str, Any] = field(default_factory=dict)
+    """What is kept for patterns, by journey."""
     history: dict[str, History] = field(default_factory=dict)
     planned_at: datetime | None = None
     """When the world looks at the profile next, as far as it is planned."""

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore
 from engine.authoring.models.part import Head, Part
+from engine.authoring.models.patterns import PatternEntry
 from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.schedules import ApiEntry, ScheduleEntry
@@ -51,12 +52,13 @@ WAYS_IN = ("event", "pattern", "schedule", "audience", "api")
 class EnterEntry(Part):
     """Who comes in: exactly one way in, who of them, and how often."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "pattern": "entering by pattern comes with a later version; enter by 'event' and use wait_for",
-    }
-
     event: OneOrMore | None = Field(
         None, title="事件", description="Event type that lets a contact in, or a list of them."
+    )
+    pattern: PatternEntry | None = Field(
+        None,
+        title="行为模式",
+        description="Several events that together let a contact in: enough of one kind, or some in order.",
     )
     audience: AudienceEntry | None = Field(
         None, title="受众", description="Contacts that enter or leave an audience, as {entered: lapsed}."

@@ -6,6 +6,7 @@ from engine.store.tables.contacts import (
     ContactRow,
     EventRow,
     IdentityRow,
+    PatternRow,
     ProfileSweepRow,
 )
 from engine.store.tables.governance import BundleRow, ControlRow, OverlayRow, SwitchRow
@@ -29,6 +30,7 @@ __all__ = [
     "IntentRow",
     "OutboxRow",
     "OverlayRow",
+    "PatternRow",
     "ProfileSweepRow",
     "RunRow",
     "ScheduleRow",

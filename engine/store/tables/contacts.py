@@ -83,6 +83,17 @@ class EventRow(SQLModel, table=True):
     properties: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
 
 
+class PatternRow(SQLModel, table=True):
+    """What is kept of one contact's past for the patterns of journeys; rebuilt from the events when lost."""
+
+    __tablename__ = "pattern_past"
+
+    id: str = Field(primary_key=True)
+    """The contact's."""
+    pasts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """By journey; see `engine.rules.sequences.past`."""
+
+
 class ConsentRow(SQLModel, table=True):
     """One entry of the append-only consent ledger; the latest entry that applies is the state."""
 
