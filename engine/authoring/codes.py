@@ -85,6 +85,7 @@ CODES: dict[str, str] = {
     "RS130": "conditions that can never hold together",
     "RS131": "a case of a branch that is never taken",
     "RS132": "a leave condition that holds on entering",
+    "RS133": "a file that cannot be read",
     "RW002": "a wait without end",
     "RW003": "a content without one of the workspace's languages",
     "RW004": "a cap that limits nothing",
@@ -99,5 +100,6 @@ CODES: dict[str, str] = {
     "RW035": "a message that a cap always stops",
     "RW036": "something that nobody uses",
     "RW037": "a journey without a test",
+    "RW038": "a linked folder, which is not read",
 }
 """Code -> what it means, in a few words. RW codes are warnings."""

@@ -46,7 +46,7 @@ def hash_of(files: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for path in sorted(files):
         for text in (path, files[path]):
-            encoded = text.encode()
+            encoded = text.encode("utf-8", "surrogatepass")  # what is no text is refused elsewhere
             digest.update(len(encoded).to_bytes(8, "big"))
             digest.update(encoded)
     return digest.hexdigest()

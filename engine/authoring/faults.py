@@ -7,8 +7,9 @@ from typing import Any
 
 from engine.errors import Place, Problem
 
-_KEY_FULL_WIDTH = re.compile(r"\s*(?:- )?\s*([A-Za-z_][A-Za-z0-9_.]*)\s*：")
-_KEY_NO_SPACE = re.compile(r"\s*(?:- )?\s*([A-Za-z_][A-Za-z0-9_.]*):([^\s/:].*)")
+# The beginning may repeat in one way only: a line of a million spaces must not be tried in a trillion.
+_KEY_FULL_WIDTH = re.compile(r"(?:-?\s)*([A-Za-z_][A-Za-z0-9_.]*)\s*：")
+_KEY_NO_SPACE = re.compile(r"(?:-?\s)*([A-Za-z_][A-Za-z0-9_.]*):([^\s/:].*)")
 
 # The parser's phrase (libyaml's, then PyYAML's own) -> what happened, and the way out.
 _PHRASES: tuple[tuple[str, str, str], ...] = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from engine.authoring.checking import check
 from engine.authoring.compiling import compile_bundle
 from engine.authoring.conditions import Rulebook
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
+from engine.authoring.folders import read_folder
 from engine.authoring.journey_checks import check_journey
 from engine.authoring.landmarks import landmarks
 from engine.authoring.linting.linter import advice, check_meaning, check_whole
@@ -23,9 +23,9 @@ from engine.authoring.plugin_checks import check_plugins
 from engine.authoring.proofreading import proofread
 from engine.authoring.references import References
 from engine.authoring.rule_test_reading import TEST_SUFFIX, read_tests
-from engine.authoring.source import MAX_CHARACTERS, Source, read
+from engine.authoring.source import Source, read
 from engine.authoring.validating import validate
-from engine.errors import CommandError, Place, Problem, RulesetError
+from engine.errors import Problem, RulesetError
 from engine.plugin.registry import Registry
 from engine.rules.faults import FAULTS
 
@@ -56,51 +56,6 @@ def load_folder(path: Path | str, registry: Registry | None = None, *, advise: b
     both = tuple(sorted({*problems, *loaded.problems}))
     is_usable = not any(not problem.is_warning for problem in problems)
     return Loaded(loaded.bundle if is_usable else None, both)
-
-
-def read_folder(path: Path | str) -> tuple[dict[str, str], list[Problem]]:
-    """The YAML files below a folder by relative path, hidden ones left out; problems with reading them."""
-    root = Path(path)
-    if not root.is_dir():
-        raise CommandError(f"there is no folder {str(path)!r}; name the one that holds {WORKSPACE_FILE}")
-    files: dict[str, str] = {}
-    problems: list[Problem] = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            file = Path(folder, name)
-            relative = file.relative_to(root).as_posix()
-            if name.startswith("."):
-                continue
-            if file.suffix == ".yml":
-                hint = f"rename it to {file.stem}.yaml"
-                problems.append(
-                    Problem(Place(relative), "RW006", "(file)", "files ending in .yml are not read", hint)
-                )
-            if file.suffix != ".yaml":
-                continue
-            text = _text_of(file, relative, problems)
-            if text is not None:
-                files[relative] = text
-    return files, problems
-
-
-def _text_of(file: Path, relative: str, problems: list[Problem]) -> str | None:
-    try:
-        raw = file.read_bytes() if file.stat().st_size <= 4 * MAX_CHARACTERS else None
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror or error}") from error
-    if raw is None:
-        message = f"the file is larger than {4 * MAX_CHARACTERS // 1_000_000} MB"
-        problems.append(Problem(Place(relative), "RS015", "(file)", message, "split it into several files"))
-        return None
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        message = "the file is not UTF-8 text"
-        problems.append(Problem(Place(relative, line), "RS019", "(file)", message, "save it as UTF-8"))
-        return None
 
 
 def load_files(files: Mapping[str, str], registry: Registry | None = None, *, advise: bool = False) -> Loaded:

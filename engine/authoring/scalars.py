@@ -29,7 +29,7 @@ _SURPRISES: tuple[tuple[re.Pattern[str], str], ...] = (
         "begins with a zero and would be read as different numbers by different programs",
     ),
     (
-        re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"),
+        re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"),
         "is a number in a form that programs read differently",
     ),
     (re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE), "would be read as a number"),

@@ -21,6 +21,8 @@ from engine.rules.condition import YamlPath
 
 MAX_CHARACTERS = 5_000_000
 MAX_DEPTH = 40
+MOST_VALUES = 200_000
+"""Of one file, keys left out: a word list of 40,000 entries fits."""
 MOST_PROBLEMS = 100
 """Of one file; what is listed beyond that helps nobody, and a hostile file could make millions."""
 
@@ -203,6 +205,10 @@ class _Reader:
             self._note(
                 event, "RS016", path[:1], f"this is nested more than {MAX_DEPTH} levels deep", "flatten it"
             )
+            raise _UnreadableError
+        if len(self.places) > MOST_VALUES:
+            message = f"there are more than {MOST_VALUES:,} values in this file"
+            self._note(event, "RS015", path[:1], message, "split it into several files; all of them are read")
             raise _UnreadableError
         if isinstance(event, yaml.AliasEvent):
             self._note(

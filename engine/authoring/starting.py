@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.authoring.loading import read_folder
+from engine.authoring.folders import read_folder
 from engine.authoring.rule_test_reading import TEST_SUFFIX
 from engine.authoring.schemas import schema_line, write_schemas
 from engine.authoring.shipped import shipped_folder
