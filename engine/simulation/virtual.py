@@ -9,7 +9,7 @@ import heapq
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -57,6 +57,8 @@ class _Due(NamedTuple):
     is computed."""
     properties: Mapping[str, Any]
     traits: Mapping[str, Any]
+    age: timedelta = timedelta()
+    """Of an event: how long before it arrives it happened."""
 
 
 _FIRST = (0, "", "")
@@ -124,17 +126,18 @@ class VirtualWorld:
         properties: Mapping[str, Any] | None = None,
         *,
         traits: Mapping[str, Any] | None = None,
+        age: timedelta = timedelta(),
     ) -> None:
-        """Let an event happen at a moment that is still to come, or now.
+        """Let an event arrive at a moment that is still to come, or now.
 
-        `traits` are what it states of the person, as an address or a tag.
+        `traits` are what it states of the person, as an address or a tag. It happened `age` earlier.
         NotFound for a person or a type of event that does not exist, ValueError for the past.
         """
         self._person(contact_id)
         known_kind(event, self._bundle)
         if at < self.now:
             raise ValueError("events cannot happen in the past of a simulation")
-        self._plan(at, _Order.EVENT, contact_id, event, _FIRST, properties, traits)
+        self._plan(at, _Order.EVENT, contact_id, event, _FIRST, properties, traits, age)
 
     async def run_until(self, moment: datetime) -> None:
         """Let everything happen that happens until then, that moment included."""
@@ -194,6 +197,7 @@ class VirtualWorld:
 
     async def _happen(self, person: Living, due: _Due) -> None:
         event = self._event(person, due.subject, due.at, due.properties)
+        event = replace(event, occurred_at=due.at - due.age)
         await self._carry_touched(person, self._life.happen(person, event, due.traits), event.event_id)
 
     async def _compute(self, person: Living, due: _Due) -> None:
@@ -279,7 +283,8 @@ class VirtualWorld:
         rank: tuple[int, str, str],
         properties: Mapping[str, Any] | None = None,
         traits: Mapping[str, Any] | None = None,
+        age: timedelta = timedelta(),
     ) -> None:
         number = next(self._numbers)
-        due = _Due(at, order, rank, number, contact_id, subject, properties or {}, traits or {})
+        due = _Due(at, order, rank, number, contact_id, subject, properties or {}, traits or {}, age)
         heapq.heappush(self._due, due)

@@ -121,7 +121,7 @@ def here(unpublished: Any) -> Any:
     return unpublished
 
 
-def said(bench: Any, id_: str, mood: str, **more: Any) -> dict[str, Any]:
+def said(bench: Any, id_: str, mood: str, **more: Any) -> Any:
     return track(bench, id_, "said", {"mood": mood}, **more)
 
 
@@ -195,6 +195,29 @@ def test_the_condition_beside_the_pattern_asks_about_the_contact(here: Any) -> N
     here.accept(employee, *(said(here, f"m{number}", "bad") for number in range(3)))
 
     assert entered(here) == []
+
+
+def test_a_pattern_that_changes_is_rebuilt_from_what_happened_before(here: Any) -> None:
+    here.accept(said(here, "m1", "bad"), said(here, "m2", "bad"))
+    sooner = {**FILES, "soothe.yaml": FILES["soothe.yaml"].replace("within: 24h", "within: 48h")}
+    with here.store.begin() as session:
+        publish(session, sooner, by="test", now=here.clock.now())
+    here.clock.moment += 30 * HOUR
+
+    here.accept(said(here, "m3", "bad"))
+    assert entered(here) == ["soothe"]
+
+
+def test_a_count_that_changes_is_counted_anew_for_the_next_event(here: Any) -> None:
+    here.accept(track(here, "p1", "paid", {"amount": 20}))
+    here.clock.moment += 40 * 24 * HOUR
+    longer = {**FILES, "tags.yaml": FILES["tags.yaml"].replace("within: 30d", "within: 60d")}
+    with here.store.begin() as session:
+        publish(session, longer, by="test", now=here.clock.now())
+    here.accept(track(here, "p2", "paid", {"amount": 30}))
+
+    facts = contact_facts(profile_of(here.one(ContactRow)), bundle_of(longer), here.clock.now())
+    assert (facts["contact.orders_30d"], facts["contact.spend_30d"]) == (2, 50)
 
 
 def test_patterns_cost_a_batch_the_same_statements_whatever_its_size(here: Any) -> None:
