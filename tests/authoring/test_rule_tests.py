@@ -124,13 +124,7 @@ def test_an_unreadable_journey_raises_no_alarm_about_its_steps(small: Mapping[st
 
 
 def test_two_expectations_in_one_entry_are_told_apart(small: Mapping[str, str]) -> None:
-    entries = [
-        "{send: hi, held: hi}",
-        "{at: 1d}",
-        "{facts: {contact.visits: 3}}",
-        "{send: hi, reason: cap.full}",
-    ]
-    for entry in entries:
+    for entry in ("send: hi, held: hi", "at: 1d", "facts: {contact.visits: 3}", "send: hi, reason: cap.full"):
         tests = f"{HEAD}tests: [{{name: one, expect: [{{{entry}}}]}}]\n"
         (problem,) = load_files({**small, "welcome.test.yaml": tests}).problems
         assert problem.code == "RS055" and problem.hint
