@@ -226,7 +226,7 @@ class _Teller:
 
     def _moved(self, entry: Moved) -> Iterator[str]:
         run, done = entry.done.run, entry.done
-        if done.run.is_active or done.path:
+        if done.run.is_active or done.path or isinstance(entry.cause, TimerDue | EventSeen):
             way = " → ".join(done.path)
             yield f"{entry.journey}{_because(entry)}" + (f": {way}" if way else "")
         for effect in done.effects:

@@ -1,0 +1,272 @@
+"""Tests of rulesets: what passes, what fails and why, and what is told of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.authoring.bundle import Bundle
+from engine.plugin.registry import Registry
+from engine.simulation.telling import failure_lines
+from engine.simulation.testing import TestReport, run_tests
+
+Shop = Callable[..., Bundle]
+SIGNED_UP = "events: [{at: 0d, event: signed_up, properties: {plan: gold}}]"
+
+
+async def run_one(shop: Shop, registry: Registry, test: str) -> TestReport:
+    return await run_tests(shop(f"- {{name: one, {test}}}\n"), registry)
+
+
+async def faults(shop: Shop, registry: Registry, test: str) -> list[tuple[str, str]]:
+    """What is wrong with one test: what it wanted and what was found."""
+    (result,) = (await run_one(shop, registry, test)).results
+    return [(failure.wanted, failure.found) for failure in result.failures]
+
+
+async def test_what_happens_as_expected_passes(shop: Shop, registry: Registry) -> None:
+    test = """
+      - name: a new gold member who buys
+        events:
+          - {at: 0d, event: signed_up, properties: {plan: gold}}
+          - {at: 3h, event: paid, properties: {amount: 120}}
+          - {at: 2d, event: paid, properties: {amount: 5}}
+        expect:
+          - {entered: greet, at: 0d}
+          - {send: hello, at: 0d, channel: email, content: hello, contains: [Hello, "Welcome, Shanghai"]}
+          - {send: gift, at: "2026-03-02", channel: app, local_time: "10:00"}
+          - {at: 2d, facts: {contact.order_count: 2, contact.total_spent: {gt: 120}}}
+          - {ended: greet, at: 2d, reason: run.completed}
+          - {at: 3d, facts: {contact.tags: {has: buyer}}}
+    """
+    report = await run_tests(shop(test), registry)
+
+    assert [result.passed for result in report.results] == [True]
+
+
+async def test_a_send_that_nobody_expects_fails(shop: Shop, registry: Registry) -> None:
+    assert await faults(shop, registry, f"{SIGNED_UP}, expect: []") == [
+        (
+            "nothing else is sent",
+            "sent without being expected: hello of greet by email at 2026-03-01 09:00 (0d)",
+        )
+    ]
+
+
+async def test_two_expectations_are_not_met_by_one_send(shop: Shop, registry: Registry) -> None:
+    twice = f"{SIGNED_UP}, expect: [{{send: hello}}, {{send: hello, at: 0d}}]"
+    (fault,) = await faults(shop, registry, twice)
+
+    assert fault[0].startswith("send hello")
+
+
+async def test_the_order_of_expectations_does_not_matter_even_where_they_overlap(
+    shop: Shop, registry: Registry
+) -> None:
+    events = "events: [{at: 0d, event: signed_up}, {at: 2d, event: signed_up}]"
+    test = f"- {{name: one, {events}, expect: [{{send: also}}, {{send: also, at: 0d}}]}}\n"
+    again = """
+        kind: journey
+        id: other
+        title: other
+        owner: us
+        purpose: marketing
+        enter: {event: signed_up, reentry: always}
+        steps:
+          - {send: also, content: gift, channels: [app]}
+        """
+    report = await run_tests(shop(test, "other.yaml", other=again), registry)
+
+    assert report.failed == ()
+
+
+@pytest.mark.parametrize(
+    ("expected", "why"),
+    [
+        ("at: 2h..3h", "2h too early"),
+        ('local_time: "10:00"', "the contact's clock showed 09:00"),
+        ("channel: app", "it went by email"),
+        ("contains: Goodbye", "it does not contain 'Goodbye'"),
+    ],
+)
+async def test_the_nearest_miss_is_told(shop: Shop, registry: Registry, expected: str, why: str) -> None:
+    ((_, found),) = await faults(shop, registry, f"{SIGNED_UP}, expect: [{{send: hello, {expected}}}]")
+
+    assert found == f"sent at 2026-03-01 09:00 (0d): {why}"
+
+
+@pytest.mark.parametrize(
+    ("test", "why"),
+    [
+        (
+            f"{SIGNED_UP}, expect: [{{send: hello}}, {{send: gift}}], until: 1h",
+            "never wished: greet is still at overnight when the test ends",
+        ),
+        (
+            f"{SIGNED_UP}, expect: [{{send: hello}}, {{send: gift}}]",
+            "never wished: greet: run.completed (the run came to the end of its journey)",
+        ),
+        (
+            "events: [{at: 0d, event: signed_up}], expect: [{send: hello}]",
+            "never wished: greet: entry.no_match (the journey's condition did not hold)",
+        ),
+        ("expect: [{send: hello}]", "never wished: no event reached greet"),
+        (
+            f"contact: {{consents: []}}, {SIGNED_UP}, expect: [{{send: hello}}]",
+            "not sent: consent.unknown (there is no consent on record)",
+        ),
+    ],
+)
+async def test_a_message_that_never_came_is_explained(
+    shop: Shop, registry: Registry, test: str, why: str
+) -> None:
+    ((_, found),) = await faults(shop, registry, test)
+
+    assert found.startswith(why)
+
+
+async def test_a_message_that_a_cap_delayed_says_so(shop: Shop, registry: Registry) -> None:
+    expected = "[{send: hello, at: 0d}, {send: also, at: 0d}]"
+    test = f"- {{name: one, until: 1d, {SIGNED_UP}, expect: {expected}}}\n"
+    (result,) = (await run_tests(shop(test, "[greet.yaml, other.yaml]"), registry)).results
+    (failure,) = result.failures
+
+    late = "sent at 2026-03-02 00:00 (15h): 15h too late; it had to wait: cap.full one_a_day"
+    assert failure.found.startswith(late)
+
+
+async def test_refusals_and_ends_are_expected_with_their_reasons(shop: Shop, registry: Registry) -> None:
+    test = """
+      - name: the wrong plan
+        events: [{at: 0d, event: signed_up, properties: {plan: basic}}]
+        expect: [{not_entered: greet, reason: entry.no_match}]
+      - name: no consent, and left on the way
+        contact: {consents: []}
+        events:
+          - {at: 0d, event: signed_up, properties: {plan: gold}}
+          - {at: 5h, traits: {tags: [do_not_disturb]}}
+        expect:
+          - {not_sent: hello, reason: consent.unknown, at: 0d}
+          - {ended: greet, reason: run.left, at: 5h}
+    """
+    report = await run_tests(shop(test), registry)
+
+    assert [result.failures for result in report.results] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("expected", "why"),
+    [
+        ("not_entered: greet", "entry.entered (the journey took the contact in) at 2026-03-01 09:00 (0d)"),
+        (
+            "ended: greet, reason: run.left",
+            "run.completed (the run came to the end of its journey) at 2026-03-04 10:00 (3d 1h): "
+            "not because of run.left",
+        ),
+        ("held: hello", "sent.accepted (the provider took the message) at 2026-03-01 09:00 (0d)"),
+        (
+            "at: 1d, facts: {contact.order_count: {gte: 2}}",
+            "contact.order_count was 0, wanted gte 2",
+        ),
+    ],
+)
+async def test_other_expectations_say_what_was_found_instead(
+    shop: Shop, registry: Registry, expected: str, why: str
+) -> None:
+    test = f"{SIGNED_UP}, expect: [{{send: hello}}, {{{expected}}}]"
+    ((_, found),) = await faults(shop, registry, test)
+
+    assert found == why
+
+
+async def test_history_counts_and_starts_nothing(shop: Shop, registry: Registry) -> None:
+    test = """
+      - name: an old customer
+        history:
+          - {ago: 90d, event: signed_up, properties: {plan: gold}}
+          - {ago: 80d, event: paid, properties: {amount: 400}}
+        expect:
+          - {at: 0d, facts: {contact.total_spent: 400, contact.last_order_at: {older_than: 79d}}}
+          - {at: 0d, facts: {contact.created_at: {older_than: 89d}}}
+          - {not_entered: greet}
+    """
+    assert (await run_tests(shop(test), registry)).failed == ()
+
+
+async def test_several_contacts_are_told_apart(shop: Shop, registry: Registry) -> None:
+    test = """
+      - name: ann and bob
+        contacts: {ann: {}, bob: {timezone: Europe/Berlin}}
+        events:
+          - {at: 0d, event: signed_up, properties: {plan: gold}, contact: ann}
+          - {at: "2026-03-03 10:00", event: signed_up, properties: {plan: gold}, contact: bob}
+        expect:
+          - {send: hello, at: 0d, contact: ann}
+          - {send: hello, at: "2026-03-03", local_time: "10:00", contact: bob}
+          - {send: hello, at: 3d, contact: bob}
+    """
+    (result,) = (await run_tests(shop(test), registry)).results
+
+    (failure,) = result.failures
+    assert failure.place.line == result.test.expected[2].place.line
+
+
+async def test_only_the_journeys_under_test_run(shop: Shop, registry: Registry) -> None:
+    test = f"- {{name: alone, {SIGNED_UP}, expect: [{{send: hello}}]}}\n"
+    assert (await run_tests(shop(test), registry)).failed == ()
+
+    bundle = shop(test)
+    (result,) = (await run_tests(bundle, registry)).results
+    assert {sent.journey for sent in result.sends} == {"greet"}
+
+
+async def test_a_failure_is_told_with_a_trace_by_file_and_line(shop: Shop, registry: Registry) -> None:
+    bundle = shop(
+        """
+        - name: a gift on the second day
+          contact: {timezone: Europe/Berlin}
+          history: [{ago: 9d, event: paid, properties: {amount: 50}}]
+          events: [{at: 0d, event: signed_up, properties: {plan: gold}}]
+          expect: [{send: hello}, {send: gift}]
+        """
+    )
+    (result,) = (await run_tests(bundle, registry)).results
+
+    assert failure_lines(result, bundle, "here") == [
+        "FAIL here/greet.test.yaml:7 a gift on the second day",
+        "  wanted  send gift  here/greet.test.yaml:11",
+        "  found   never wished: greet: run.completed (the run came to the end of its journey) "
+        "at 2026-03-04 10:00 (3d 8h)",
+        "  trace (clock of Europe/Berlin; UTC in brackets)",
+        "    0d        2026-03-01 02:00 (01:00Z)",
+        "      event signed_up {plan: gold}",
+        "      + greet enter.when  here/greet.yaml:6",
+        "          + event.plan (was gold, wanted eq gold)  :6",
+        "      + greet: entry.entered",
+        "      greet begins: hello",
+        "      + send hello by email: sent.accepted",
+        "      greet goes on, hello is sent: overnight",
+        "        waits at overnight until 2026-03-02 10:00 (1d 8h)",
+        "    1d 8h     2026-03-02 10:00 (09:00Z)",
+        "      - greet worth.cases[0].when  here/greet.yaml:13",
+        "          - contact.total_spent (was 50, wanted gte 100)  :13",
+        "      greet goes on after overnight: worth → order",
+        "        waits at order until 2026-03-04 10:00 (3d 8h)",
+        "    3d 8h     2026-03-04 10:00 (09:00Z)",
+        "      greet goes on after order",
+        "      + greet: run.completed",
+    ]
+
+
+async def test_only_chosen_tests_run(shop: Shop, registry: Registry) -> None:
+    tests = "- {name: one, expect: []}\n- {name: two, expect: []}\n"
+    heard: list[str] = []
+    report = await run_tests(
+        shop(tests),
+        registry,
+        chosen=lambda _, test: test.name == "two",
+        tell=lambda result: heard.append(result.test.name),
+    )
+
+    assert [result.test.name for result in report.results] == heard == ["two"]
