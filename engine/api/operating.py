@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from engine.api.access import Asked, Operator, require_operator
+from engine.authoring.loading import bundle_of
 from engine.delivery import breakers
 from engine.gate.stages import KILL_SCOPE
 from engine.governance import control, publishing
@@ -81,6 +82,8 @@ async def publish(wanted: BundleFiles, services: Asked, operator: Operator) -> B
     """Check these files and put them in force; 422 with every problem when they hold a mistake."""
 
     def put() -> publishing.Published:
+        # Outside the transaction, as it takes a while; inside it is known already.
+        publishing.prove_rules(bundle_of(wanted.files, services.registry))
         with services.store.begin() as session:
             return publishing.publish(
                 session, wanted.files, by=operator, now=services.clock.now(), registry=services.registry

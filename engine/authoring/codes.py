@@ -62,6 +62,7 @@ CODES: dict[str, str] = {
     "RS063": "a setting that the plugin does not have, one it needs, or a value it refuses",
     "RS064": "more mistakes in a file than are shown",
     "RS065": "a secret that stands in a file",
+    "RS066": "a rule that was not decided safely when it was tried before publishing",
     "RS070": "a sum over something that is not a number of every counted event",
     "RS071": "a count that does not say what it counts",
     "RS085": "a test of a ruleset file that does not exist",

@@ -56,6 +56,7 @@ def publish(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
         raise RulesetError(loaded.problems)
     typer.echo(report(loaded.problems), err=True, nl=False)
     files = loaded.bundle.files
+    publishing.prove_rules(loaded.bundle)  # takes a while: before there is a transaction
 
     def put(session: Session, _: BundleShelf, now: datetime) -> publishing.Published:
         ensure_control(session, now, scale=settings.time_scale)

@@ -16,7 +16,7 @@ from engine.authoring.reporting import report
 from engine.cli.workspaces import load_workspace
 from engine.errors import CommandError, RulesetError
 from engine.governance.keys import Keys, ensure_keys
-from engine.governance.publishing import publish
+from engine.governance.publishing import prove_rules, publish
 from engine.logs import set_up_logs
 from engine.settings import Settings
 from engine.store.control import ensure_control, read_control
@@ -119,6 +119,7 @@ def publish_first(services: Services) -> None:
     if loaded.bundle is None:
         raise RulesetError(loaded.problems)
     typer.echo(report(loaded.problems), err=True, nl=False)
+    prove_rules(loaded.bundle)
     with services.store.begin() as session:
         published = publish(session, loaded.bundle.files, by="wayline up", now=services.clock.now())
     typer.echo(f"Published {folder} as bundle {published.number}.")

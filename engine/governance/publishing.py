@@ -10,9 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from engine.authoring.bundle import Bundle
+from engine.authoring.definitions import WORKSPACE_FILE
 from engine.authoring.loading import bundle_of
-from engine.errors import NotFound
+from engine.errors import NotFound, Place, Problem, RulesetError
 from engine.plugin.registry import Registry
+from engine.rules.proving import Unproved, prove
 from engine.store.control import change_control, ensure_control, lock_control
 from engine.store.tables import BundleRow
 
@@ -35,13 +38,29 @@ def publish(
 ) -> Published:
     """Put these files in force: the next number in the history, or the present one when nothing changed.
 
-    RulesetError when they hold a mistake; with a registry, also one in what they say to plugins. Nothing is
-    changed then. `now` is delivery time. Every process takes the new bundle up with its next transaction;
-    runs in flight stay with theirs.
+    RulesetError when they hold a mistake (with a registry, also one in what they say to plugins), or when the
+    matcher cannot be trusted with their rules; nothing is changed then. `now` is delivery time. Every process
+    takes the new bundle up with its next transaction; runs in flight stay with theirs.
     """
     bundle = bundle_of(files, registry)
+    prove_rules(bundle)
     ensure_control(session, now)
     return _put_in_force(session, bundle.hash, dict(files), by=by, now=now)
+
+
+def prove_rules(bundle: Bundle) -> None:
+    """Return when the matcher decides the bundle's rules rightly, as a process of its own found.
+
+    RulesetError with the place of the rule when not. What was proved once costs nothing again in this
+    process, so that who is about to publish can do this before a transaction is open.
+    """
+    try:
+        prove(bundle.rules)
+    except Unproved as doubt:
+        place = bundle.rule_places.get(doubt.rule, Place(WORKSPACE_FILE))
+        message = f"this rule, or one compiled together with it, was not decided safely: {doubt.why}"
+        hint = "nothing was published; say it in another way, and report it: the fault is not in your file"
+        raise RulesetError([Problem(place, "RS066", doubt.rule, message, hint)]) from doubt
 
 
 def rollback(session: Session, number: int, *, by: str, now: datetime) -> Published:

@@ -70,9 +70,12 @@ class Matcher:
             self._note(surprise, shard)
             return evaluate(self._rules[shard][place].when, facts, now) is Truth.TRUE
 
-    def prepare(self) -> None:
-        """Compile every shard now instead of when it is first asked about."""
-        for name in self._rules:
+    def prepare(self, shard: str | None = None) -> None:
+        """Compile a shard, or all of them, now instead of when it is first asked about.
+
+        Raises NetworkSpoilt when durable_rules refuses.
+        """
+        for name in self._rules if shard is None else (shard,):
             self._shard(name).prepare()
 
     def close(self) -> None:

@@ -16,8 +16,9 @@ from engine.plugin.registry import Registry
 ROOT = Path(__file__).parents[2]
 CASES = sorted(folder for folder in (ROOT / "tests/cases/invalid").iterdir() if folder.is_dir())
 CODE = re.compile(r"R[SW][0-9]{3}")
-# Enormous and unreadable files and links are made by test_hostile, not kept here.
-MADE_ELSEWHERE = {"RS015", "RS133", "RW038"}
+# Enormous and unreadable files and links are made by test_hostile, not kept here; no file makes the matcher
+# fail, tests/governance/test_proving.py does.
+MADE_ELSEWHERE = {"RS015", "RS066", "RS133", "RW038"}
 
 
 # What only those who write are told; in the other cases nothing is said of it.
