@@ -98,7 +98,7 @@ class Delivery:
         if onward is not None:
             means = replace(means, state=CarriedGateState(self._state, onward))
         if claim is None:
-            found = await self._store.run(self._state.claim, key, self._clock.now())
+            found = await self._store.run_writing(self._state.claim, key, self._clock.now())
             if not isinstance(found, Claim):
                 return found
             claim = found
@@ -140,7 +140,7 @@ class Delivery:
         await self._outlets.close()
 
     async def _do(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._store.run(work, *args, **kwargs)
+        return await self._store.run_writing(work, *args, **kwargs)
 
     async def _bundle_of(self, bundle_hash: str) -> Bundle:
         # Nearly always compiled already, and then no thread is worth its while.

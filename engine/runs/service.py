@@ -120,21 +120,21 @@ class Runs:
         `durable` says that the run's own workflow asks. `real_now` is that workflow's idea of delivery time,
         used where it is later than the clock's: time that a test skips has passed for the run as well.
         """
-        found = await self._store.run(self._advance, run_id, durable, real_now)
+        found = await self._store.run_writing(self._advance, run_id, durable, real_now)
         while found.intent_key is not None:
             onward = _GoingOn(self._advancing, run_id, lambda: self._real(real_now), durable)
             outcome = await self._delivery.deliver(
                 found.intent_key, carried=True, claim=found.claim, onward=onward
             )
             if outcome is None:
-                parked = await self._store.run(self._park, run_id, real_now)
+                parked = await self._store.run_writing(self._park, run_id, real_now)
                 if parked is not None:
                     return parked
             if onward.found is not None:
                 found = onward.found
                 continue
             # The message had ended already, or ended by itself.
-            found = await self._store.run(self._advance, run_id, durable, real_now)
+            found = await self._store.run_writing(self._advance, run_id, durable, real_now)
         return found
 
     async def pick_up_abandoned(self, limit: int) -> int:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from engine.errors import CommandError
 
 LOCK_WAIT_SECONDS = 30
 """How long a transaction waits for another's lock before it fails."""
+
+
+REST_SECONDS = 1.0
+"""A connection that nobody used for this long is asked whether it still lives before it is used again."""
 
 
 def parse_url(text: str) -> URL:
@@ -64,8 +70,11 @@ def why_unreachable(error: DatabaseError) -> str:
     return "this is not a database that Wayline can read"
 
 
-def connect(url: URL, *, pool_size: int) -> Engine:
-    """An engine with at most `pool_size` connections, each set up for Wayline; the caller disposes of it."""
+def connect(url: URL, *, pool_size: int, seconds: Callable[[], float] = time.monotonic) -> Engine:
+    """An engine with at most `pool_size` connections, each set up for Wayline; the caller disposes of it.
+
+    `seconds` tells how long connections have rested.
+    """
     options: dict[str, Any] = {
         "json_serializer": _dump_json,
         "json_deserializer": _load_json,
@@ -75,9 +84,10 @@ def connect(url: URL, *, pool_size: int) -> Engine:
         "pool_timeout": LOCK_WAIT_SECONDS,
     }
     if url.get_backend_name() == "postgresql":
-        # A database that was restarted must not cost the next caller a transaction.
-        engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+        # The last one used is used next, so that few are in use and those need not be asked.
+        engine = create_engine(url, isolation_level="READ COMMITTED", pool_use_lifo=True, **options)
         event.listen(engine, "connect", _prepare_postgresql)
+        _ask_after_rests(engine, seconds)
         return engine
     assert url.database is not None
     folder = Path(url.database).parent
@@ -100,6 +110,28 @@ def for_writing(engine: Engine) -> Engine:
     amount of waiting helps it. An immediate one waits for its turn.
     """
     return engine.execution_options(takes_write_lock=True)
+
+
+def _ask_after_rests(engine: Engine, seconds: Callable[[], float]) -> None:
+    """A database that was restarted must not cost the next caller a transaction.
+
+    Asking before every transaction, as the pool would by itself, costs a round trip in each.
+    """
+
+    def note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = seconds()
+
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if seconds() - record.info.get("rests_since", seconds()) < REST_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            # The pool takes this one out and gives the caller the next, or a new one.
+            raise DisconnectionError from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", ask)
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -28,6 +24,7 @@ from engine.store.connecting import (
 )
 from engine.store.migrating import current_revision, newest_revision, upgrade
 from engine.store.tables import ContactRow
+from engine.store.threads import Threads
 
 __all__ = ["Store", "lock_contacts", "open_store", "upgrade"]
 
@@ -49,9 +46,11 @@ class Store:
         # Callers outside the pool of threads (commands, tests, the event loop's own reads) need room as well.
         self.engine: Engine = connect(parsed, pool_size=2 * workers)
         self._writing_engine = for_writing(self.engine)
-        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="store")
+        self._threads = Threads(workers, name="store")
         # SQLite has one writer at a time and lets others poll; inside one process a lock is fair and quicker.
         self._turn = threading.Lock() if self.dialect == "sqlite" else None
+        # Better still is one thread for many short ones: nobody is woken only to find the lock taken.
+        self._writers = Threads(1, name="store-writer") if self.dialect == "sqlite" else self._threads
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -78,13 +77,16 @@ class Store:
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of synchronous `work`, done in a thread of the store; context variables go along."""
-        context = contextvars.copy_context()
-        call = functools.partial(context.run, work, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await self._threads.run(work, *args, **kwargs)
+
+    async def run_writing(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`run` for work that is one short transaction of `begin` and little else."""
+        return await self._writers.run(work, *args, **kwargs)
 
     def close(self) -> None:
         """Finish what runs in the threads and let go of every connection; closing twice is harmless."""
-        self._threads.shutdown(wait=True)
+        self._writers.close()
+        self._threads.close()
         self.engine.dispose()
 
 

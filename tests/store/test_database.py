@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.engine import make_url
 from sqlmodel import col
 
 from engine.errors import CommandError
-from engine.store.connecting import parse_url
+from engine.store.connecting import REST_SECONDS, connect, parse_url
 from engine.store.database import Store, lock_contacts
 from engine.store.tables import ContactRow, DeadLetterRow
 
@@ -169,6 +170,23 @@ def test_postgresql_waits_for_a_lock_as_long_as_sqlite(postgres_store: Store) ->
         with postgres_store.begin() as session:
             assert session.scalar(text("SHOW lock_timeout")) == "30s"
             assert session.scalar(text("SHOW transaction_isolation")) == "read committed"
+
+
+def test_connections_that_died_while_they_rested_cost_nobody_a_transaction(postgres_store: Store) -> None:
+    now = 0.0
+    engine = connect(make_url(postgres_store.url), pool_size=4, seconds=lambda: now)
+    open_at_once = [engine.connect() for _ in range(3)]
+    pids = [each.scalar(text("SELECT pg_backend_pid()")) for each in open_at_once]
+    for each in open_at_once:
+        each.close()
+    with postgres_store.begin() as session:
+        for pid in pids:
+            session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    now = REST_SECONDS
+    for _ in range(3):
+        with engine.begin() as connection:
+            assert connection.scalar(text("SELECT pg_backend_pid()")) not in pids
+    engine.dispose()
 
 
 def test_closing_twice_is_harmless(sqlite_url: str) -> None:

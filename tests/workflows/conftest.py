@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.connection import connect
 from workflows.devserver import EmbeddedServer, find_binary, free_port
@@ -106,16 +107,24 @@ async def driver(temporal_address: str, client: Client) -> TemporalDriver:
 
 WorkerFactory = Callable[..., AbstractAsyncContextManager[Worker]]
 
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("workflows.messages")
+)
+"""Looks over what workflows do, as a linter would; production runs them without it."""
+
 
 @pytest.fixture
 def working() -> WorkerFactory:
-    """`async with working(client, activities...)`: a worker of the production shape while the block runs."""
+    """`async with working(client, activities...)`: a worker of the production shape while the block runs.
+
+    Its workflows run in the sandbox.
+    """
 
     @asynccontextmanager
     async def run(client: Client, *activities: Callable[..., Any], **options: Any) -> AsyncIterator[Worker]:
-        async with build_worker(
-            client, activities, graceful_shutdown=timedelta(seconds=1), **options
-        ) as worker:
+        options.setdefault("graceful_shutdown", timedelta(seconds=1))
+        options.setdefault("workflow_runner", SANDBOX)
+        async with build_worker(client, activities, **options) as worker:
             yield worker
 
     return run

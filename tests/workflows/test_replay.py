@@ -11,13 +11,12 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.common import RawValue
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.workflow import NondeterminismError
 
+from tests.workflows.conftest import SANDBOX
 from workflows.breaker import Breaker
 from workflows.journey import Journey
-from workflows.worker import RESTRICTIONS
 
 HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
 KINDS = {
@@ -52,12 +51,10 @@ def test_histories_name_no_machine() -> None:
     assert not [file.name for file in HISTORIES if socket.gethostname() in file.read_text(encoding="utf-8")]
 
 
+@pytest.mark.parametrize("runner", [SANDBOX, UnsandboxedWorkflowRunner()], ids=["sandbox", "production"])
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
-async def test_recorded_runs_replay(file: Path) -> None:
-    replayer = Replayer(
-        workflows=[Journey, Breaker],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=RESTRICTIONS),
-    )
+async def test_recorded_runs_replay(file: Path, runner: WorkflowRunner) -> None:
+    replayer = Replayer(workflows=[Journey, Breaker], workflow_runner=runner)
     await replayer.replay_workflow(history(file))
 
 
