@@ -23,6 +23,7 @@ from engine.authoring.rule_tests import ONLY_CONTACT, Cast, Happening, RuleTest,
 from engine.authoring.source import Source
 from engine.authoring.validating import known_list, nearest, validate_as
 from engine.errors import Problem
+from engine.journeys.event import JOURNEY_REQUESTED
 from engine.rules.condition import YamlPath
 
 TEST_SUFFIX = ".test.yaml"
@@ -153,10 +154,17 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
     kind = ground.bundle.events.get(name)
     if kind is None:
         return  # it stands in a file that cannot be read
+    if kind.is_own and name != JOURNEY_REQUESTED:
+        message = f"'{name}' is written by Wayline itself, in tests too"
+        ground.note(
+            "RS088", message, "bring about what it follows from, or let the time go by", (*at, "event")
+        )
+        return
     declared = kind.schema.get("properties", {})
     meant = set()
     for key in properties:
-        if key not in declared:
+        # Whoever requests a journey may hand it anything.
+        if key not in declared and name != JOURNEY_REQUESTED:
             message = f"'{key}' is not a property of '{name}'"
             hint = nearest(key, declared)
             meant |= {each for each in declared if f"'{each}'" in hint}
@@ -180,6 +188,8 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
                 message = f"'{name}' does not take this: {keyword} must be {shown[:80]}"
                 hint = "see the event's schema; `wayline facts` lists it"
                 ground.note("RS088", message, hint, (*at, "properties", *error.absolute_path))
+    if name == JOURNEY_REQUESTED and isinstance(requested := properties.get("journey"), str):
+        ground.journey(requested, (*at, "properties", "journey"))
     if kind.effect in {"consent_granted", "consent_withdrawn"}:
         purpose = properties.get("purpose")
         if isinstance(purpose, str) and purpose != "*":

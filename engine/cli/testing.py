@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.authoring.reporting import count_of, report
+from engine.authoring.reporting import as_data, count_of, report
 from engine.authoring.validating import known_list, nearest
 from engine.cli.output import Format, FormatOption, print_json
 from engine.cli.workspaces import Folder, folder_of, load_workspace
@@ -20,7 +21,6 @@ from engine.plugin.registry import load_registry
 if TYPE_CHECKING:
     from engine.authoring.bundle import Bundle
     from engine.authoring.rule_tests import RuleTest, Suite
-    from engine.plugin.registry import Registry
     from engine.simulation.testing import TestReport
 
 _COLOURS = {"FAIL": "red", "+": "green", "-": "red", "?": "yellow", "~": "yellow"}
@@ -51,34 +51,36 @@ def test(
 
     Example: wayline test rulesets --coverage
     """
+    least = _share(fail_under) if fail_under is not None else 0.0
+    running = Running(folder_of(folder), only, least, coverage, output)
+    if watch:
+        watch_and_run(running, lambda: time.sleep(_PAUSE))
+    raise typer.Exit(0 if running.once() else 1)
+
+
+def watch_and_run(running: Running, pause: Callable[[], None]) -> None:
+    """Run the tests now and after every change; `pause` is called between two looks at the files."""
     from engine.simulation.watching import changes
 
-    where = folder_of(folder)
-    least = _share(fail_under) if fail_under is not None else 0.0
-    registry = load_registry()
-    run = _Run(where, registry, only, least, coverage, output)
-    if not watch:
-        raise typer.Exit(0 if run.once() else 1)
-    run.once()
-    for _ in changes(where, lambda: time.sleep(_PAUSE)):
-        typer.echo(f"\n{where} has changed")
-        run.once()
+    running.once()
+    for _ in changes(running.where, pause):
+        typer.echo(f"\n{running.where} has changed")
+        running.once()
 
 
-class _Run:
-    """One way of running, perhaps many times."""
+class Running:
+    """One way of running the tests of a workspace, perhaps many times."""
 
     def __init__(
         self,
         where: Path,
-        registry: Registry,
-        only: str | None,
-        least: float,
-        coverage: bool,
-        output: Format,
+        only: str | None = None,
+        least: float = 0.0,
+        coverage: bool = False,
+        output: Format = Format.TEXT,
     ) -> None:
-        self._where = where
-        self._registry = registry
+        self.where = where
+        self._registry = load_registry()
         self._only = only
         self._least = least
         self._coverage = coverage
@@ -89,10 +91,13 @@ class _Run:
         from engine.simulation.testing import run_tests
 
         began = time.perf_counter()
-        loaded = load_workspace(self._where, self._registry)
+        loaded = load_workspace(self.where, self._registry)
         if loaded.bundle is None:
-            typer.echo(report(loaded.errors), nl=False)
-            typer.echo(f"{self._where}: {count_of(loaded.errors)}; no test was run")
+            if self._output is Format.JSON:
+                print_json({"passed": False, "problems": as_data(loaded.errors)})
+            else:
+                typer.echo(report(loaded.errors), nl=False)
+                typer.echo(f"{self.where}: {count_of(loaded.errors)}; no test was run")
             return False
         bundle = loaded.bundle
         done = asyncio.run(run_tests(bundle, self._registry, chosen=self._is_chosen))
@@ -113,21 +118,21 @@ class _Run:
         if self._only is not None and names:
             hint = nearest(self._only, names) or known_list({suite.file for suite in bundle.suites})
             raise CommandError(f"no test is called {self._only!r}: {hint}")
-        typer.echo(f"{self._where}: there is no test; write welcome.test.yaml beside welcome.yaml", err=True)
+        typer.echo(f"{self.where}: there is no test; write welcome.test.yaml beside welcome.yaml", err=True)
 
     def _print(self, done: TestReport, bundle: Bundle, seconds: float) -> None:
         from engine.simulation.telling import coverage_lines, failure_lines, summary_line
 
         for result in done.failed:
-            for line in failure_lines(result, bundle, str(self._where)):
+            for line in failure_lines(result, bundle, str(self.where)):
                 typer.echo(_coloured(line))
             typer.echo()
         if self._coverage:
-            for line in coverage_lines(done.coverage, str(self._where)):
+            for line in coverage_lines(done.coverage, str(self.where)):
                 typer.echo(line)
         counted = f"{len(done.results)} test{'s' if len(done.results) != 1 else ''}"
         verdict = f"{len(done.failed)} failed" if done.failed else "all passed"
-        typer.echo(f"{self._where}: {counted}, {verdict} ({seconds:.1f} s)")
+        typer.echo(f"{self.where}: {counted}, {verdict} ({seconds:.1f} s)")
         if self._only is None:
             typer.echo(summary_line(done.coverage))
             if done.coverage.missed and not self._coverage:
@@ -136,12 +141,12 @@ class _Run:
             typer.echo(f"less than the {self._least:g}% that --fail-under asks for")
 
     def _print_data(self, done: TestReport, bundle: Bundle) -> None:
-        from engine.simulation.telling import as_data, coverage_data
+        from engine.simulation.telling import coverage_data, result_data
 
         print_json(
             {
                 "passed": not done.failed and done.coverage.percent >= self._least,
-                "tests": [as_data(result, bundle) for result in done.results],
+                "tests": [result_data(result, bundle) for result in done.results],
                 "coverage": coverage_data(done.coverage),
             }
         )

@@ -91,7 +91,7 @@ def summary_line(coverage: Coverage) -> str:
     return f"coverage {coverage.percent:.0f}% ({reached} of {len(coverage.spots)}){never}"
 
 
-def as_data(result: TestResult, bundle: Bundle) -> dict[str, Any]:
+def result_data(result: TestResult, bundle: Bundle) -> dict[str, Any]:
     """A result for programs; the trace stands beside a failing test only."""
     data: dict[str, Any] = {
         "file": result.test.place.file,

@@ -270,3 +270,64 @@ async def test_only_chosen_tests_run(shop: Shop, registry: Registry) -> None:
     )
 
     assert [result.test.name for result in report.results] == heard == ["two"]
+
+
+async def test_what_rules_make_of_history_holds_from_the_start(shop: Shop, registry: Registry) -> None:
+    tags = """
+        kind: tags
+        id: tags
+        title: tags
+        owner: us
+        tags: [{tag: big, level: value, when: {contact.total_spent: {gte: 100}}}]
+        """
+    test = """
+      - name: a big spender of old
+        history: [{ago: 9d, event: paid, properties: {amount: 100}}]
+        expect: [{at: 0d, facts: {contact.tags: {has: big}}}]
+    """
+    assert (await run_tests(shop(test, tags=tags), registry)).failed == ()
+
+
+async def test_time_alone_moves_people_into_an_audience_and_its_journey(
+    shop: Shop, registry: Registry
+) -> None:
+    lapsed = """
+        kind: audience
+        id: lapsed
+        title: lapsed
+        owner: us
+        when: {contact.last_order_at: {older_than: 3d}}
+        """
+    other = """
+        kind: journey
+        id: other
+        title: other
+        owner: us
+        purpose: marketing
+        enter: {audience: {entered: lapsed}}
+        steps:
+          - {send: also, content: gift, channels: [app]}
+        """
+    test = """
+      - name: three days after the order
+        events: [{at: 1h, event: paid, properties: {amount: 5}}]
+        expect: [{at: 3d 1h..4d 1h, send: also}, {at: 3d, not_entered: other}]
+    """
+    report = await run_tests(shop(test, "other.yaml", lapsed=lapsed, other=other), registry)
+
+    assert [result.failures for result in report.results] == [()]
+
+
+async def test_a_journey_is_requested_and_a_schedule_fires_by_itself(shop: Shop, registry: Registry) -> None:
+    head = "kind: journey\nid: other\ntitle: other\nowner: us\npurpose: marketing\n"
+    steps = "steps:\n  - {send: also, content: gift, channels: [app]}\n"
+    request = "- {name: one, events: [{at: 1h, event: journey_requested, properties: {journey: other}}],"
+    request += " expect: [{at: 1h, send: also}]}\n"
+    by_request = shop(request, "other.yaml", other=f"{head}enter: {{api: {{}}}}\n{steps}")
+    clock = 'enter: {schedule: {cron: "0 10 * * *", timezone: contact}}\n'
+    firing = "- {name: one, contact: {timezone: Europe/Berlin}, expect: ["
+    firing += '{at: "2026-03-01", send: also, local_time: "10:00"}]}\n'
+    by_clock = shop(firing, "other.yaml", other=f"{head}{clock}{steps}")
+
+    for bundle in (by_request, by_clock):
+        assert [result.failures for result in (await run_tests(bundle, registry)).results] == [()]
