@@ -39,6 +39,9 @@ class Problem:
     path: str
     message: str
     hint: str = ""
+    swap: tuple[str, ...] = ()
+    """What stands at the place (or right after it in the line) and what alone can be meant instead; empty
+    when that is for a person to decide. `wayline lint --fix` writes it."""
 
     @property
     def is_warning(self) -> bool:

@@ -123,7 +123,8 @@ def _problem(
     if fault.code == UNKNOWN_FACT:
         path = str(fault.at[-1]) if fault.at else ""
         hint = elsewhere.get(path.partition(".")[0]) or _not_here(path, catalogue) or hint
-    return Problem(defined.source.key_place(fault.at), fault.code, dotted(fault.at), fault.message, hint)
+    place = defined.source.key_place(fault.at)
+    return Problem(place, fault.code, dotted(fault.at), fault.message, hint, fault.swap)
 
 
 def _not_here(path: str, catalogue: Catalogue) -> str:

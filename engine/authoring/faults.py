@@ -93,13 +93,13 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
     for number in range(max(0, min(first, line - 1)), min(line + 1, len(lines))):
         if (found := _KEY_FULL_WIDTH.match(lines[number])) is not None:
             at = Place(file, number + 1, found.end())
-            return Problem(
-                at, "RS014", "(file)", "full-width '：' does not end a key", f"write '{found[1]}: …'"
-            )
+            message = "full-width '：' does not end a key"
+            swap = ("：", ":" if lines[number][found.end() :][:1] in {"", " "} else ": ")
+            return Problem(at, "RS014", "(file)", message, f"write '{found[1]}: …'", swap)
         if (found := _KEY_NO_SPACE.match(lines[number])) is not None:
             at = Place(file, number + 1, found.start(2))
             hint = f"write '{found[1]}: {found[2].rstrip()}'"
-            return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint)
+            return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint, (":", ": "))
     phrase = " ".join(
         str(part) for part in (getattr(error, "problem", None), getattr(error, "context", None)) if part
     )
@@ -108,7 +108,7 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
         before = lines[line][: column + 1] if line < len(lines) else ""
         key = re.search(r"[A-Za-z_][A-Za-z0-9_.]*(?=:$)", before)
         hint = f"write '{key[0]}: …'" if key is not None else "write ': '"
-        return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint)
+        return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint, (":", ": "))
     if "could not find expected ':'" in phrase and context is not None:
         line, column = context.line, context.column
     at = Place(file, min(line, max(len(lines) - 1, 0)) + 1, column + 1)
@@ -135,4 +135,20 @@ def lookalike(text: str, *, flow: bool) -> str | None:
         return f"write '{found[1]}: …'; put it in quotes if it is text"
     if flow and any(mark in text for mark in "：，、"):
         return "write ': ' and ', '; put it in quotes if it is text"
+    return None
+
+
+_QUOTES = {"“": "”", "”": "”", "‘": "’", "＂": "＂", "＇": "＇"}
+_IDS = re.compile(r"[a-z][a-z0-9_]*(?:[，、][a-z][a-z0-9_]*)+")
+
+
+def straightened(text: str, *, flow: bool) -> str | None:
+    """The unquoted text with its full-width syntax as it must be; None where it might be meant as text."""
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        inner = text[1:-1]
+        return None if set(inner) & set('“”‘’＂＇"\\') else f'"{inner}"'
+    if flow and _IDS.fullmatch(text):
+        return re.sub("[，、]", ", ", text)
+    if (found := re.fullmatch(r"([A-Za-z_][A-Za-z0-9_.]*)：\s*([^：，、\s]+)", text)) is not None:
+        return f"{found[1]}: {found[2]}"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
@@ -10,6 +11,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.validating import known_list, nearest
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
+from engine.rules.spelling import only_meant
 
 # noun -> (code, the kind of file in which such things are defined)
 _NOUNS = {
@@ -57,5 +59,8 @@ class References:
             hint = "it stands in a file with 'enabled: false'"
         else:
             hint = nearest(name, known) or known_list(known)
+        meant = only_meant(name, known)
+        swap = (name, meant) if meant is not None else ()
         article = "an" if noun[0] in "aeiou" else "a"
-        return [user.problem(code, f"'{name}' is not {article} {noun} of this workspace", hint, at=at)]
+        message = f"'{name}' is not {article} {noun} of this workspace"
+        return [replace(user.problem(code, message, hint, at=at), swap=swap)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from engine.errors import Place, Problem
+from engine.errors import Problem
 
 
 def report(problems: Iterable[Problem]) -> str:
@@ -40,16 +41,7 @@ def below(folder: str, problems: Iterable[Problem]) -> list[Problem]:
     prefix = folder.rstrip("/")
     if prefix in {"", "."}:
         return list(problems)
-    return [
-        Problem(
-            Place(f"{prefix}/{each.place.file}", each.place.line, each.place.column),
-            each.code,
-            each.path,
-            each.message,
-            each.hint,
-        )
-        for each in problems
-    ]
+    return [replace(each, place=replace(each.place, file=f"{prefix}/{each.place.file}")) for each in problems]
 
 
 def count_of(problems: Sequence[Problem]) -> str:

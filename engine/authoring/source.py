@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from engine.authoring import scalars
-from engine.authoring.faults import breakage, lookalike
+from engine.authoring.faults import breakage, lookalike, straightened
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 
@@ -40,6 +40,10 @@ _INVISIBLE = re.compile(
 
 Spot = tuple[int, int]
 """Line and column, counted from 1; a `Place` is made of it only where one is needed."""
+
+
+_NOTHING = frozenset("\u200b\u200e\u200f\u2060\ufeff")
+"""Of these, those that say nothing: without them a text reads the same."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ def _invisible(text: str, file: str) -> Iterator[Problem]:
                 "(file)",
                 f"there is an invisible character here ({code})",
                 "delete it; it usually comes in by copying from a document or a web page",
+                (found[0], "") if found[0] in _NOTHING else (),
             )
 
 
@@ -278,7 +283,8 @@ class _Reader:
     def _without_value(self, event: Any, path: YamlPath, key: str) -> None:
         if not event.style and (found := re.fullmatch(r"([\w.]+):(\S.*)", key)):
             hint = f"write '{found[1]}: {found[2]}'"
-            self._note(event, "RS013", path, "a space is missing after the colon", hint)
+            swap = (key, f"{found[1]}: {found[2]}")
+            self._note(event, "RS013", path, "a space is missing after the colon", hint, swap)
             return
         self._note(event, "RS022", path, f"'{key}' has no value", "give it one, or remove the key")
 
@@ -306,7 +312,8 @@ class _Reader:
         if isinstance(value, str):
             return value
         if not event.style:
-            self._note(event, "RS018", here, f"the key '{text}' is not text", f'put it in quotes: "{text}"')
+            message, hint = f"the key '{text}' is not text", f'put it in quotes: "{text}"'
+            self._note(event, "RS018", here, message, hint, (text, f'"{text}"'))
         return text
 
     def _scalar(self, event: Any, path: YamlPath, *, flow: bool) -> Any:
@@ -324,18 +331,21 @@ class _Reader:
             )
             return text
         if (hint := lookalike(text, flow=flow)) is not None:
-            self._note(event, "RS014", path, f"full-width punctuation in '{_short(text)}'", hint)
+            meant = straightened(text, flow=flow)
+            swap = (text, meant) if meant is not None else ()
+            self._note(event, "RS014", path, f"full-width punctuation in '{_short(text)}'", hint, swap)
             return text
         if (reason := scalars.surprise(text)) is not None:
-            self._note(
-                event, "RS007", path, f"'{_short(text)}' {reason}", f'put it in quotes: "{_short(text)}"'
-            )
+            hint = f'put it in quotes: "{_short(text)}"'
+            self._note(event, "RS007", path, f"'{_short(text)}' {reason}", hint, (text, f'"{text}"'))
             return text
         return scalars.value_of(text)
 
-    def _note(self, event: Any, code: str, path: YamlPath, message: str, hint: str) -> None:
+    def _note(
+        self, event: Any, code: str, path: YamlPath, message: str, hint: str, swap: tuple[str, ...] = ()
+    ) -> None:
         place = Place(self._file, *_spot(event))
-        self.problems.append(Problem(place, code, dotted(path), message, hint))
+        self.problems.append(Problem(place, code, dotted(path), message, hint, swap))
         if len(self.problems) > MOST_PROBLEMS:
             raise _UnreadableError
 

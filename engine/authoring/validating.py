@@ -15,6 +15,7 @@ from engine.authoring.models.steps import STEP_KINDS, STEPS_NOT_YET
 from engine.authoring.source import Source, dotted
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
+from engine.rules.spelling import only_meant
 
 Model = TypeVar("Model", bound=Part)
 
@@ -81,10 +82,23 @@ def known_list(known: Iterable[str], limit: int = 12) -> str:
 
 
 def _problem(
-    source: Source, path: YamlPath, code: str, message: str, hint: str = "", *, key: bool = False
+    source: Source,
+    path: YamlPath,
+    code: str,
+    message: str,
+    hint: str = "",
+    *,
+    key: bool = False,
+    swap: tuple[str, ...] = (),
 ) -> Problem:
     place = source.key_place(path) if key else source.place(path)
-    return Problem(place, code, dotted(path), message, hint)
+    return Problem(place, code, dotted(path), message, hint, swap)
+
+
+def _swap(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The word and the only known one that can be meant by it; empty when there is none such."""
+    meant = only_meant(word, known)
+    return (word, meant) if meant is not None else ()
 
 
 def _unknown_kind(source: Source, kind: Any) -> Problem:
@@ -92,7 +106,8 @@ def _unknown_kind(source: Source, kind: Any) -> Problem:
         message = f"files of kind '{kind}' come with a later version"
         return _problem(source, ("kind",), "RS024", message, f"remove the file; {known_list(KINDS)}")
     hint = nearest(str(kind), KINDS) or known_list(KINDS)
-    return _problem(source, ("kind",), "RS023", f"'{kind}' is not a kind of file", hint)
+    message = f"'{kind}' is not a kind of file"
+    return _problem(source, ("kind",), "RS023", message, hint, swap=_swap(str(kind), KINDS))
 
 
 def _translate(source: Source, model: type[Part], item: Mapping[str, Any]) -> Problem | None:
@@ -117,7 +132,8 @@ def _translate(source: Source, model: type[Part], item: Mapping[str, Any]) -> Pr
     if kind == "literal_error":
         choices = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
         message = f"must be one of {', '.join(choices)}; this is {_shown(raw)}"
-        return _problem(source, path, "RS006", message, nearest(str(raw), choices), key=is_key)
+        hint, swap = nearest(str(raw), choices), _swap(str(raw), choices)
+        return _problem(source, path, "RS006", message, hint, key=is_key, swap=swap)
     if kind in _WANTED:
         return _wrong_type(source, path, kind, raw)
     return _out_of_bounds(source, path, kind, raw, context)
@@ -145,6 +161,7 @@ def _unknown_key(source: Source, model: type[Part], loc: tuple[str | int, ...], 
         f"'{name}' is not a known key",
         nearest(name, known) or known_list(known),
         key=True,
+        swap=_swap(name, known),
     )
 
 
@@ -164,14 +181,18 @@ def _not_a_step(source: Source, path: YamlPath, raw: Any) -> Problem:
         )
     first = next(iter(raw), "")
     hint = nearest(first, STEP_KINDS) or known_list(STEP_KINDS)
-    return _problem(source, path, "RS023", "this step does not say what kind it is", hint)
+    swap = _swap(first, STEP_KINDS)
+    return _problem(source, path, "RS023", "this step does not say what kind it is", hint, swap=swap)
 
 
 def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any) -> Problem:
     wanted = _WANTED[kind]
     hint = ""
+    swap: tuple[str, ...] = ()
     if isinstance(raw, bool | int | float) and wanted == "text":
-        hint = f'put it in quotes: "{str(raw).lower() if isinstance(raw, bool) else raw}"'
+        text = str(raw).lower() if isinstance(raw, bool) else str(raw)
+        hint = f'put it in quotes: "{text}"'
+        swap = (text, f'"{text}"')
     elif isinstance(raw, str) and wanted.startswith("a mapping") and ":" in raw:
         before, _, after = raw.partition(":")
         hint = f"put a space after the colon: {{{before.strip()}: {after.strip()}}}"
@@ -183,7 +204,7 @@ def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any) -> Problem:
             if raw.strip("-").replace(".", "", 1).isdigit() or raw in {"true", "false"}
             else ""
         )
-    return _problem(source, path, "RS005", f"must be {wanted}; this is {_shown(raw)}", hint)
+    return _problem(source, path, "RS005", f"must be {wanted}; this is {_shown(raw)}", hint, swap=swap)
 
 
 def _out_of_bounds(

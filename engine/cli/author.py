@@ -11,6 +11,7 @@ import typer
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.catalogues import program_facts, property_facts
+from engine.authoring.mending import mend_folder
 from engine.authoring.reporting import as_data, count_of, report
 from engine.authoring.schemas import stale_schemas, write_schemas
 from engine.authoring.starting import start_workspace
@@ -21,6 +22,7 @@ from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace
 from engine.clock import SystemClock
 from engine.errors import CommandError
 from engine.journeys.graph import to_mermaid
+from engine.plugin.registry import load_registry
 from engine.rules.facts import BUILT_IN, Fact
 
 
@@ -39,14 +41,33 @@ def register(app: typer.Typer) -> None:
     app.command(name="graph")(graph)
 
 
-def lint(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
+def lint(
+    folder: Folder = None,
+    output: FormatOption = Format.TEXT,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="First mend what is mechanical, and say what was changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --fix: say what would be changed, and change nothing.")
+    ] = False,
+) -> None:
     """Report every mistake of every file of a workspace, each with its place and the way out.
 
     Exit 0 when there is none (warnings do not count), 1 when there is one.
 
     Example: wayline lint rulesets
     """
+    if dry_run and not fix:
+        raise CommandError("--dry-run only means something with --fix")
     where = folder_of(folder)
+    if fix:
+        changes = mend_folder(where, load_registry(), write=not dry_run)
+        # Programs read one document on stdout.
+        for change in changes:
+            typer.echo(f"{where}/{change}", err=output is Format.JSON)
+        noun = "change" if len(changes) == 1 else "changes"
+        done = "would be made" if dry_run else "made"
+        typer.echo(f"{where}: {len(changes)} {noun} {done}", err=output is Format.JSON)
     loaded = load_workspace(where, advise=True)
     problems, bundle = loaded.problems, loaded.bundle
     if output is Format.JSON:

@@ -50,3 +50,5 @@ class Fault:
     at: YamlPath
     message: str
     hint: str = ""
+    swap: tuple[str, ...] = ()
+    """What is written at the place, and what alone can be meant instead."""

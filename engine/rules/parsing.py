@@ -12,6 +12,7 @@ from engine.rules.condition import All, Any, Condition, None_, Op, Test, YamlPat
 from engine.rules.contradictions import find_contradictions
 from engine.rules.facts import Catalogue, Fact, FactType
 from engine.rules.faults import FAULTS, Fault
+from engine.rules.spelling import only_meant
 from engine.rules.wanted import MisfitError, read_wanted, shown
 
 __all__ = ["DEEPEST", "FAULTS", "MOST_TESTS", "Fault", "parse_condition"]
@@ -82,8 +83,10 @@ class _Reader:
         self.catalogue = catalogue
         self.faults: list[Fault] = []
 
-    def fault(self, code: str, at: YamlPath, message: str, hint: str = "") -> None:
-        self.faults.append(Fault(code, at, message, hint))
+    def fault(
+        self, code: str, at: YamlPath, message: str, hint: str = "", swap: tuple[str, ...] = ()
+    ) -> None:
+        self.faults.append(Fault(code, at, message, hint, swap))
 
     def condition(self, raw: object, at: YamlPath, depth: int) -> Condition | None:
         """A map or a list; both mean that everything in them holds."""
@@ -129,7 +132,9 @@ class _Reader:
         if near is None:
             near = next(iter(difflib.get_close_matches(path, _COMBINATORS, n=1)), None)
         hint = f"did you mean {near!r}?" if near else "`wayline facts` lists what a condition may ask about"
-        self.fault(faults.UNKNOWN_FACT, at, f"{path!r} is not a known fact", hint)
+        known = {*_COMBINATORS, *(fact.path for fact in self.catalogue)}
+        swap = (path, meant) if (meant := only_meant(path, known)) is not None else ()
+        self.fault(faults.UNKNOWN_FACT, at, f"{path!r} is not a known fact", hint, swap)
 
     def _combined(self, name: str, raw: object, at: YamlPath, depth: int) -> Condition | None:
         if not isinstance(raw, list):
@@ -179,7 +184,10 @@ class _Reader:
                 close = difflib.get_close_matches(_SIGNS.get(str(name), str(name)), fitting, n=1)
                 all_fitting = f"tests for {fact.path}: {', '.join(fitting)}"
                 hint = f"did you mean {close[0]!r}?" if close else all_fitting
-                self.fault(faults.UNKNOWN_TEST, (*at, str(name)), f"{shown(name)} is not a known test", hint)
+                meant = only_meant(str(name), fitting)
+                swap = (str(name), meant) if meant is not None else ()
+                message = f"{shown(name)} is not a known test"
+                self.fault(faults.UNKNOWN_TEST, (*at, str(name)), message, hint, swap)
                 parts.append(None)
                 continue
             parts.append(self._test(fact, Op(name), value, (*at, name)))
