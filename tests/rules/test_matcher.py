@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -277,26 +275,3 @@ def test_a_closed_matcher_still_answers_and_can_be_closed_again() -> None:
     assert matcher.matching("s", {"event.n": 9}, NOW) == ("s 0",)
     assert matcher.matching("unasked", {"event.n": 9}, NOW) == ("unasked 0",)
     assert not matcher.holds("s 0", {"event.n": 1}, NOW)
-
-
-def test_three_hundred_builds_leave_no_memory_behind() -> None:
-    rules = rules_of(*[Test(f"event.n{place % 9}", Op.GTE, place) for place in range(300)])
-    facts: Facts = {f"event.n{place}": 1_000 for place in range(9)}
-
-    def build_and_close(times: int) -> None:
-        for _ in range(times):
-            matcher = Matcher(rules)
-            assert len(matcher.matching("s", facts, NOW)) == 300
-            matcher.close()
-
-    build_and_close(30)
-    before = _resident()
-    build_and_close(300)
-
-    assert _resident() - before < 4 * 2**20
-
-
-def _resident() -> int:
-    """Bytes of memory that the process holds now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
