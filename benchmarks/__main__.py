@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import intake, journeys, latency, lint, rules
+from benchmarks import intake, journeys, latency, lint, rules, ruletests
 
-for benchmark in (rules, lint, intake, latency, journeys):
+for benchmark in (rules, lint, ruletests, intake, latency, journeys):
     if status := benchmark.main():
         sys.exit(status)
     print()

@@ -11,7 +11,7 @@ from engine.errors import Place
 from engine.journeys.program import Branch
 from engine.simulation.journal import Asked, Entry, Moved
 
-OF_JOURNEYS = ("entry", "leave", "goal", "wait", "branch")
+OF_JOURNEYS = ("entry", "pattern", "leave", "goal", "wait", "branch")
 """Families of rule ids that name their journey."""
 SIDES = ("true", "not true")
 """A condition is reached on both: where it never fails, nobody would miss it."""
@@ -134,6 +134,8 @@ def path_of(rule: str) -> str:
     match family:
         case "entry":
             return "enter.when"
+        case "pattern":
+            return f"enter.pattern {inside}.when"
         case "leave":
             return f"leave[{int(inside) - 1}].when"
         case "goal":

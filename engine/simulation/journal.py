@@ -31,6 +31,7 @@ class Asked:
     """Conditions were asked together, with these facts; which of them were true."""
 
     at: datetime
+    contact_id: str
     rules: Sequence[str]
     true: frozenset[str]
     facts: Facts
@@ -60,24 +61,26 @@ class Journal:
         """Those of the simulation, which appends to it."""
         self._noted: list[tuple[int, Happened | Asked | Moved]] = []
         """With how many decisions there were before."""
+        self._whose = ""
+        """Whose event came last."""
         self._matcher = matcher
         self._shards = shards
 
     def matching(self, shard: str, facts: Facts, now: datetime) -> Sequence[str]:
         """The shard's rules that are true, as the matcher says."""
         true = self._matcher.matching(shard, facts, now)
-        self._note(Asked(now, self._shards.get(shard, ()), frozenset(true), dict(facts)))
+        self._ask(self._shards.get(shard, ()), true, facts, now)
         return true
 
     def holds(self, rule_id: str, facts: Facts, now: datetime) -> bool:
         """Whether one rule is true, as the matcher says."""
         answer = self._matcher.holds(rule_id, facts, now)
-        true = frozenset({rule_id}) if answer else frozenset[str]()
-        self._note(Asked(now, (rule_id,), true, dict(facts)))
+        self._ask((rule_id,), (rule_id,) if answer else (), facts, now)
         return answer
 
     def happened(self, event: Event, traits: Mapping[str, object]) -> None:
         """Write down that an event came."""
+        self._whose = event.contact_id
         self._note(Happened(event, traits))
 
     def moved(self, before: str | None, cause: Cause, done: Advanced, now: datetime) -> None:
@@ -94,6 +97,11 @@ class Journal:
             told = before
             merged.append(entry)
         return [*merged, *self.decisions[told:]]
+
+    def _ask(self, rules: Sequence[str], true: Sequence[str], facts: Facts, now: datetime) -> None:
+        # What is asked of an event alone does not say whose it is.
+        whose = facts.get("contact.id") or self._whose
+        self._note(Asked(now, str(whose), rules, frozenset(true), dict(facts)))
 
     def _note(self, entry: Happened | Asked | Moved) -> None:
         self._noted.append((len(self.decisions), entry))

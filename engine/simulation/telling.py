@@ -254,8 +254,6 @@ def _when(entry: Entry) -> tuple[datetime, str]:
     match entry:
         case Happened():
             return entry.event.received_at, entry.event.contact_id
-        case Asked():
-            return entry.at, str(entry.facts.get("contact.id"))
         case _:
             return entry.at, entry.contact_id
 

@@ -331,3 +331,41 @@ async def test_a_journey_is_requested_and_a_schedule_fires_by_itself(shop: Shop,
 
     for bundle in (by_request, by_clock):
         assert [result.failures for result in (await run_tests(bundle, registry)).results] == [()]
+
+
+async def test_a_pattern_is_tested_and_traced_like_any_other_way_in(shop: Shop, registry: Registry) -> None:
+    other = """
+        kind: journey
+        id: other
+        title: other
+        owner: us
+        purpose: marketing
+        enter:
+          pattern:
+            count: {event: paid, when: {event.amount: {lt: 10}}}
+            at_least: 2
+            within: 24h
+        steps:
+          - {send: also, content: gift, channels: [app]}
+        """
+    test = """
+      - name: two small orders in a day
+        events:
+          - {at: 0d, event: paid, properties: {amount: 5}}
+          - {at: 1h, event: paid, properties: {amount: 50}}
+          - {at: 2h, event: paid, properties: {amount: 5}}
+        expect: [{at: 2h, send: also}]
+      - name: and two in two days are not enough
+        events:
+          - {at: 0d, event: paid, properties: {amount: 5}}
+          - {at: 2d, event: paid, properties: {amount: 5}}
+        expect: [{at: 2d, send: also}]
+    """
+    bundle = shop(test, "other.yaml", other=other)
+    report = await run_tests(bundle, registry)
+
+    assert [result.passed for result in report.results] == [True, False]
+    told = failure_lines(report.failed[0], bundle)
+    assert "  found   never wished: other: entry.no_match" in told[2]
+    assert any(line.startswith("      + other enter.pattern 1.when  other.yaml:9") for line in told)
+    assert not [spot for spot in report.coverage.missed if spot.journey == "other"]
