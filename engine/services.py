@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from engine.clock import Clock, SystemClock
 from engine.delivery.service import Delivery
 from engine.errors import CommandError
+from engine.governance.plans import PlanKeeper
 from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
 from engine.intake.scheduling import Schedules
@@ -92,6 +93,7 @@ class Services:
     intake: Intake
     sweeper: Sweeper
     schedules: Schedules
+    plans: PlanKeeper
     secret_key: str
     """Signs unsubscribe links."""
 
@@ -110,7 +112,7 @@ class Services:
             self.delivery,
             self.sweeper,
             self.clock,
-            more={"schedules": self.schedules.fire_due},
+            more={"schedules": self.schedules.fire_due, "plans": self.plans.end_due},
         )
 
     async def close(self) -> None:
@@ -149,6 +151,7 @@ def build_services(
         delivery=delivery,
         runs=runs,
         intake=intake,
+        plans=PlanKeeper(store, shelf, clock),
         schedules=Schedules(store, shelf, intake, runs, clock),
         sweeper=Sweeper(store, shelf, runs, clock),
         secret_key=secret,

@@ -70,7 +70,8 @@ async def bundles(
 
     def look() -> list[Record]:
         with services.store.read() as session:
-            live = read_control(session).live_bundle
+            control = read_control(session)
+            live = control.published_bundle or control.live_bundle
             rows = publishing.list_bundles(session, limit=limit)
             return [plain(row, without={"files"}) | {"in_force": row.hash == live} for row in rows]
 

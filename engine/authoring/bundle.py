@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,20 @@ class EventType:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """A prepared set of overrides."""
+
+    id: str
+    title: str
+    at_most: timedelta
+    """Delivery time it may be on."""
+    until: date | None
+    """The last day on which it may be on, in the workspace's zone."""
+    together_with: frozenset[str]
+    """Plans that may be on beside it, whichever of them says so."""
+
+
+@dataclass(frozen=True)
 class Bundle:
     """All files of a workspace, checked and compiled. Equal files give equal hashes."""
 
@@ -116,6 +130,13 @@ class Bundle:
     test_places: Mapping[tuple[str, YamlPath], Place] = field(default_factory=dict)
     """(rule id, `Test.at`) -> where that single test is written."""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    plans_on: tuple[str, ...] = ()
+    """Ids of the plans whose overrides are in this bundle; its hash is another one for each set of them."""
+    paused_purposes: Mapping[str, str] = field(default_factory=dict)
+    """Purpose -> the plan that holds its messages."""
+    paused_journeys: Mapping[str, str] = field(default_factory=dict)
+    """Journey -> the plan that lets nobody in and holds its messages."""
     counts: tuple[Count, ...] = ()
     """Windowed counts of contacts, read as `contact.<id>`."""
     profile: ProfileRules = NOTHING_TO_COMPUTE

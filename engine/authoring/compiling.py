@@ -23,7 +23,9 @@ from engine.authoring.journeys import compile_journey
 from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
+from engine.authoring.overlaying import overlay_hash
 from engine.authoring.patterns import compile_pattern
+from engine.authoring.plans import compile_plans, under_plans
 from engine.authoring.profiles import compile_profile, computed_facts
 from engine.errors import Problem
 from engine.gate.model import (
@@ -79,7 +81,7 @@ def compile_bundle(
     profile, tags, more = compile_profile(found, catalogues, rulebook)
     problems.extend(more)
     bundle = Bundle(
-        hash=hash_of(files),
+        hash=overlay_hash(hash_of(files), found.plans_on) if found.plans_on else hash_of(files),
         files=dict(files),
         workspace=_workspace(workspace),
         purposes={name: _purpose(defined.item) for name, defined in found.purposes.items()},
@@ -110,11 +112,12 @@ def compile_bundle(
         rule_places=rulebook.places,
         test_places=rulebook.test_places,
         calendars=calendars,
+        plans=compile_plans(found),
         counts=counts,
         profile=profile,
         patterns=patterns,
     )
-    return bundle, [*problems, *rulebook.problems]
+    return under_plans(bundle, found), [*problems, *rulebook.problems]
 
 
 def event_types(found: Definitions) -> dict[str, EventType]:

@@ -21,6 +21,7 @@ from engine.authoring.models.messages import (
     LexiconFile,
 )
 from engine.authoring.models.part import Head, Part
+from engine.authoring.models.plans import PlanFile
 from engine.authoring.models.profile import AudienceFile, ClassEntry, ScoreEntry
 from engine.authoring.models.workspace import (
     EventEntry,
@@ -76,6 +77,11 @@ class Definitions:
     classes: dict[str, Defined[ClassEntry]] = field(default_factory=dict)
     audiences: dict[str, Defined[AudienceFile]] = field(default_factory=dict)
     calendars: dict[str, Defined[CalendarFile]] = field(default_factory=dict)
+    plans: dict[str, Defined[PlanFile]] = field(default_factory=dict)
+    plans_on: tuple[str, ...] = ()
+    """Plans whose overrides are in these definitions."""
+    documents: list[tuple[Source, Head]] = field(default_factory=list)
+    """All files that could be read, also those that are switched off."""
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
     journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
     """All of them, also two with one id: each is checked."""
@@ -100,6 +106,7 @@ def collect(
     """The definitions of all files; things defined twice are noted at the later place."""
     found = Definitions()
     found.unreadable = {kind_of(source, texts[source.file]) for source in unreadable}
+    found.documents = list(documents)
     heads: dict[tuple[str, str], Defined[Head]] = {}
     for source, head in documents:
         kind = str(source.data["kind"])
@@ -130,6 +137,8 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             journey = Defined(head, source, ())
             found.journeys.setdefault(head.id, journey)
             found.journey_files.append(journey)
+        case PlanFile():
+            found.plans.setdefault(head.id, Defined(head, source, ()))
         case CalendarFile():
             found.calendars.setdefault(head.id, Defined(head, source, ()))
         case LexiconFile():

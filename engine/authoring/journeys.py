@@ -113,6 +113,9 @@ class _Compiler:
             parameters={name: FactType(each.type) for name, each in enter.api.parameters.items()}
             if enter.api is not None
             else None,
+            required=tuple(name for name, each in enter.api.parameters.items() if each.required)
+            if enter.api is not None
+            else (),
         )
 
     def _reentry(self, enter: EnterEntry, way: WayIn) -> Reentry:

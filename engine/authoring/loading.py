@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from engine.authoring.linting.secrets import secrets_in
 from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
+from engine.authoring.overlaying import check_plans, together, with_plans
 from engine.authoring.plugin_checks import check_plugins
 from engine.authoring.proofreading import proofread
 from engine.authoring.references import References
@@ -78,6 +79,7 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None, *, ad
     for file, text in files.items():
         problems.extend(secrets_in(text, file))
     if bundle is not None and all(problem.is_warning for problem in problems):
+        problems.extend(_with_each_plan(found, files))
         problems.extend(check_whole(found, bundle))
         problems.extend(advice(found, suites) if advise else ())
     ordered = tuple(sorted(set(problems)))
@@ -122,10 +124,46 @@ def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Prob
     references = References(found)
     for journey in found.journey_files:
         problems.extend(check_journey(journey, found, references))
+    if not found.plans_on:
+        problems.extend(check_plans(found, references))
     rulebook = Rulebook()
     bundle, more = compile_bundle(found, files, rulebook)
     problems.extend(more)
     problems.extend(check_meaning(rulebook.written))
+    return bundle
+
+
+def _with_each_plan(found: Definitions, files: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the workspace once a plan is on, or two that may be on together."""
+    problems: list[Problem] = []
+    for plans in [*((name,) for name in sorted(found.plans)), *together(found)]:
+        for fault in _faults_with(found, files, plans)[1]:
+            names = " and ".join(f"'{name}'" for name in plans)
+            message = f"with {names} on, {fault.place.file}:{fault.place.line} is wrong: {fault.message}"
+            hint = f"{fault.code} {fault.path}" + (f": {fault.hint}" if fault.hint else "")
+            problems.append(found.plans[plans[0]].problem("RS093", message, hint))
+    return problems
+
+
+def _faults_with(
+    found: Definitions, files: Mapping[str, str], plans: Sequence[str]
+) -> tuple[Bundle | None, list[Problem]]:
+    """The workspace with these plans on, and every problem of it that is no warning."""
+    overlaid, problems = with_plans(found, plans)
+    bundle = _check_all(overlaid, files, problems)
+    return bundle, [problem for problem in problems if not problem.is_warning]
+
+
+def bundle_with_plans(files: Mapping[str, str], plans: Sequence[str]) -> Bundle:
+    """The bundle of good files with these plans on; RulesetError with every problem when they do not fit.
+
+    KeyError for a plan that the files do not define.
+    """
+    found, problems = _read_all(files)
+    bundle, faults = _faults_with(found, files, plans)
+    faults += [problem for problem in problems if not problem.is_warning]
+    if bundle is None or faults:
+        raise RulesetError(faults)
     return bundle
 
 
@@ -137,13 +175,17 @@ def bundle_of(files: Mapping[str, str], registry: Registry | None = None) -> Bun
     return loaded.bundle
 
 
-def published_bundle(files: Mapping[str, str]) -> Bundle:
-    """The bundle of files that were published, perhaps by an earlier version of Wayline with milder checks.
+def published_bundle(files: Mapping[str, str], plans: Sequence[str] = ()) -> Bundle:
+    """The bundle of files that were published, perhaps by an earlier version of Wayline with milder checks,
+    with these plans on.
 
     People may be on their way in it, so it is used as long as every file and every condition in it can be
     read: to leave one out could let through what it forbids. RulesetError when one cannot.
     """
     found, problems = _read_all(files)
+    if plans:
+        found, more = with_plans(found, plans)
+        problems += more
     bundle, more = compile_bundle(found, files)
     problems.extend(problem for problem in more if problem.code in FAULTS)
     if bundle is None or any(not problem.is_warning for problem in problems):

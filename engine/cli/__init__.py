@@ -25,6 +25,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "testing": ("test",),
     "explain": ("explain",),
     "risk": ("breaker", "kill"),
+    "switching": ("plan", "journey"),
     "processes": ("up", "api", "dispatch", "worker"),
     "doctor": ("doctor",),
     "demo": ("demo",),

@@ -90,7 +90,8 @@ def bundles(
     from engine.store.control import read_control
 
     def look(session: Session, _: BundleShelf) -> list[dict[str, Any]]:
-        live = read_control(session).live_bundle
+        control = read_control(session)
+        live = control.published_bundle or control.live_bundle
         rows = list_bundles(session, limit=limit)
         latest = next((row.number for row in rows if row.hash == live), None)
         return [

@@ -20,5 +20,7 @@ def gate_rules(bundle: Bundle) -> GateRules:
             for breaker in bundle.breakers
             if breaker.resume_within is not None
         },
+        paused_purposes=bundle.paused_purposes,
+        paused_journeys=bundle.paused_journeys,
         recomputes_on_send=recomputes_on_send(bundle),
     )

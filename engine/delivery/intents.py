@@ -257,6 +257,24 @@ def wake(session: Session, scope: str, *, now: datetime, keys: Sequence[str] | N
     return int(getattr(session.execute(statement), "rowcount", 0))
 
 
+def wake_capped(session: Session, *, now: datetime) -> int:
+    """Plan again what caps hold, for other caps are in force; how many. `now` is delivery time."""
+    statement = (
+        update(IntentRow)
+        .where(col(IntentRow.state) == IntentState.HELD.value, col(IntentRow.reason).startswith("cap."))
+        .values(
+            state=IntentState.PLANNED.value,
+            wake_at=None,
+            retry_at=None,
+            lease_owner=None,
+            lease_until=None,
+            updated_at=now,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return int(getattr(session.execute(statement), "rowcount", 0))
+
+
 def drop_held(
     session: Session,
     *,

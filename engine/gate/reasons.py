@@ -8,6 +8,7 @@ from dataclasses import dataclass
 FAMILIES = (
     "entry",
     "kill",
+    "plan",
     "breaker",
     "suppressed",
     "expired",
@@ -43,6 +44,7 @@ class Reason:
 
 REASONS: Mapping[str, Reason] = {
     "kill.switch": Reason("everything is stopped by the kill switch", RUNNERS),
+    "plan.paused": Reason("a plan that is on pauses these messages", OPERATIONS),
     "breaker.open": Reason("a breaker has stopped this scope", OPERATIONS),
     "breaker.half_open": Reason("a breaker lets only probes or a share through", OPERATIONS),
     "suppressed.no_contact": Reason("there is no such contact", NOBODY),

@@ -35,8 +35,13 @@ class Stage(StrEnum):
 KILL_SCOPE = "kill"
 
 
+def plan_scope(plan: str) -> str:
+    """What holds messages while a plan pauses them."""
+    return f"plan:{plan}"
+
+
 def check_halt(intent: Intent, view: View, now: Moment) -> Answer:
-    """1: the kill switch, and breakers of the workspace, the journey and the content."""
+    """1: the kill switch, plans that pause, and breakers of the workspace, the journey and the content."""
     if view.kill_reason is not None:
         return Answer(
             Verdict.HOLD,
@@ -45,6 +50,17 @@ def check_halt(intent: Intent, view: View, now: Moment) -> Answer:
             evidence={"stated_reason": view.kill_reason},
             would_pass_if="the kill switch is off",
             hold_scope=KILL_SCOPE,
+        )
+    rules = view.rules
+    plan = rules.paused_purposes.get(intent.purpose) or rules.paused_journeys.get(intent.journey or "")
+    if plan is not None:
+        return Answer(
+            Verdict.HOLD,
+            Stage.HALT,
+            "plan.paused",
+            evidence={"plan": plan},
+            would_pass_if=f"the plan {plan} is off",
+            hold_scope=plan_scope(plan),
         )
     return _check_breakers(Stage.HALT, intent, view, now, breaker_scopes(intent, None), channel=None)
 

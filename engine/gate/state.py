@@ -39,6 +39,9 @@ class GateRules:
     caps: tuple[Cap, ...]
     resume_within: Mapping[str, timedelta]
     """Breaker id -> how long (journey time) what it holds stays worth sending; absent: no limit."""
+    paused_purposes: Mapping[str, str] = field(default_factory=dict)
+    """Purpose -> the plan that holds its messages."""
+    paused_journeys: Mapping[str, str] = field(default_factory=dict)
     recomputes_on_send: bool = False
     """Whether what is computed of a contact depends on what was sent to them."""
 

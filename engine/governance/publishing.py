@@ -14,6 +14,7 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.definitions import WORKSPACE_FILE
 from engine.authoring.loading import bundle_of
 from engine.errors import NotFound, Place, Problem, RulesetError
+from engine.governance.plans import kept_on
 from engine.plugin.registry import Registry
 from engine.rules.proving import Unproved, prove
 from engine.store.control import change_control, ensure_control, lock_control
@@ -85,8 +86,9 @@ def _put_in_force(
 ) -> Published:
     control = lock_control(session)  # two who publish at once take turns
     latest = session.scalar(select(func.max(col(BundleRow.number)))) or 0
-    if control.live_bundle == wanted:
+    if wanted == (control.published_bundle or control.live_bundle):
         return Published(latest, wanted)
+    live, plans = kept_on(session, control, files, wanted)
     session.add(BundleRow(number=latest + 1, hash=wanted, files=files, published_at=now, published_by=by))
-    change_control(session, live_bundle=wanted)
+    change_control(session, live_bundle=live, published_bundle=wanted, plans=plans)
     return Published(latest + 1, wanted)

@@ -115,7 +115,7 @@ def take_up(
         _begin(row, program.entry.schedule, bundle, now)
     if row.fires_at is None:
         return None
-    if row.journey in control.paused_journeys:
+    if row.journey in {*control.paused_journeys, *bundle.paused_journeys}:
         _miss(row, row.fires_at, "paused", 1)
         row.fires_at = None
         return None

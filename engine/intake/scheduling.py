@@ -180,7 +180,7 @@ class Schedules:
                 history,
                 lambda _journey, _key: False,
                 bundle.workspace.late_after,
-                control.paused_journeys,
+                {*control.paused_journeys, *bundle.paused_journeys},
             )
             found = decide_entry(program, event, facts, now, doors, history.get(profile.id, History()))
             if isinstance(found, Entering):

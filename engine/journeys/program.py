@@ -119,6 +119,8 @@ class Entry:
     """When it enters contacts by itself, as events `schedule_fired`."""
     parameters: Mapping[str, FactType] | None = None
     """What a request may bring along; None: it is not entered by request."""
+    required: tuple[str, ...] = ()
+    """Of these, what it must bring along."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Reacting:
         self._matcher = ground.shelf.matcher(ground.bundle)
         self._owner = owner
         self._keeps_no_match = keeps_no_match
-        self._paused = frozenset(ground.control.paused_journeys)
+        self._paused = frozenset({*ground.control.paused_journeys, *ground.bundle.paused_journeys})
         self._notes = Notes()
         self._endings = Endings(ground.session, self._notes, ground.now, ground.real_now)
         self._contacts = read_known(ground.session, sorted({event.contact_id for event in events}))

@@ -235,6 +235,7 @@ class Life:
             person.history,
             lambda journey, key: self._run_id(journey, event.contact_id, key) in person.entered,
             self._bundle.workspace.late_after,
+            self._bundle.paused_journeys,
         )
 
     def _enter(self, person: Living, entering: Entering, event: Event) -> str:

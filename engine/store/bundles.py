@@ -14,7 +14,7 @@ from engine.authoring.loading import published_bundle
 from engine.errors import NotFound
 from engine.rules.matcher import Matcher
 from engine.store.control import read_control
-from engine.store.tables import BundleRow, ControlRow
+from engine.store.tables import BundleRow, ControlRow, OverlayRow
 
 KEPT = 16
 """Bundles a process keeps compiled: the live one and those that people in flight are pinned to."""
@@ -88,6 +88,9 @@ class BundleShelf:
 def _load(session: Session, wanted: str) -> Bundle:
     query = select(col(BundleRow.files)).where(col(BundleRow.hash) == wanted).limit(1)
     files = session.scalars(query).one_or_none()
+    if files is None and (overlay := session.get(OverlayRow, wanted)) is not None:
+        base = select(col(BundleRow.files)).where(col(BundleRow.hash) == overlay.base).limit(1)
+        return published_bundle(session.scalars(base).one(), overlay.plans)
     if files is None:
         raise NotFound(f"bundle {wanted[:12]} was never published in this workspace")
     return published_bundle(files)

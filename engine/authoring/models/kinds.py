@@ -7,6 +7,7 @@ from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakersFile, CapsFile
 from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
 from engine.authoring.models.part import Head
+from engine.authoring.models.plans import PlanFile
 from engine.authoring.models.profile import AudienceFile
 from engine.authoring.models.workspace import EventsFile, PurposesFile, TagsFile, WorkspaceFile
 
@@ -24,5 +25,6 @@ KINDS: dict[str, type[Head]] = {
     "checks": ChecksFile,
     "lexicon": LexiconFile,
     "breakers": BreakersFile,
+    "plan": PlanFile,
 }
-KINDS_NOT_YET = ("budgets", "quiet_hours", "brand", "review", "plan", "experiment")
+KINDS_NOT_YET = ("budgets", "quiet_hours", "brand", "review", "experiment")

@@ -1,0 +1,181 @@
+"""`wayline plan` and `wayline journey`: what is switched on and off while everything runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.database import read, who, write
+from engine.cli.output import Format, FormatOption, print_json, print_table, shown
+from engine.errors import CommandError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from engine.governance.records import Record
+    from engine.store.bundles import BundleShelf
+
+Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `wayline`."""
+    plan = typer.Typer(no_args_is_help=True, help="Prepared sets of overrides: holiday, hot topic, crisis.")
+    plan.command("list")(list_plans)
+    plan.command("on")(switch_on)
+    plan.command("off")(switch_off)
+    app.add_typer(plan, name="plan")
+    journey = typer.Typer(no_args_is_help=True, help="The journeys in force.")
+    journey.command("list")(list_journeys)
+    journey.command("pause")(pause)
+    journey.command("resume")(resume)
+    app.add_typer(journey, name="journey")
+
+
+def list_plans(output: FormatOption = Format.TEXT) -> None:
+    """List the plans of the bundle in force, and which are on.
+
+    Example: wayline plan list
+    """
+    from engine.governance import plans
+
+    states = read(plans.list_plans)
+    rows = [
+        {
+            "plan": state.id,
+            "title": state.title,
+            "state": "on" if state.is_on else "off",
+            "since": state.since,
+            "until": state.until,
+            "by": state.by,
+            "why": state.reason,
+        }
+        for state in states
+    ]
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        print_table(
+            rows, ["plan", "title", "state", "since", "until", "by", "why"], nothing="there are no plans"
+        )
+
+
+def switch_on(
+    plan: Annotated[str, typer.Argument(help="As `wayline plan list` shows it.")],
+    until: Annotated[
+        str | None,
+        typer.Option(help='When it ends by itself: a length as 2d, or a moment as "2026-10-08T00:00+08:00".'),
+    ] = None,
+    why: Why = "",
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Put a plan in force everywhere at once; without --until, for as long as its file allows.
+
+    Example: wayline plan on crisis --until 2d --why "recall of batch 42"
+    """
+    from engine.governance import plans
+
+    def act(session: Session, shelf: BundleShelf, now: datetime) -> datetime:
+        ends = _end(until, now)
+        return plans.switch_on(session, shelf, plan, until=ends, by=who(), reason=why, now=now)
+
+    ends = write(act)
+    if output is Format.JSON:
+        print_json({"plan": plan, "state": "on", "until": ends.isoformat()})
+    else:
+        typer.echo(f"{plan} is on until {shown(ends)}")
+
+
+def switch_off(
+    plan: Annotated[str, typer.Argument(help="As `wayline plan list` shows it.")],
+    why: Why = "",
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Take a plan out of force; messages that it held are looked at again.
+
+    Example: wayline plan off crisis
+    """
+    from engine.governance import plans
+
+    def act(session: Session, shelf: BundleShelf, now: datetime) -> bool:
+        return plans.switch_off(session, shelf, plan, by=who(), reason=why, now=now)
+
+    changed = write(act)
+    if output is Format.JSON:
+        print_json({"plan": plan, "state": "off", "changed": changed})
+    else:
+        typer.echo(f"{plan} is off" if changed else f"{plan} was not on")
+
+
+def list_journeys(output: FormatOption = Format.TEXT) -> None:
+    """List the journeys in force: paused or not, how many contacts are in them, when they fire next.
+
+    Example: wayline journey list
+    """
+    from engine.governance import journeys
+
+    rows: list[Record] = read(journeys.list_journeys)
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        columns = ["journey", "title", "enters_by", "active_runs", "paused", "next_at", "fired_at", "missed"]
+        print_table(rows, columns, nothing="there are no journeys")
+
+
+Journey = Annotated[str, typer.Argument(help="As `wayline journey list` shows it.")]
+
+
+def pause(journey: Journey, why: Why = "", output: FormatOption = Format.TEXT) -> None:
+    """Let nobody into a journey any more; those on their way go on.
+
+    Example: wayline journey pause welcome --why "the offer is sold out"
+    """
+    from engine.governance import journeys
+
+    changed = write(
+        lambda session, shelf, now: journeys.pause(session, shelf, journey, by=who(), reason=why, now=now)
+    )
+    _say(journey, "paused", changed, output)
+
+
+def resume(journey: Journey, why: Why = "", output: FormatOption = Format.TEXT) -> None:
+    """Let contacts into a journey again.
+
+    Example: wayline journey resume welcome
+    """
+    from engine.governance import journeys
+
+    changed = write(lambda session, _, now: journeys.resume(session, journey, by=who(), reason=why, now=now))
+    _say(journey, "open", changed, output)
+
+
+def _say(journey: str, state: str, changed: bool, output: Format) -> None:
+    if output is Format.JSON:
+        print_json({"journey": journey, "state": state, "changed": changed})
+    else:
+        typer.echo(f"{journey} is {state}" if changed else f"{journey} was {state} already")
+
+
+def _end(until: str | None, now: datetime) -> datetime | None:
+    """The moment that `--until` means; CommandError when it means none."""
+    from engine.rules.duration import parse_duration
+
+    if until is None:
+        return None
+    try:
+        length: timedelta = parse_duration(until)
+        return now + length
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise CommandError(
+            f"--until {until!r} is neither a length of time as 2d nor a moment with its zone, "
+            'as "2026-10-08T00:00+08:00"'
+        )
+    return moment
