@@ -173,7 +173,7 @@ class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self._text = text
         self._file = file
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+        self._events: Iterator[Any] = _events(text)
         self.places: dict[YamlPath, Spot] = {}
         self.keys: dict[YamlPath, Spot] = {}
         self.problems: list[Problem] = []
@@ -348,6 +348,16 @@ class _Reader:
         self.problems.append(Problem(place, code, dotted(path), message, hint, swap))
         if len(self.problems) > MOST_PROBLEMS:
             raise _UnreadableError
+
+
+def _events(text: str) -> Iterator[Any]:
+    """As `yaml.parse`, which asks whether there is a next event before it takes one: twice the calls."""
+    loader = _LOADER(text)
+    try:
+        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
+            yield event
+    finally:
+        loader.dispose()
 
 
 def _spot(event: Any) -> Spot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from engine.rules.possibility import Space
 from engine.rules.solving import Formula
 
 _Part = TypeVar("_Part")
+_Worth = Callable[[Condition], bool]
 
 
 def check_conditions(conditions: Sequence[Written]) -> Iterator[Problem]:
@@ -32,11 +34,13 @@ def _one(each: Written) -> Iterator[Problem]:
     if not _is_worth_it(each.condition, each.catalogue):
         return
     space = Space([each.condition], each.catalogue)
-    never = [*_never(each.condition, space)] or [*_dead(each.condition, (), space)]
+    # A part of it may be too plain to be looked into, as the whole is.
+    worth = partial(_is_worth_it, catalogue=each.catalogue)
+    never = [*_never(each.condition, space, worth)] or [*_dead(each.condition, (), space)]
     for node, beside in never:
         yield _never_problem(each, node, beside, space)
     if not never:
-        for node in _always(each.condition, space):
+        for node in _always(each.condition, space, worth):
             yield _always_problem(each, node)
 
 
@@ -63,9 +67,11 @@ def _flat(condition: Condition) -> Iterator[Test]:
             yield from _flat(part)
 
 
-def _never(node: Condition, space: Space) -> Iterator[tuple[Condition, tuple[Condition, ...]]]:
+def _never(node: Condition, space: Space, worth: _Worth) -> Iterator[tuple[Condition, tuple[Condition, ...]]]:
     """The smallest parts that no facts can make true."""
-    found = [each for part in _parts(node) for each in _never(part, space)]
+    if not worth(node):
+        return
+    found = [each for part in _parts(node) for each in _never(part, space, worth)]
     yield from found
     if not found and space.can_be(space.holds(node)) is False:
         yield node, ()
@@ -84,9 +90,11 @@ def _dead(
                 yield part, beside
 
 
-def _always(node: Condition, space: Space) -> Iterator[Condition]:
+def _always(node: Condition, space: Space, worth: _Worth) -> Iterator[Condition]:
     """The smallest parts that no facts can make false."""
-    found = [each for part in _parts(node) for each in _always(part, space)]
+    if not worth(node):
+        return
+    found = [each for part in _parts(node) for each in _always(part, space, worth)]
     yield from found
     if not found and space.can_be(space.fails(node)) is False:
         yield node
