@@ -51,6 +51,8 @@ def test(
 
     Example: wayline test rulesets --coverage
     """
+    if only is not None and fail_under is not None:
+        raise CommandError("--fail-under is about all tests; leave out --only")
     least = _share(fail_under) if fail_under is not None else 0.0
     running = Running(folder_of(folder), only, least, coverage, output)
     if watch:
@@ -65,7 +67,11 @@ def watch_and_run(running: Running, pause: Callable[[], None]) -> None:
     running.once()
     for _ in changes(running.where, pause):
         typer.echo(f"\n{running.where} has changed")
-        running.once()
+        try:
+            running.once()
+        except CommandError as error:
+            # While files are being renamed, what was asked for may be away for a moment.
+            typer.echo(f"wayline: {error}", err=True)
 
 
 class Running:

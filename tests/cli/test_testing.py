@@ -103,6 +103,7 @@ def test_too_little_coverage_fails_when_asked_for(wayline: Command, folder: Path
     assert printed.status == 1 and "less than the 99% that --fail-under asks for" in printed.out
     assert wayline("test", folder, "--fail-under", "1").status == 0
     assert wayline("test", folder, "--fail-under", "most").status == 2
+    assert wayline("test", folder, "--fail-under", "50%", "--only", "greeting").status == 2
 
 
 def test_programs_get_the_same_as_data(wayline: Command, folder: Path) -> None:

@@ -1,0 +1,121 @@
+"""What senders state of a contact, in SQL and in virtual time: the same facts, entries and leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlmodel import col
+
+from engine.authoring.bundle import Bundle
+from engine.authoring.loading import bundle_of
+from engine.authoring.rule_test_reading import IDENTIFY
+from engine.clock import FixedClock
+from engine.contacts.profile import contact_facts
+from engine.contacts.rows import profile_of
+from engine.governance.publishing import publish
+from engine.intake.accepting import Intake
+from engine.intake.incoming import IncomingEvent
+from engine.runs.service import Runs
+from engine.simulation.people import Person
+from engine.simulation.virtual import VirtualWorld
+from engine.store.bundles import BundleShelf
+from engine.store.database import Store
+from engine.store.tables import ContactRow, DecisionRow
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+HEAD = "kind: {kind}\nid: {id}\ntitle: t\nowner: us\n"
+FILES = {
+    "wayline.yaml": HEAD.format(kind="workspace", id="default")
+    + "timezone: UTC\nlocales: [en, zh]\nidentities: [email]\n"
+    + "attributes: {city: {type: text}, visits: {type: number}, trial_ends_at: {type: instant}}\n",
+    "purposes.yaml": HEAD.format(kind="purposes", id="p")
+    + 'purposes: [{id: care, title: c, version: "1", kind: transactional, max_hold: 1d}]\n',
+    "events.yaml": HEAD.format(kind="events", id="e") + "events: [{id: said, title: s}]\n",
+    "tags.yaml": HEAD.format(kind="tags", id="t")
+    + "tags: [{tag: near, level: basic, when: {contact.city: Shanghai}}]\n",
+    "greet.yaml": HEAD.format(kind="journey", id="greet")
+    + "purpose: care\nenter: {event: said, when: {contact.tags: {has: near}}, reentry: always}\n"
+    + "leave: [{when: {contact.tags: {has_any: [quit, gone]}}}]\nsteps: [{wait: long, for: 365d}]\n",
+}
+TRAITS: list[dict[str, Any]] = [
+    {},
+    {"city": "Shanghai"},
+    {"city": None},
+    {"city": 5},
+    {"visits": 3, "unheard_of": True},
+    {"trial_ends_at": "2026-03-09T00:00:00+08:00"},
+    {"tags": ["quit"]},
+    {"tags": "quit"},
+    {"timezone": "Asia/Shanghai", "locale": "zh-CN"},
+    {"timezone": "Nowhere"},
+]
+
+lives = st.lists(
+    st.tuples(st.sampled_from(["said", IDENTIFY]), st.integers(0, 30), st.sampled_from(TRAITS)),
+    min_size=1,
+    max_size=10,
+)
+Life = list[tuple[str, int, dict[str, Any]]]
+
+
+@cache
+def the_bundle() -> Bundle:
+    return bundle_of(FILES)
+
+
+@settings(max_examples=15)
+@given(life=lives)
+def test_sql_and_virtual_time_make_the_same_of_traits(life: Life, _sqlite_template: Path) -> None:
+    in_memory = asyncio.run(live_in_memory(life))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "wayline.db")
+        shutil.copyfile(_sqlite_template, path)
+        with closing(Store(f"sqlite:///{path}")) as store:
+            assert live_in_sql(store, life) == in_memory
+
+
+async def live_in_memory(life: Life) -> tuple[list[Any], list[Any]]:
+    world = VirtualWorld(the_bundle(), START)
+    world.add(Person("ann"))
+    at, facts = START, []
+    for event, pause, traits in life:
+        at += timedelta(hours=pause)
+        world.feed("ann", event, at, traits=traits)
+        await world.run_until(at)
+        facts.append(world.facts("ann"))
+    world.close()
+    return [(each.at, each.kind, each.verdict, each.reason) for each in world.decisions], facts
+
+
+def live_in_sql(store: Store, life: Life) -> tuple[list[Any], list[Any]]:
+    clock, shelf, bundle = FixedClock(START), BundleShelf(), the_bundle()
+    nothing_to_deliver: Any = None
+    runs = Runs(store, shelf, nothing_to_deliver, clock)
+    intake = Intake(store, shelf, runs, clock)
+    with store.begin() as session:
+        publish(session, FILES, by="test", now=START)
+        session.add(ContactRow(id="ann", created_at=START))
+    facts = []
+    for number, (event, pause, traits) in enumerate(life):
+        clock.moment += timedelta(hours=pause)
+        came = IncomingEvent(f"m{number}", event, traits=traits, occurred_at=clock.moment, contact_id="ann")
+        receipt = intake.accept([came], source="test")
+        assert receipt.accepted == 1
+        for run_id in receipt.run_ids:
+            asyncio.run(runs.carry(run_id))
+        with store.read() as session:
+            facts.append(contact_facts(profile_of(session.get_one(ContactRow, "ann")), bundle, clock.moment))
+    with store.read() as session:
+        rows = list(session.scalars(select(DecisionRow).order_by(col(DecisionRow.id))))
+    shelf.close()
+    return [(row.at, row.kind, row.verdict, row.reason) for row in rows], facts
