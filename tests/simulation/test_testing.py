@@ -369,3 +369,35 @@ async def test_a_pattern_is_tested_and_traced_like_any_other_way_in(shop: Shop, 
     assert "  found   never wished: other: entry.no_match" in told[2]
     assert any(line.startswith("      + other enter.pattern 1.when  other.yaml:9") for line in told)
     assert not [spot for spot in report.coverage.missed if spot.journey == "other"]
+
+
+async def test_a_long_trace_leaves_out_its_middle(shop: Shop, registry: Registry) -> None:
+    events = ", ".join(f"{{at: {hour}h, event: paid, properties: {{amount: 1}}}}" for hour in range(100))
+    bundle = shop(f"- {{name: one, events: [{events}], expect: [{{send: hello}}]}}\n")
+    (result,) = (await run_tests(bundle, registry)).results
+    told = failure_lines(result, bundle)
+
+    assert "    … 60 more moments …" in told
+    assert told[4].startswith("    0d ") and told[-2].startswith("    4d 3h ")
+
+
+async def test_a_trace_of_several_contacts_names_them_on_their_own_clocks(
+    shop: Shop, registry: Registry
+) -> None:
+    bundle = shop(
+        """
+        - name: two
+          contacts: {ann: {}, bob: {timezone: Europe/Berlin}}
+          events:
+            - {at: 1h, event: paid, properties: {amount: 1}, contact: ann}
+            - {at: 1h, event: paid, properties: {amount: 1}, contact: bob}
+          expect: [{send: hello, contact: bob}]
+        """
+    )
+    (result,) = (await run_tests(bundle, registry)).results
+
+    heads = [line for line in failure_lines(result, bundle) if line.endswith(("ann", "bob"))]
+    assert heads == [
+        "    1h        2026-03-01 10:00 (02:00Z)  ann",
+        "    1h        2026-03-01 03:00 (02:00Z)  bob",
+    ]
