@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import intake, journeys, latency, lint, rules, ruletests
+from benchmarks import intake, journeys, latency, lint, patterns, rules, ruletests
 
-for benchmark in (rules, lint, ruletests, intake, latency, journeys):
+for benchmark in (rules, lint, ruletests, intake, patterns, latency, journeys):
     if status := benchmark.main():
         sys.exit(status)
     print()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -47,3 +48,14 @@ def recount_stale(
     for contact_id, happened in events:
         for event in happened:
             add_to(stale[contact_id], counts[contact_id], event, matcher, now)
+
+
+def with_counts(
+    session: Session, profile: Profile, bundle: Bundle, matcher: Matcher, now: datetime
+) -> Profile:
+    """The profile with its counts as this bundle defines them: itself where they are, else a copy."""
+    if not stale_counts(profile, bundle):
+        return profile
+    copy = replace(profile)
+    recount_stale(session, [copy], bundle, matcher, now)
+    return copy

@@ -16,6 +16,7 @@ from sqlmodel import col
 from engine.clock import Clocks
 from engine.contacts.computing import change_tags
 from engine.contacts.profile import Profile, contact_facts
+from engine.contacts.recounting import with_counts
 from engine.delivery.viewing import Situation
 from engine.gate.model import Intent
 from engine.gate.state import Claim
@@ -156,7 +157,9 @@ class Move:
         )
 
     def _facts(self) -> dict[str, Any]:
-        return contact_facts(self._contact, self._bundle, self._now)
+        # A run that is pinned to an older bundle counts as that bundle says.
+        contact = with_counts(self._session, self._contact, self._bundle, self._matcher, self._now)
+        return contact_facts(contact, self._bundle, self._now)
 
     def _carry_out(self, state: RunState, effects: list[Effect], *, was_listening: bool) -> Moved:
         values: dict[str, Any] = {
