@@ -128,9 +128,9 @@ def _journey(rule: str) -> str:
 
 
 def path_of(rule: str) -> str:
-    """Where a rule's condition stands in its journey, as `copy.cases[0].when`; other rules by their id."""
+    """Where a rule's condition stands in its journey, as `copy.cases[0].when`; other rules by what they decide."""
     family, _, rest = rule.partition(":")
-    _, _, inside = rest.partition("#")[0].partition("/")
+    owner, _, inside = rest.partition("#")[0].partition("/")
     match family:
         case "entry":
             return "enter.when"
@@ -145,8 +145,12 @@ def path_of(rule: str) -> str:
         case "branch":
             step, _, number = inside.rpartition("/")
             return f"{step}.cases[{int(number) - 1}].when"
+        case "class":
+            return f"class {owner}.cases[{int(inside) - 1}].when"
+        case "score":
+            return f"score {owner}.bands[{int(inside) - 1}]"
         case _:
-            return rule
+            return f"{family} {owner}"
 
 
 def _shard(rule: str) -> str:

@@ -79,13 +79,18 @@ async def test_conditions_of_journeys_that_take_no_part_do_not_count(shop: Shop,
 
 
 def test_rules_are_shown_where_they_stand() -> None:
-    assert [
-        path_of(rule) for rule in ("entry:a#b", "leave:a/2", "goal:a", "wait:a/s", "branch:a/s/1", "tag:x")
-    ] == [
-        "enter.when",
-        "leave[1].when",
-        "goal.when",
-        "s.when",
-        "s.cases[0].when",
-        "tag:x",
-    ]
+    shown = {
+        "entry:a#b": "enter.when",
+        "pattern:a/first#b": "enter.pattern first.when",
+        "leave:a/2": "leave[1].when",
+        "goal:a": "goal.when",
+        "wait:a/s": "s.when",
+        "branch:a/s/1": "s.cases[0].when",
+        "class:activity/2": "class activity.cases[1].when",
+        "score:recency/1": "score recency.bands[0]",
+        "tag:big": "tag big",
+        "audience:lapsed": "audience lapsed",
+        "count:views#viewed": "count views",
+    }
+
+    assert {rule: path_of(rule) for rule in shown} == shown
