@@ -128,7 +128,7 @@ def _journey(rule: str) -> str:
 
 
 def path_of(rule: str) -> str:
-    """Where a rule's condition stands in its journey, as `copy.cases[0].when`; other rules by what they decide."""
+    """Where a condition stands in its journey, as `copy.cases[0].when`; other rules by what they decide."""
     family, _, rest = rule.partition(":")
     owner, _, inside = rest.partition("#")[0].partition("/")
     match family:
