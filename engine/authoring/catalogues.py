@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.authoring.bundle import EventType
@@ -59,7 +61,12 @@ class Catalogues:
 
     def on_events(self, types: Iterable[str], journey: JourneyFile | None = None) -> Catalogue:
         """For conditions on events of these types: entries, waits, leave entries and goals."""
-        facts = [*self._contact, *self._event, *self._properties(types)]
+        types = tuple(dict.fromkeys(types))
+        own = [
+            replace(fact, choices=types) if fact.path == "event.type" and types else fact
+            for fact in self._event
+        ]
+        facts = [*self._contact, *own, *self._properties(types)]
         return Catalogue([*facts, *(journey_facts(journey) if journey is not None else ())])
 
     def of_events(self, types: Iterable[str]) -> Catalogue:
@@ -78,19 +85,34 @@ class Catalogues:
         return frozenset(fact.path for fact in (*self._event, *declared))
 
     def _properties(self, types: Iterable[str]) -> list[Fact]:
+        """What events of these types can say: of each fact, only what is true of every one of them."""
+        types = tuple(dict.fromkeys(types))
         by_path: dict[str, Fact] = {}
+        said_by: Counter[str] = Counter()
         disputed: set[str] = set()
         for event_type in types:
             kind = self._events.get(event_type)
             for fact in property_facts(kind.schema) if kind is not None else ():
+                said_by[fact.path] += 1
                 known = by_path.setdefault(fact.path, fact)
                 if known.type is not fact.type:
                     disputed.add(fact.path)
-                elif known.choices != fact.choices:
-                    both = tuple(dict.fromkeys((*known.choices, *fact.choices)))
-                    choices = both if known.choices and fact.choices else ()
-                    by_path[fact.path] = Fact(fact.path, fact.type, known.title, choices)
-        return [fact for path, fact in by_path.items() if path not in disputed]
+                elif known is not fact:
+                    by_path[fact.path] = _common(known, fact)
+        return [
+            fact if said_by[path] == len(types) else replace(fact, always=False)
+            for path, fact in by_path.items()
+            if path not in disputed
+        ]
+
+
+def _common(one: Fact, other: Fact) -> Fact:
+    """A fact of one type that two types of events say: what is true of it for both."""
+    choices = tuple(dict.fromkeys((*one.choices, *other.choices))) if one.choices and other.choices else ()
+    least = None if one.least is None or other.least is None else min(one.least, other.least)
+    most = None if one.most is None or other.most is None else max(one.most, other.most)
+    always, whole = one.always and other.always, one.whole and other.whole
+    return replace(one, choices=choices, always=always, least=least, most=most, whole=whole)
 
 
 def property_facts(schema: Mapping[str, Any]) -> Iterator[Fact]:
@@ -106,9 +128,21 @@ def property_facts(schema: Mapping[str, Any]) -> Iterator[Fact]:
         choices = (
             tuple(option for option in options if isinstance(option, str)) if kind is FactType.TEXT else ()
         )
+        is_number, required = kind is FactType.NUMBER, schema.get("required")
         yield Fact(
-            f"event.{name}", kind, str(entry.get("title") or entry.get("description") or name), choices
+            f"event.{name}",
+            kind,
+            str(entry.get("title") or entry.get("description") or name),
+            choices,
+            always=isinstance(required, list) and name in required,
+            least=_bound(entry.get("minimum")) if is_number else None,
+            most=_bound(entry.get("maximum")) if is_number else None,
+            whole=entry.get("type") == "integer",
         )
+
+
+def _bound(raw: object) -> float | None:
+    return raw if isinstance(raw, int | float) and not isinstance(raw, bool) else None
 
 
 def _fact_type(entry: Mapping[str, Any]) -> FactType | None:
