@@ -55,6 +55,8 @@ class Told:
     """`file:line` of the rule behind it, where one is known."""
     reasons: Reasons | None = None
     """The conditions behind it, where a condition decided."""
+    plans: Sequence[str] = ()
+    """Plans that were on."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,8 @@ def _decision_lines(decision: Told) -> list[str]:
             lines += [line for finding in value for line in _finding_lines(finding)]
         elif _is_told(value):
             lines.append(f"      {name}: {_shown(value)}")
+    if decision.plans:
+        lines.append(f"      plans on: {', '.join(decision.plans)}")
     lines += _reason_lines(decision)
     if decision.would_pass_if:
         lines.append(f"      would pass if {decision.would_pass_if}")
@@ -263,7 +267,8 @@ def _told(row: DecisionRow, session: Session, shelf: BundleShelf) -> Told:
     evidence = dict(row.evidence)
     place, why = str(evidence.pop("place", "")), None
     rule, tests = evidence.get("rule"), evidence.get("tests")
-    if rule is not None and (bundle := _bundle_of(row, session, shelf)) is not None:
+    bundle = _bundle_of(row, session, shelf)
+    if rule is not None and bundle is not None:
         found = bundle.rule_places.get(rule)
         place = f"{found.file}:{found.line}" if found is not None else place
         why = reasons(bundle, rule, tests or [], row.at)
@@ -286,6 +291,7 @@ def _told(row: DecisionRow, session: Session, shelf: BundleShelf) -> Told:
         bundle=row.bundle_hash,
         place=place,
         reasons=why,
+        plans=bundle.plans_on if bundle is not None else (),
     )
 
 

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from engine.authoring.bundle import Bundle
+from engine.authoring.loading import bundle_with_plans
 from engine.clock import FixedClock
 from engine.contacts.consent import ConsentEntry, record_consent
+from engine.delivery.explaining import explain_intent, render
 from engine.delivery.service import Delivery
 from engine.errors import CommandError, NotFound
 from engine.governance.plans import PlanKeeper, history, list_plans, switch_off, switch_on
@@ -21,6 +23,8 @@ from engine.intake.incoming import IncomingEvent
 from engine.plugin.recording import RecordingChannel
 from engine.plugin.registry import load_registry
 from engine.runs.service import Runs
+from engine.simulation.people import Person
+from engine.simulation.virtual import VirtualWorld
 from engine.store.bundles import BundleShelf
 from engine.store.control import read_control
 from engine.store.database import Store
@@ -215,6 +219,9 @@ async def test_runs_and_decisions_name_the_bundle_with_its_plans(quick: Works) -
     assert run.bundle_hash == under.hash != before.hash
     assert run.priority == 90
     assert [row.channel for row in quick.rows(IntentRow)] == ["app"]
+    with quick.store.read() as session:
+        told = render(explain_intent(session, quick.shelf, quick.rows(IntentRow)[0].key))
+    assert "plans on: holiday" in told
     quick.off("holiday")
     assert quick.live().hash == before.hash
     fresh = BundleShelf()
@@ -289,3 +296,21 @@ def test_switching_off_what_is_not_on_is_no_act(quick: Works) -> None:
     assert not quick.off("crisis")
     with quick.store.read() as session:
         assert history(session) == []
+
+
+async def test_virtual_time_knows_a_plan_as_production_does() -> None:
+    bundle = bundle_with_plans(FILES, ["crisis"])
+    world = VirtualWorld(bundle, NOW)
+    world.add(Person("ann", {"email": "ann@email.org"}, consents=("marketing",)))
+    world.feed("ann", "added", NOW)
+    world.feed("ann", "viewed", NOW)
+    await world.run_until(NOW + DAY)
+    world.close()
+
+    told = [(decided.journey, decided.reason) for decided in world.decisions if decided.kind == "entry"]
+    assert told == [
+        ("welcome", "entry.paused"),
+        ("apology", "entry.entered"),
+        ("receipt", "entry.entered"),
+    ]
+    assert [sent.journey for sent in world.sends] == ["apology", "receipt"]
