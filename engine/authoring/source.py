@@ -267,7 +267,7 @@ class _Reader:
                 message = f"'{key}' stands here twice; the first is in line {first[0]}"
                 self._note(event, "RS002", here, message, "keep one of them")
                 # The second value is still looked at, but must not move the places of the first.
-                kept = (dict(self.places), dict(self.keys))
+                kept, (self.places, self.keys) = (self.places, self.keys), ({}, {})
                 self._value(following, here, flow=flow)
                 self.places, self.keys = kept
                 continue
