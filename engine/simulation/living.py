@@ -123,6 +123,7 @@ class Life:
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
         computed = compute(profile, self._bundle, self._matcher, event.received_at)
+        person.sort_runs()
         touched = self._react(person, event, computed.facts)
         crossed = self._cross(person, computed, event.event_id, BY_EVENT, event.received_at)
         return _together([touched, *crossed])
@@ -137,6 +138,7 @@ class Life:
     def compute(self, person: Living, because: str, now: datetime) -> Touched:
         """Compute the profile anew although nothing has happened; audiences crossed are told to the runs."""
         cause = sweep_cause(person.profile)
+        person.sort_runs()
         computed = compute(person.profile, self._bundle, self._matcher, now)
         return _together(self._cross(person, computed, cause, because, now))
 
@@ -244,7 +246,7 @@ class Life:
         state = RunState(run_id, program.journey, event.contact_id, entering.entry_key)
         entry = {**event.properties, "type": event.type, "occurred_at": event.occurred_at.isoformat()}
         lasting = lasting_listeners(program, event.received_at, event.seq)
-        person.active[run_id] = VirtualRun(state, program, entry, lasting)
+        person.active[run_id] = VirtualRun(state, program, entry, lasting, event.received_at)
         person.entered.add(run_id)
         before = person.history.get(program.journey, History())
         person.history[program.journey] = replace(before, runs=before.runs + 1, active=before.active + 1)

@@ -43,8 +43,13 @@ class VirtualRun:
     entry: Mapping[str, Any]
     """What templates see of the event that started it."""
     lasting: tuple[Listener, ...]
+    started_at: datetime
     at_step: tuple[Listener, ...] = ()
     """What the present step listens for; empty once it has heard its event."""
+
+    @property
+    def rank(self) -> tuple[datetime, str, str]:
+        return self.started_at, self.program.journey, self.state.entry_key
 
 
 @dataclass
@@ -64,6 +69,12 @@ class Living:
     history: dict[str, History] = field(default_factory=dict)
     planned_at: datetime | None = None
     """When the world looks at the profile next, as far as it is planned."""
+
+    def sort_runs(self) -> None:
+        """Bring the active runs into the order in which production reads them at the start of a batch."""
+        if len(self.active) > 1:
+            runs = sorted(self.active.items(), key=lambda item: item[1].rank)
+            self.active = dict(runs)
 
 
 def begin(person: Person, now: datetime) -> Living:

@@ -24,10 +24,13 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of
 from engine.clock import FixedClock
 from engine.contacts.consent import ConsentEntry, record_consent
+from engine.contacts.profile import contact_facts
+from engine.contacts.rows import profile_of
 from engine.delivery.service import Delivery
 from engine.governance.publishing import publish
 from engine.intake.accepting import Intake
 from engine.intake.incoming import IncomingEvent
+from engine.intake.sweeping import Sweeper, Swept
 from engine.plugin.recording import RecordingChannel
 from engine.plugin.registry import load_registry
 from engine.runs.service import Runs
@@ -117,8 +120,68 @@ FILES: Mapping[str, str] = {
         id: tags
         title: tags
         owner: us
+        counts:
+          - {id: views_2d, of: {event: viewed}, within: 2d}
+        scores:
+          - id: recency
+            of: contact.last_order_at
+            bands: [{within: 2d, score: 5}, {within: 6d, score: 3}]
+            else: 1
+        classes:
+          - id: activity
+            cases:
+              - {is: frequent, when: {contact.views_2d: {gte: 2}}}
+              - {is: silent, when: {contact.last_active_at: {older_than: 4d}}}
+            else: normal
+          - {id: stage, cases: [{is: growing, when: {contact.recency: {gte: 3}}}], else: new}
         tags:
           - {tag: big, level: value, when: {contact.total_spent: {gte: 100}}}
+          - {tag: keen, level: behaviour, when: {contact.activity: frequent}}
+        """,
+    "quiet.yaml": """
+        kind: audience
+        id: quiet
+        title: quiet
+        owner: us
+        when: [{contact.activity: silent}, {contact.sends_since_active: {lt: 3}}]
+        """,
+    "eager.yaml": """
+        kind: audience
+        id: eager
+        title: eager
+        owner: us
+        when: [{contact.tags: {has: keen}}, {contact.tags: {lacks: asked}}]
+        """,
+    "win_back.yaml": """
+        kind: journey
+        id: win_back
+        title: win back
+        owner: us
+        purpose: marketing
+        priority: 30
+        enter: {audience: {entered: quiet}, when: {contact.stage: {in: [new, growing]}}, reentry: always}
+        leave: [{when: {contact.audiences: {lacks: quiet}}}]
+        steps:
+          - {send: miss_you, content: text, channels: [email, app]}
+          - {wait: rest, for: 2d}
+          - {send: again, content: text, channels: [app, email]}
+        """,
+    "ask.yaml": """
+        kind: journey
+        id: ask
+        title: ask
+        owner: us
+        purpose: marketing
+        priority: 50
+        enter: {audience: {entered: eager}, reentry: always}
+        steps:
+          - {tag: mark, add: [asked]}
+          - wait_for: gone
+            event: audience_left
+            when: {event.audience: eager}
+            up_to: 3d
+            then:
+              - {tag: note, add: [answered]}
         """,
     "welcome.yaml": """
         kind: journey
@@ -224,22 +287,27 @@ happenings = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(life=happenings)
 def test_sql_and_virtual_time_decide_the_same(life: list[Happening], _sqlite_template: Path) -> None:
-    in_memory = asyncio.run(live_in_memory(life, the_bundle()))
+    in_memory, facts = asyncio.run(live_in_memory(life, the_bundle()))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "wayline.db")
         shutil.copyfile(_sqlite_template, path)
         with closing(Store(f"sqlite:///{path}")) as store:
-            in_sql = asyncio.run(SqlLife(store, the_bundle().files).live(life))
+            sql = SqlLife(store, the_bundle().files)
+            in_sql = asyncio.run(sql.live(life))
+            facts_in_sql = sql.facts()
     for person in PEOPLE:
         stories = zip_longest(in_sql[person.id], in_memory[person.id])
         for number, (one, other) in enumerate(stories):
             assert one == other, f"decision {number} about {person.id}"
+    assert facts_in_sql == facts
 
 
-async def live_in_memory(life: list[Happening], bundle: Bundle) -> dict[str, list[Story]]:
+async def live_in_memory(
+    life: list[Happening], bundle: Bundle
+) -> tuple[dict[str, list[Story]], dict[str, Any]]:
     world = VirtualWorld(bundle, START)
     world.add(*PEOPLE)
     at = START
@@ -247,6 +315,7 @@ async def live_in_memory(life: list[Happening], bundle: Bundle) -> dict[str, lis
         at += happening.pause
         world.feed(happening.who, happening.event, at, happening.properties)
     await world.run_until(at + 20 * DAY)
+    facts = {person.id: world.facts(person.id) for person in PEOPLE}
     world.close()
     stories: dict[str, list[Story]] = {person.id: [] for person in PEOPLE}
     for decided in world.decisions:
@@ -262,7 +331,7 @@ async def live_in_memory(life: list[Happening], bundle: Bundle) -> dict[str, lis
                 decided.hold_until,
             )
         )
-    return stories
+    return stories, facts
 
 
 class SqlLife:
@@ -280,6 +349,7 @@ class SqlLife:
         )
         self.runs = Runs(store, self.shelf, self.delivery, self.clock)
         self.intake = Intake(store, self.shelf, self.runs, self.clock)
+        self.sweeper = Sweeper(store, self.shelf, self.runs, self.clock)
         with store.begin() as session:
             publish(session, files, by="test", now=START)
             for person in PEOPLE:
@@ -296,6 +366,7 @@ class SqlLife:
             record_consent(session, ConsentEntry(person.id, purpose, "granted", START))
 
     async def live(self, life: list[Happening]) -> dict[str, list[Story]]:
+        await self.carry_swept(self.sweeper.refresh_page(100))
         for number, happening in enumerate(life):
             at = self.clock.now() + happening.pause
             await self.pass_time(at, inclusive=False)
@@ -321,16 +392,28 @@ class SqlLife:
         end = until + timedelta(microseconds=int(inclusive))
         while (due_at := self.next_due_at()) is not None and due_at < end:
             self.clock.moment = max(due_at, self.clock.moment)
+            await self.carry_swept(self.sweeper.sweep_page(100))
             await self.delivery.deliver_due(100)
             await self.carry_told()
             for run_id in self.due_runs():
                 await self.runs.carry(run_id, durable=True)
         self.clock.moment = max(until, self.clock.moment)
 
+    async def carry_swept(self, swept: Swept) -> None:
+        for run_id in swept.run_ids:
+            await self.runs.carry(run_id)
+        await self.carry_told()
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of everybody now."""
+        with self.store.read() as session:
+            rows = session.scalars(select(ContactRow))
+            return {row.id: contact_facts(profile_of(row), the_bundle(), self.clock.now()) for row in rows}
+
     def next_due_at(self) -> datetime | None:
         with self.store.read() as session:
             runs = select(col(RunRow.due_at)).where(col(RunRow.status) == "active")
-            moments = list(session.scalars(runs))
+            moments = [*session.scalars(runs), *session.scalars(select(col(ContactRow.profile_due_at)))]
             for held in session.scalars(select(IntentRow).where(col(IntentRow.state) == "held")):
                 moments += [held.wake_at, held.retry_at, held.deadline_at]
         return min((moment for moment in moments if moment is not None), default=None)
