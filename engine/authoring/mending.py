@@ -121,7 +121,7 @@ def _readable(file: str, text: str, changes: list[Change]) -> str:
         if mended is None or _key(problem) in {_key(each) for each in read(mended, file).problems}:
             given_up.add(_key(problem))
             continue
-        changes.append(Change(problem.place, problem.swap[0], problem.swap[1]))
+        changes.append(_change(problem, text, mended))
         text = mended
     return text
 
@@ -139,8 +139,17 @@ def _swap_words(file: str, texts: dict[str, str], problems: Iterable[Problem], c
         mended = _swapped(texts[file], problem)
         # The right key may stand there as well; then a person must choose.
         if mended is not None and mended != texts[file] and not read(mended, file).problems:
+            changes.append(_change(problem, texts[file], mended))
             texts[file] = mended
-            changes.append(Change(problem.place, problem.swap[0], problem.swap[1]))
+
+
+def _change(problem: Problem, text: str, mended: str) -> Change:
+    """What to tell of a swap: the words, or the line as a whole when they are marks that say little alone."""
+    before, after = problem.swap
+    if not re.search(r"\w", before) and before.isprintable():
+        line = problem.place.line - 1
+        before, after = (each.split("\n")[line].strip() for each in (text, mended))
+    return Change(problem.place, before, after)
 
 
 def _swapped(text: str, problem: Problem) -> str | None:
