@@ -70,9 +70,7 @@ BUILT_IN_EVENTS = MappingProxyType(
             EventType(
                 JOURNEY_REQUESTED, "请求进入旅程", _REQUESTED, None, counts_as_activity=False, is_own=True
             ),
-            EventType(
-                AUDIENCE_ENTERED, "进入受众", _AUDIENCE, None, counts_as_activity=False, is_own=True
-            ),
+            EventType(AUDIENCE_ENTERED, "进入受众", _AUDIENCE, None, counts_as_activity=False, is_own=True),
             EventType(AUDIENCE_LEFT, "离开受众", _AUDIENCE, None, counts_as_activity=False, is_own=True),
         )
     }

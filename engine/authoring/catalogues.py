@@ -9,7 +9,16 @@ from typing import Any
 
 from engine.authoring.bundle import EventType
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import BranchStep, SendStep, SetStep, WaitForStep
+from engine.authoring.models.steps import (
+    AskStep,
+    BranchStep,
+    CallStep,
+    ExperimentStep,
+    RepeatStep,
+    SendStep,
+    SetStep,
+    WaitForStep,
+)
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.gate.model import Outcome
 from engine.journeys.program import Program, Scalar, Send, SetValues
@@ -211,6 +220,17 @@ def nested_lists(step: AnyStep) -> Iterator[tuple[YamlPath, Sequence[AnyStep]]]:
             for number, case in enumerate(step.cases):
                 yield ("cases", number, "steps"), case.steps
             yield ("else",), step.else_
+        case ExperimentStep():
+            for number, arm in enumerate(step.arms):
+                yield ("arms", number, "steps"), arm.steps
+        case AskStep():
+            for number, choice in enumerate(step.choices):
+                yield ("choices", number, "steps"), choice.steps
+            yield ("otherwise",), step.otherwise
+        case CallStep():
+            yield ("failed",), step.failed
+        case RepeatStep():
+            yield ("steps",), step.steps
 
 
 def step_id(step: AnyStep) -> str:

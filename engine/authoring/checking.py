@@ -12,6 +12,7 @@ from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
 from engine.authoring.models.limits import CapEntry
 from engine.authoring.models.messages import ContentEntry
 from engine.authoring.models.workspace import EventEntry
+from engine.authoring.policy_checks import check_policies
 from engine.authoring.references import References
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
@@ -42,6 +43,7 @@ def check(found: Definitions) -> Iterator[Problem]:
     for cap in found.caps.values():
         yield from _cap(cap, found, references)
     yield from check_counts(found, references)
+    yield from check_policies(found, references)
 
 
 def _workspace(found: Definitions) -> Iterator[Problem]:

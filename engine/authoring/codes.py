@@ -28,8 +28,6 @@ CODES: dict[str, str] = {
     "RS021": "an unquoted text over several lines",
     "RS022": "a key without a value",
     "RS023": "a file or a step of no known kind",
-    "RS024": "a kind of file or step that this version does not run",
-    "RS025": "a key that this version does not run",
     "RS026": "a duration that cannot be read",
     "RS027": "a time of day that cannot be read",
     "RS028": "a percentage that cannot be read",
@@ -65,6 +63,9 @@ CODES: dict[str, str] = {
     "RS066": "a rule that was not decided safely when it was tried before publishing",
     "RS070": "a sum over something that is not a number of every counted event",
     "RS071": "a count that does not say what it counts",
+    "RS080": "something in a bundle to be published that this version does not act upon",
+    "RS081": "a key under its old and its new name",
+    "RS082": "an unknown queue",
     "RS085": "a test of a ruleset file that does not exist",
     "RS086": "a moment that cannot be read",
     "RS087": "a name that the tested journeys do not have",
@@ -105,5 +106,7 @@ CODES: dict[str, str] = {
     "RW036": "something that nobody uses",
     "RW037": "a journey without a test",
     "RW038": "a linked folder, which is not read",
+    "RW020": "something that is checked and not acted upon",
+    "RW021": "a key under its old name",
 }
 """Code -> what it means, in a few words. RW codes are warnings."""

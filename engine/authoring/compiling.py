@@ -26,6 +26,7 @@ from engine.authoring.models.workspace import EventEntry, PurposeEntry, Workspac
 from engine.authoring.overlaying import overlay_hash
 from engine.authoring.patterns import compile_pattern
 from engine.authoring.plans import compile_plans, under_plans
+from engine.authoring.policy_checks import check_policy_conditions
 from engine.authoring.profiles import compile_profile, computed_facts
 from engine.errors import Problem
 from engine.gate.model import (
@@ -72,14 +73,19 @@ def compile_bundle(
     calendars = compile_calendars(found)
     patterns: dict[str, Pattern] = {}
     for name, journey in found.journeys.items():
-        programs[name], more = compile_journey(journey, catalogues, rulebook, calendars)
+        program, more = compile_journey(journey, catalogues, rulebook, calendars)
         problems.extend(more)
+        if program is not None:
+            programs[name] = program
         if (pattern := journey.item.enter.pattern) is not None:
-            patterns[name] = compile_pattern(journey, pattern, catalogues, rulebook, workspace.late_after)
+            compiled = compile_pattern(journey, pattern, catalogues, rulebook, workspace.late_after)
+            if program is not None:
+                patterns[name] = compiled
     counts, more = compile_counts(found, events, catalogues, rulebook)
     problems.extend(more)
     profile, tags, more = compile_profile(found, catalogues, rulebook)
     problems.extend(more)
+    check_policy_conditions(found, catalogues, rulebook)
     bundle = Bundle(
         hash=overlay_hash(hash_of(files), found.plans_on) if found.plans_on else hash_of(files),
         files=dict(files),
@@ -105,7 +111,9 @@ def compile_bundle(
             for each in found.checks.values()
         ),
         lexicons={name: _lexicon(defined.item) for name, defined in found.lexicons.items()},
-        breakers=tuple(_breaker(defined.item) for defined in found.breakers.values()),
+        breakers=tuple(
+            _breaker(defined.item) for defined in found.breakers.values() if _is_watched(defined.item)
+        ),
         tags=tags,
         rules=tuple(rulebook.rules),
         catalogue=catalogues.everything,
@@ -206,9 +214,18 @@ def _lexicon(entry: LexiconFile) -> Lexicon:
     return Lexicon(entry.id, entries, entry.source, entry.as_of)
 
 
+def _is_watched(entry: BreakerEntry) -> bool:
+    """Whether anything measures what the breaker watches; of others lint warns."""
+    is_measured = entry.scope == "channel" and entry.metric == "send_failure_rate"
+    return is_measured and (entry.levels.yellow is not None or entry.levels.red is not None)
+
+
 def _breaker(entry: BreakerEntry) -> Breaker:
-    named = (("yellow", entry.levels.yellow), ("red", entry.levels.red))
-    levels = tuple(Level(name, level.gt) for name, level in named if level is not None)
+    levels = tuple(
+        Level(name, float(level.gt))
+        for name, level in entry.levels.said()
+        if level.gt is not None and name != "black"  # which nothing acts upon
+    )
     recover = entry.recover
     recovery = Recovery(recover.probe_after, recover.probes, recover.close_when.lt, recover.ramp)
     held = entry.held.resume_within if entry.held is not None else None

@@ -11,7 +11,7 @@ from engine.authoring.definitions import Defined
 from engine.authoring.source import dotted
 from engine.errors import Place, Problem
 from engine.rules.condition import All, Condition, Rule, YamlPath, tests_of
-from engine.rules.facts import Catalogue
+from engine.rules.facts import Catalogue, FactType
 from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
 
@@ -114,6 +114,26 @@ class Rulebook:
             self.places[rule_id] = defined.source.key_place(path)
             for test in tests_of(condition):
                 self.test_places[rule_id, test.at] = defined.source.key_place(test.at)
+
+    def fact(
+        self,
+        defined: Defined[Any],
+        path: str,
+        catalogue: Catalogue,
+        types: set[FactType],
+        at: YamlPath,
+        wanted: str,
+    ) -> bool:
+        """Whether `path`, written at `at`, is a fact of one of these types; `wanted` names them to people."""
+        fact = catalogue.get(path)
+        if fact is None:
+            near = catalogue.nearest(path)
+            hint = f"did you mean '{near}'?" if near else "`wayline facts` lists what there is"
+            self.problems.append(defined.problem("RS056", f"'{path}' is not a known fact", hint, at=at))
+        elif fact.type not in types:
+            message = f"'{path}' is {fact.type}, and {wanted} is needed here"
+            self.problems.append(defined.problem("RS056", message, "name another fact", at=at))
+        return fact is not None and fact.type in types
 
 
 def _problem(

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from engine.authoring.models.budgets import BudgetEntry, BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.counts import CountEntry
+from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakerEntry, BreakersFile, CapEntry, CapsFile
 from engine.authoring.models.messages import (
@@ -23,6 +25,8 @@ from engine.authoring.models.messages import (
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.plans import PlanFile
 from engine.authoring.models.profile import AudienceFile, ClassEntry, ScoreEntry
+from engine.authoring.models.quiet import QuietEntry, QuietHoursFile
+from engine.authoring.models.review import ReviewFile
 from engine.authoring.models.workspace import (
     EventEntry,
     EventsFile,
@@ -82,6 +86,10 @@ class Definitions:
     """Plans whose overrides are in these definitions."""
     documents: list[tuple[Source, Head]] = field(default_factory=list)
     """All files that could be read, also those that are switched off."""
+    budgets: dict[str, Defined[BudgetEntry]] = field(default_factory=dict)
+    quiet_hours: dict[str, Defined[QuietEntry]] = field(default_factory=dict)
+    policies: list[Defined[CapsFile | ReviewFile | ExperimentFile]] = field(default_factory=list)
+    """Files that say something as a whole, beside what they define."""
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
     journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
     """All of them, also two with one id: each is checked."""
@@ -155,6 +163,13 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             _add(found, found.checks, "check", "checks", head.checks, source)
         case CapsFile():
             _add(found, found.caps, "cap", "caps", head.caps, source)
+            found.policies.append(Defined(head, source, ()))
+        case BudgetsFile():
+            _add(found, found.budgets, "budget", "budgets", head.budgets, source)
+        case QuietHoursFile():
+            _add(found, found.quiet_hours, "quiet hour", "quiet_hours", head.quiet_hours, source)
+        case ReviewFile() | ExperimentFile():
+            found.policies.append(Defined(head, source, ()))
         case BreakersFile():
             _add(found, found.breakers, "breaker", "breakers", head.breakers, source)
         case TagsFile():

@@ -9,7 +9,15 @@ from engine.authoring.calendars import check_schedule, check_wait
 from engine.authoring.catalogues import step_id, type_of, walk
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import SendStep, SetStep, TagStep, WaitForStep, WaitStep
+from engine.authoring.models.steps import (
+    AskStep,
+    SendStep,
+    SetStep,
+    StartStep,
+    TagStep,
+    WaitForStep,
+    WaitStep,
+)
 from engine.authoring.patterns import events_of
 from engine.authoring.references import References
 from engine.errors import Problem
@@ -91,12 +99,22 @@ def _step(
             if step.purpose is not None:
                 yield from references.check("purpose", step.purpose, journey, (*path, "purpose"))
         case WaitForStep():
-            yield from _event_types(journey, references, step.event, (*path, "event"))
+            yield from _event_types(journey, references, step.event or (), (*path, "event"))
             if step.up_to is None:
-                message = f"'{step.wait_for}' waits without end when the event never comes"
+                what = "the event never comes" if step.event is not None else "the condition never comes true"
+                message = f"'{step.wait_for}' waits without end when {what}"
                 yield journey.problem("RW002", message, "add 'up_to: 14d'", at=path)
         case WaitStep():
             yield from check_wait(step, path, journey, found, references)
+        case AskStep():
+            yield from references.check("queue", step.queue, journey, (*path, "queue"))
+        case StartStep():
+            yield from references.check("journey", step.journey, journey, (*path, "journey"))
+            if step.journey == journey.item.id:
+                message = f"'{step.start}' starts the journey that it stands in"
+                yield journey.problem(
+                    "RS055", message, "name another one, or use repeat", at=(*path, "journey")
+                )
         case TagStep():
             for key, names in (("add", step.add), ("remove", step.remove)):
                 for number, tag in enumerate(names):

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.authoring.calendars import WEEKDAYS, Calendars, compile_schedule
-from engine.authoring.catalogues import Catalogues, step_id, walk
+from engine.authoring.catalogues import Catalogues, nested_lists, step_id, walk
 from engine.authoring.conditions import Rulebook
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
 from engine.authoring.models.steps import (
     BranchStep,
+    ExperimentStep,
+    RepeatStep,
     SendStep,
     SetStep,
     StopStep,
@@ -22,6 +24,7 @@ from engine.authoring.models.steps import (
     WaitStep,
 )
 from engine.authoring.source import dotted
+from engine.authoring.unacted import is_unacted
 from engine.authoring.ways_in import WayIn, way_in
 from engine.errors import Problem
 from engine.journeys.program import (
@@ -48,10 +51,17 @@ _PROSE = {"title", "owner", "description", "enabled", "id"}
 
 def compile_journey(
     journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook, calendars: Calendars
-) -> tuple[Program, list[Problem]]:
-    """The program of a journey and problems with facts and unreachable steps; rules go into the rulebook."""
-    compiler = _Compiler(journey, catalogues, rulebook, calendars)
-    return compiler.program(), compiler.problems
+) -> tuple[Program | None, list[Problem]]:
+    """The program of a journey and problems with facts and unreachable steps; rules go into the rulebook.
+
+    A journey with a step that nothing acts upon is checked all the same, and has no program (None).
+    """
+    # Whatever is found in it is told; its rules stay out of the bundle.
+    runs = not any(is_unacted(type(step)) for _, step in walk(journey.item.steps, ("steps",)))
+    kept = rulebook if runs else Rulebook(problems=rulebook.problems)
+    compiler = _Compiler(journey, catalogues, kept, calendars)
+    program = compiler.program()
+    return program if runs else None, compiler.problems
 
 
 class _Compiler:
@@ -196,17 +206,24 @@ class _Compiler:
                 return ChangeTags(name, step.add, step.remove, following)
             case StopStep():
                 return Stop(name)
+            case _ if is_unacted(type(step)):
+                return self._unacted(step, name, path, following)
         raise AssertionError(f"no step: {step!r}")
 
     def _wait_for(self, step: WaitForStep, name: str, path: YamlPath, following: str | None) -> WaitFor:
-        rule = None
+        rule, events = None, tuple(dict.fromkeys(step.event or ()))
         if step.when is not None:
             rule = f"wait:{self._entry.id}/{name}"
-            catalogue = self._catalogues.on_events(step.event, self._entry)
-            self._condition((*path, "when"), step.when, catalogue, [(rule, rule)], step.event)
+            # Without an event it is asked between events too, so it sees what is known at any time.
+            catalogue = (
+                self._catalogues.on_events(events, self._entry)
+                if events
+                else self._catalogues.inside(self._entry)
+            )
+            self._condition((*path, "when"), step.when, catalogue, [(rule, rule)], events)
         then = self._sequence(step.then, (*path, "then"), following)
         otherwise = self._sequence(step.otherwise, (*path, "otherwise"), following)
-        return WaitFor(name, tuple(dict.fromkeys(step.event)), rule, step.up_to, then, otherwise)
+        return WaitFor(name, events, rule, step.up_to, then, otherwise)
 
     def _branch(self, step: BranchStep, name: str, path: YamlPath, following: str | None) -> Branch:
         shard = f"branch:{self._entry.id}/{name}"
@@ -217,6 +234,22 @@ class _Compiler:
             self._condition((*at, "when"), case.when, catalogue, [(rule, shard)])
             cases.append((rule, self._sequence(case.steps, (*at, "steps"), following)))
         return Branch(name, tuple(cases), self._sequence(step.else_, (*path, "else"), following))
+
+    def _unacted(self, step: Any, name: str, path: YamlPath, following: str | None) -> Step:
+        """Checks what the step says; as a branch it makes that what it leads to counts as reached."""
+        contact = self._catalogues.inside(self._entry)
+        match step:
+            case RepeatStep() if step.while_ is not None:
+                self._rulebook.read(self._journey, (*path, "while"), step.while_, contact)
+            case ExperimentStep():
+                for number, fact in enumerate(step.stratify_by):
+                    types = {FactType.TEXT, FactType.BOOLEAN}
+                    self._fact(fact, contact, types, (*path, "stratify_by", number), "a text, true or false")
+        ways = [
+            (str(number), self._sequence(steps, (*path, *key), following))
+            for number, (key, steps) in enumerate(nested_lists(step))
+        ]
+        return Branch(name, tuple(ways), following)
 
     def _condition(
         self,
@@ -255,18 +288,7 @@ class _Compiler:
                 )
 
     def _fact(self, path: str, catalogue: Catalogue, types: set[FactType], at: YamlPath, wanted: str) -> bool:
-        fact = catalogue.get(path)
-        if fact is None:
-            near = catalogue.nearest(path)
-            hint = f"did you mean '{near}'?" if near else "`wayline facts` lists what there is"
-            self._note("RS056", f"'{path}' is not a known fact", hint, at)
-            return False
-        if fact.type not in types:
-            self._note(
-                "RS056", f"'{path}' is {fact.type}, and {wanted} is needed here", "name another fact", at
-            )
-            return False
-        return True
+        return self._rulebook.fact(self._journey, path, catalogue, types, at, wanted)
 
     def _unreachable(self, first: str | None, steps: Mapping[str, Step]) -> None:
         reached: set[str] = set()

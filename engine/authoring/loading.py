@@ -16,15 +16,18 @@ from engine.authoring.journey_checks import check_journey
 from engine.authoring.landmarks import landmarks
 from engine.authoring.linting.linter import advice, check_meaning, check_whole
 from engine.authoring.linting.secrets import secrets_in
-from engine.authoring.models.kinds import KINDS
+from engine.authoring.models.journey import JourneyFile
+from engine.authoring.models.kinds import KINDS, model_of
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.authoring.overlaying import check_plans, together, with_plans
 from engine.authoring.plugin_checks import check_plugins
 from engine.authoring.proofreading import proofread
 from engine.authoring.references import References
+from engine.authoring.renaming import renamed
 from engine.authoring.rule_test_reading import TEST_SUFFIX, read_tests
 from engine.authoring.source import Source, read
+from engine.authoring.unacted import refused, unacted_in
 from engine.authoring.validating import validate
 from engine.errors import Problem, RulesetError
 from engine.plugin.registry import Registry
@@ -101,7 +104,7 @@ def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
             continue
         head = None
         if not source.problems:
-            head, more = validate(source)
+            source, head, more = _understood(source)
             problems.extend(more)
         if head is None:
             unreadable.append(source)
@@ -111,7 +114,25 @@ def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
             documents.append((source, head))
     found = collect(documents, unreadable, files)
     found.test_files = tests
+    for defined in found.plans.values():
+        # What a plan switches on is as good as switched on.
+        for source, head in documents:
+            if isinstance(head, JourneyFile) and not head.enabled and head.id in defined.item.enable:
+                problems.extend(unacted_in(source, JourneyFile))
     return found, problems
+
+
+def _understood(source: Source) -> tuple[Source, Head | None, list[Problem]]:
+    """A readable file under the present names of its keys, and as its model unless a problem forbids it."""
+    model = model_of(source.data)
+    if model is None:
+        return source, *validate(source)
+    source, problems = renamed(source, model)
+    head, more = validate(source)
+    problems += more
+    if head is not None and head.enabled:
+        problems += unacted_in(source, model)
+    return source, head, problems
 
 
 def _misplaced(source: Source) -> Problem:
@@ -172,6 +193,18 @@ def bundle_of(files: Mapping[str, str], registry: Registry | None = None) -> Bun
     loaded = load_files(files, registry)
     if loaded.bundle is None:
         raise RulesetError(loaded.errors)
+    return loaded.bundle
+
+
+def bundle_to_publish(files: Mapping[str, str], registry: Registry | None = None) -> Bundle:
+    """The bundle of files that are to be put in force; RulesetError with every problem when they cannot be.
+
+    What is checked and not acted upon is such a problem here: nobody would ever see that it does nothing.
+    """
+    loaded = load_files(files, registry)
+    problems = [*loaded.errors, *refused(loaded.warnings)]
+    if loaded.bundle is None or problems:
+        raise RulesetError(problems)
     return loaded.bundle
 
 

@@ -25,6 +25,7 @@ _NOUNS = {
     "calendar": ("RS090", "calendar"),
     "audience": ("RS075", "audience"),
     "locale": ("RS052", "workspace"),
+    "queue": ("RS082", "workspace"),
 }
 
 
@@ -45,6 +46,7 @@ class References:
             "audience": found.audiences,
             "identity": workspace.identities if workspace is not None else (),
             "locale": workspace.locales if workspace is not None else (),
+            "queue": workspace.queues if workspace is not None else (),
         }
 
     def check(self, noun: str, name: str, user: Defined[Any], at: YamlPath) -> list[Problem]:

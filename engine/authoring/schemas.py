@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Part
 from engine.authoring.models.rule_test import RuleTestFile
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_DATA = {"examples", "enum", "const", "default"}
+"""Keywords whose values are data of files, not schemas."""
 
 
 def schema_files() -> dict[str, str]:
@@ -17,10 +21,36 @@ def schema_files() -> dict[str, str]:
     files: dict[str, str] = {}
     models: dict[str, type[Part]] = {**KINDS, "test": RuleTestFile}
     for kind, model in models.items():
-        schema = {"$schema": _DRAFT, "$id": f"{kind}.schema.json", **model.model_json_schema(by_alias=True)}
+        written = _as_written(model.model_json_schema(by_alias=True))
+        schema = {"$schema": _DRAFT, "$id": f"{kind}.schema.json", **written}
         schema["title"] = f"Wayline: {kind}"
         files[f"{kind}.schema.json"] = json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
     return files
+
+
+def _as_written(schema: Any) -> Any:
+    """The schema as it holds for files: null is never written, and parts are called what people call them."""
+    if isinstance(schema, list):
+        return [_as_written(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$defs" in schema:
+        schema = {**schema, "$defs": {name: _named(part) for name, part in schema["$defs"].items()}}
+    schema = {key: each for key, each in schema.items() if key != "default" or each is not None}
+    options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(options) == 1:
+        # What the key itself says of its meaning goes before what its type says.
+        rest = {key: each for key, each in schema.items() if key != "anyOf"}
+        schema = {**options[0], **rest}
+    elif options:
+        schema = {**schema, "anyOf": options}
+    return {key: each if key in _DATA else _as_written(each) for key, each in schema.items()}
+
+
+def _named(part: dict[str, Any]) -> dict[str, Any]:
+    """A part under a title for people: `CapEntry` is a cap entry to nobody but us."""
+    words = re.findall("[A-Z][a-z]*", str(part.get("title", "")).removesuffix("Entry"))
+    return {**part, "title": " ".join(words).lower()} if words else part
 
 
 def write_schemas(folder: Path) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from engine.authoring.anatomy import keys_of, part_at
-from engine.authoring.models.kinds import KINDS, KINDS_NOT_YET
+from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head, Part
-from engine.authoring.models.steps import STEP_KINDS, STEPS_NOT_YET
+from engine.authoring.models.steps import STEP_KINDS
 from engine.authoring.source import Source, dotted
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
@@ -102,9 +102,6 @@ def _swap(word: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def _unknown_kind(source: Source, kind: Any) -> Problem:
-    if kind in KINDS_NOT_YET:
-        message = f"files of kind '{kind}' come with a later version"
-        return _problem(source, ("kind",), "RS024", message, f"remove the file; {known_list(KINDS)}")
     hint = nearest(str(kind), KINDS) or known_list(KINDS)
     message = f"'{kind}' is not a kind of file"
     return _problem(source, ("kind",), "RS023", message, hint, swap=_swap(str(kind), KINDS))
@@ -149,10 +146,6 @@ def _meant(model: type[Part], item: Mapping[str, Any]) -> tuple[str | int, ...]:
 
 def _unknown_key(source: Source, model: type[Part], loc: tuple[str | int, ...], path: YamlPath) -> Problem:
     name, part = str(loc[-1]), part_at(model, loc[:-1])
-    if part is not None and name in part.not_yet:
-        return _problem(
-            source, path, "RS025", f"'{name}' is not available in this version", part.not_yet[name], key=True
-        )
     known = keys_of(part) if part is not None else {}
     return _problem(
         source,
@@ -170,9 +163,6 @@ def _not_a_step(source: Source, path: YamlPath, raw: Any) -> Problem:
         return _problem(
             source, path, "RS005", f"must be a step, not {_shown(raw)}", "as {wait: overnight, for: 1d}"
         )
-    if later := [kind for kind in STEPS_NOT_YET if kind in raw]:
-        message = f"steps of kind '{later[0]}' come with a later version"
-        return _problem(source, (*path, later[0]), "RS024", message, known_list(STEP_KINDS), key=True)
     found = [kind for kind in raw if kind in STEP_KINDS]
     if len(found) > 1:
         message = f"this step has two kinds: '{found[0]}' and '{found[1]}'"
@@ -218,6 +208,10 @@ def _out_of_bounds(
         case "string_too_long" | "too_long":
             return _problem(
                 source, path, "RS030", f"is longer than {context['max_length']} characters", "shorten it"
+            )
+        case "greater_than":
+            return _problem(
+                source, path, "RS030", f"must be more than {context['gt']}; this is {_shown(raw)}"
             )
         case "greater_than_equal":
             return _problem(source, path, "RS030", f"must be {context['ge']} or more; this is {_shown(raw)}")

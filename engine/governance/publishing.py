@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.definitions import WORKSPACE_FILE
-from engine.authoring.loading import bundle_of
+from engine.authoring.loading import bundle_to_publish
 from engine.errors import NotFound, Place, Problem, RulesetError
 from engine.governance.plans import kept_on
 from engine.plugin.registry import Registry
@@ -39,11 +39,12 @@ def publish(
 ) -> Published:
     """Put these files in force: the next number in the history, or the present one when nothing changed.
 
-    RulesetError when they hold a mistake (with a registry, also one in what they say to plugins), or when the
-    matcher cannot be trusted with their rules; nothing is changed then. `now` is delivery time. Every process
-    takes the new bundle up with its next transaction; runs in flight stay with theirs.
+    RulesetError when they hold a mistake (with a registry, also one in what they say to plugins), something
+    that this version does not act upon, or rules that the matcher cannot be trusted with; nothing is changed
+    then. `now` is delivery time. Every process takes the new bundle up with its next transaction; runs in
+    flight stay with theirs.
     """
-    bundle = bundle_of(files, registry)
+    bundle = bundle_to_publish(files, registry)
     prove_rules(bundle)
     ensure_control(session, now)
     return _put_in_force(session, bundle.hash, dict(files), by=by, now=now)

@@ -57,7 +57,7 @@ def _shape(step: Step) -> str:
         case Wait():
             return f'("{_text(f"wait {step.id}: {_length(step)}")}")'
         case WaitFor():
-            events = " or ".join(step.events)
+            events = " or ".join(step.events) or "condition"
             return f'("{_text(f"wait for {step.id}: {events}")}")'
         case Branch():
             return f'{{"{_text(f"branch {step.id}")}"}}'

@@ -86,34 +86,11 @@ def advance(
             return _end(run, (), Ended(RunOutcome.GOAL, "run.goal"))
         case Cancelled(reason):
             return _end(run, (), Ended(RunOutcome.CANCELLED, reason))
-    resumed = _resume(program, run, cause, now)
+    walk = _Walk(program, facts, zone, now, matcher)
+    resumed = walk.resume(run, cause)
     if resumed is None:
         return Advanced(run)
-    walk = _Walk(program, facts, zone, now, matcher)
     return replace(walk.walk(*resumed), path=tuple(walk.path))
-
-
-def _resume(
-    program: Program, run: RunState, cause: Cause, now: datetime
-) -> tuple[RunState, StepId | None] | None:
-    """The run past its present wait and the step to go to; None when the cause does not fit."""
-    waiting = run.waiting
-    if waiting is None:
-        if isinstance(cause, Started) and run.position is None:
-            return run, program.first
-        return None
-    past = replace(run, waiting=None)
-    match cause, program.steps[waiting.step]:
-        case TimerDue(), Wait(next=following) if _is_due(waiting, now):
-            return past, following
-        case TimerDue(), WaitFor(otherwise=following) if _is_due(waiting, now):
-            return past, following
-        case EventSeen(), WaitFor(then=following):
-            return past, following
-        case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
-            past = replace(past, outcomes={**run.outcomes, step: outcome})
-            return past, send.outcomes.get(outcome, send.next)
-    return None
 
 
 def _is_due(waiting: Waiting, now: datetime) -> bool:
@@ -130,6 +107,27 @@ class _Walk:
     now: datetime
     matcher: Decider
     path: list[StepId] = field(default_factory=list)
+
+    def resume(self, run: RunState, cause: Cause) -> tuple[RunState, StepId | None] | None:
+        """The run past its present wait and the step to go to; None when the cause does not fit."""
+        waiting = run.waiting
+        if waiting is None:
+            if isinstance(cause, Started) and run.position is None:
+                return run, self.program.first
+            return None
+        past = replace(run, waiting=None)
+        match cause, self.program.steps[waiting.step]:
+            case TimerDue(), Wait(next=following) if _is_due(waiting, self.now):
+                return past, following
+            case TimerDue(), WaitFor() as wait if _is_due(waiting, self.now):
+                has_come = self._has_come(wait, {**self.facts, **journey_facts(run)})
+                return past, wait.then if has_come else wait.otherwise
+            case EventSeen(), WaitFor(then=following):
+                return past, following
+            case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
+                past = replace(past, outcomes={**run.outcomes, step: outcome})
+                return past, send.outcomes.get(outcome, send.next)
+        return None
 
     def walk(self, run: RunState, here: StepId | None) -> Advanced:
         effects: list[Effect] = []
@@ -158,6 +156,8 @@ class _Walk:
                             replace(run, waiting=Waiting(WaitKind.TIMER, here, over)), tuple(effects)
                         )
                     here = step.next
+                case WaitFor() if self._has_come(step, known):
+                    here = step.then
                 case WaitFor():
                     due_at = self.now + step.up_to if step.up_to is not None else None
                     return Advanced(
@@ -183,6 +183,12 @@ class _Walk:
             if not leave.events and leave.rule and self.matcher.holds(leave.rule, known, self.now):
                 return Ended(RunOutcome.LEFT, "run.left", leave.id)
         return None
+
+    def _has_come(self, step: WaitFor, known: Facts) -> bool:
+        """Whether what is waited for is a state of the contact, and is so by now."""
+        if step.events or step.rule is None:
+            return False
+        return self.matcher.holds(step.rule, known, self.now)
 
     def _over(self, step: Wait, known: Facts) -> datetime:
         until = known.get(step.until) if step.until is not None else None

@@ -80,7 +80,7 @@ def step_listeners(program: Program, run: RunState, since_seq: int) -> tuple[Lis
         return ()
     return tuple(
         Listener(ListenerKind.STEP, step.id, event_type, step.rule, since_seq, run.waiting.due_at)
-        for event_type in step.events
+        for event_type in step.events or (ANY_EVENT,)
     )
 
 

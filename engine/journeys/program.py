@@ -52,6 +52,7 @@ class WaitFor:
 
     id: StepId
     events: tuple[str, ...]
+    """Empty: until the rule holds; asked at once, at any event of the contact, and when the time is up."""
     rule: str | None
     up_to: timedelta | None
     then: StepId | None

@@ -56,7 +56,11 @@ def world(
             "  - {id: hi, locales: {zh: {body: 您好}, en: {body: Hi}}}\n"
         ),
     }
-    kept = {name: text for name, text in files.items() if not name.startswith("journeys/")}
+    kept = {
+        name: text
+        for name, text in files.items()
+        if not name.startswith("journeys/") and not name.endswith(".test.yaml")
+    }
     with closing(VirtualWorld(bundle_of({**kept, **more}), START)) as made:
         made.add(Person("ann", {"app": "ann"}))
         made.feed("ann", "asked", START)

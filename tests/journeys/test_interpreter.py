@@ -142,6 +142,21 @@ def test_wait_for_takes_then_on_its_event_and_otherwise_when_time_is_up(decider:
     assert go(journey, waiting, TimerDue(), decider(), now=NOW + 2 * DAY).run.position == "best"
 
 
+def test_a_condition_waited_for_is_asked_on_arrival_at_events_and_when_the_time_is_up(decider: Rules) -> None:
+    journey = program(WaitFor("rich", (), "wait", 2 * DAY, "gold", "plain"), send("gold"), send("plain"))
+    rules = decider(Rule("wait", "wait", Test("contact.total_spent", Op.GTE, 100)))
+    poor, rich = {"contact.total_spent": 5}, {"contact.total_spent": 500}
+
+    assert go(journey, FRESH, Started(), rules, facts=rich).run.position == "gold"
+    waiting = go(journey, FRESH, Started(), rules, facts=poor).run
+    assert waiting.waiting == Waiting(WaitKind.EVENT, "rich", NOW + 2 * DAY)
+    assert go(journey, FRESH, Started(), rules).run.waiting == waiting.waiting  # not known: not come
+    assert go(journey, waiting, EventSeen("e1"), rules, facts=rich).run.position == "gold"
+    due = NOW + 2 * DAY
+    assert go(journey, waiting, TimerDue(), rules, facts=poor, now=due).run.position == "plain"
+    assert go(journey, waiting, TimerDue(), rules, facts=rich, now=due).run.position == "gold"
+
+
 def test_wait_for_without_a_limit_is_never_due(decider: Rules) -> None:
     journey = program(WaitFor("look", ("viewed",), None, None, None, None))
     waiting = go(journey, FRESH, Started(), decider()).run

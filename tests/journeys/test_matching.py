@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -176,6 +177,16 @@ def test_only_a_wait_for_listens_at_its_step() -> None:
         Listener(ListenerKind.STEP, "look", "viewed", None, 4, NOW + DAY),
     )
     assert step_listeners(program, RunState("r", "j", "c", "n1"), 4) == ()
+
+
+def test_a_condition_waited_for_listens_to_every_event() -> None:
+    program = journey("j", "a")
+    wait = WaitFor("rich", (), "wait:j/rich", DAY, None, None)
+    run = RunState("r", "j", "c", "n1", "rich", waiting=Waiting(WaitKind.EVENT, "rich", NOW + DAY))
+
+    assert step_listeners(replace(program, first="rich", steps={"rich": wait}), run, 4) == (
+        Listener(ListenerKind.STEP, "rich", "*", "wait:j/rich", 4, NOW + DAY),
+    )
 
 
 moves = st.lists(

@@ -244,6 +244,23 @@ FILES: Mapping[str, str] = {
           - {wait: silence, for: 5d, at: "02:30"}
           - {send: wake, content: text, channels: [email, app]}
         """,
+    "patience.yaml": """
+        kind: journey
+        id: patience
+        title: patience
+        owner: us
+        purpose: marketing
+        priority: 30
+        enter: {event: viewed, reentry: {after: 1d}}
+        steps:
+          - wait_for: bought
+            when: {contact.total_spent: {gte: 60}}
+            up_to: 3d
+            then:
+              - {tag: good, add: [bought]}
+            otherwise:
+              - {send: offer, content: text, channels: [app]}
+        """,
 }
 
 

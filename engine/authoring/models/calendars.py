@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date as day_of
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,8 @@ class HoursEntry(Part):
 class HolidayEntry(Part):
     """A holiday of one day or several."""
 
+    for_people: ClassVar[frozenset[str]] = frozenset({"title", "source"})
+
     date: Date = Field(title="日期", description='The day, in quotes, as "2026-10-01".')
     to: Date | None = Field(None, title="至", description="The last day, when there are several.")
     title: str = Field(title="标题", description="What it is.", min_length=1, max_length=200)
@@ -67,6 +69,8 @@ class HolidayEntry(Part):
 
 class WorkdayEntry(Part):
     """A day off by its weekday that is worked all the same (调休)."""
+
+    for_people: ClassVar[frozenset[str]] = frozenset({"title", "source"})
 
     date: Date = Field(title="日期", description='The day, in quotes, as "2026-10-10".')
     like: Weekday = Field("mon", title="按", description="The weekday whose hours it has; mon when not said.")

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator, Strict, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, Strict, WithJsonSchema
 
 from engine.authoring.models.refusing import refuse
 from engine.rules.duration import parse_duration
@@ -71,6 +71,18 @@ def _share(text: str) -> float:
         if share <= 1:
             return float(share)
     raise refuse("RS028", f"'{text}' is not a percentage from 0% to 100%", "as 5% or 0.5%")
+
+
+class Percent(float):
+    """A figure that was written as a percentage."""
+
+
+def _measure(raw: Any) -> Any:
+    if isinstance(raw, Percent) or (isinstance(raw, int | float) and not isinstance(raw, bool)):
+        return raw
+    if isinstance(raw, str):
+        return Percent(_share(raw))
+    raise refuse("RS028", "must be a percentage or a number", "as 15% or 70")
 
 
 def _date(text: str) -> str:
@@ -158,6 +170,19 @@ Share = Annotated[
     BeforeValidator(_from_text(_share, "a percentage", "5%", "RS028")),
     _text_schema(r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%$", "5%"),
 ]
+Measure = Annotated[
+    float,
+    PlainValidator(_measure),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%$"},
+                {"type": "number"},
+            ]
+        }
+    ),
+]
+"""A percentage (`Percent`) or a plain number."""
 Date = Annotated[
     str,
     BeforeValidator(_from_text(_date, "a date", '"2026-03-01"', "RS031")),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore
-from engine.authoring.models.part import Head, Part
+from engine.authoring.models.part import Head, Part, Unacted
 from engine.authoring.models.patterns import PatternEntry
 from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.refusing import refuse
@@ -127,12 +126,19 @@ class GoalEntry(Part):
 class JourneyFile(Head):
     """One journey."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {"revival": "comes with the tolerance model of caps"}
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("revival", "no pause after silence exists that it could be exempt from"),
+    )
 
     kind: Literal["journey"] = Field(title="种类", description="Always journey.")
     purpose: Id = Field(title="用途", description="Consent purpose that its messages need.")
     priority: int = Field(
         50, title="优先级", description="0 to 100; decides when a cap has one place left.", ge=0, le=100
+    )
+    revival: bool = Field(
+        False,
+        title="唤醒旅程",
+        description="true: it is for contacts who fell silent, so the caps' pause after silence spares it.",
     )
     enter: EnterEntry = Field(title="进入", description="Who comes in, and how often.")
     leave: Items[LeaveEntry] = Field((), title="离开", description="Reasons to leave at any time.")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from engine.authoring.models.brand import BrandFile
+from engine.authoring.models.budgets import BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
+from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import BreakersFile, CapsFile
 from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
 from engine.authoring.models.part import Head
 from engine.authoring.models.plans import PlanFile
 from engine.authoring.models.profile import AudienceFile
+from engine.authoring.models.quiet import QuietHoursFile
+from engine.authoring.models.review import ReviewFile
 from engine.authoring.models.workspace import EventsFile, PurposesFile, TagsFile, WorkspaceFile
 
 KINDS: dict[str, type[Head]] = {
@@ -26,5 +33,15 @@ KINDS: dict[str, type[Head]] = {
     "lexicon": LexiconFile,
     "breakers": BreakersFile,
     "plan": PlanFile,
+    "budgets": BudgetsFile,
+    "quiet_hours": QuietHoursFile,
+    "brand": BrandFile,
+    "review": ReviewFile,
+    "experiment": ExperimentFile,
 }
-KINDS_NOT_YET = ("budgets", "quiet_hours", "brand", "review", "experiment")
+
+
+def model_of(data: Any) -> type[Head] | None:
+    """The model of a file's data by its kind; None when it does not say one that is known."""
+    kind = data.get("kind") if isinstance(data, dict) else None
+    return KINDS.get(kind) if isinstance(kind, str) else None

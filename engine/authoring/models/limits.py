@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from engine.authoring.models.fields import CapZone, Duration, Id, Items, Share
-from engine.authoring.models.part import Head, Part
+from engine.authoring.models.fields import (
+    CapZone,
+    Condition,
+    Date,
+    Duration,
+    Id,
+    Items,
+    Measure,
+    Percent,
+    Share,
+)
+from engine.authoring.models.part import Head, Part, Unacted
 from engine.authoring.models.refusing import refuse
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -64,12 +74,22 @@ Window = Annotated[
 ]
 
 
+class QuotaEntry(Part):
+    """Where a platform's own limit stands."""
+
+    source: str = Field(
+        title="来源", description="The platform's page or contract.", min_length=1, max_length=1000
+    )
+    as_of: Date = Field(title="截至", description="The day on which it was read.", examples=["2026-03-01"])
+
+
 class CapEntry(Part):
     """A frequency limit: so many messages in a window, or a gap between two."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "look_ahead": "priorities decide only among messages that are due now"
-    }
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("look_ahead", "priorities decide only among messages that are due now"),
+        Unacted("quota", "transactional messages stay exempt from it"),
+    )
 
     id: Id = Field(title="编号", description="The cap's name, as decisions cite it.")
     counts: CountsEntry = Field(title="计数范围", description="Which messages it counts and limits.")
@@ -86,7 +106,22 @@ class CapEntry(Part):
         title="满额时", description="skip the message, defer it until there is room, or try the next_channel."
     )
     max_defer: Duration | None = Field(
-        None, title="最长推迟", description="The longest a message is deferred; then it is skipped."
+        None,
+        title="最长推迟",
+        description="With when_full: defer, the longest a message is deferred; then it is skipped.",
+        examples=["36h"],
+    )
+    look_ahead: Duration | None = Field(
+        None,
+        title="前瞻",
+        description="A message yields the last place to one of higher priority that is due within this time.",
+        examples=["6h"],
+    )
+    quota: QuotaEntry | None = Field(
+        None,
+        title="平台配额",
+        description="Marks a limit that the platform itself sets: nobody is exempt from it.",
+        examples=[{"source": "平台公告", "as_of": "2026-03-01"}],
     )
 
     @model_validator(mode="after")
@@ -105,42 +140,196 @@ class CapEntry(Part):
         return self
 
 
+class SilencePause(Part):
+    """A rest for contacts who never answer."""
+
+    after: Duration = Field(
+        title="静默时长",
+        description="How long a contact gave no sign of life since the oldest message without an answer.",
+        examples=["3d"],
+    )
+    for_: Duration = Field(
+        alias="for",
+        title="暂停时长",
+        description="How long marketing then leaves them alone.",
+        examples=["14d"],
+    )
+
+
+class ScaleEntry(Part):
+    """Contacts who bear more, or less, than the caps say."""
+
+    when: Condition = Field(
+        title="条件",
+        description="Whose limits are scaled; sees the contact's facts. The first that is true counts.",
+        examples=[{"contact.order_count": {"gte": 10}}],
+    )
+    factor: float = Field(
+        title="系数",
+        description="1.5 allows half as many again, 0.5 half; at least one message is always allowed.",
+        gt=0,
+        le=10,
+        examples=[1.5],
+    )
+
+
+class ToleranceEntry(Part):
+    """How much more or less single contacts are written to than the caps say. Never loosens a `min_gap`."""
+
+    pause_after_silence: SilencePause | None = Field(
+        None,
+        title="静默后暂停",
+        description="Leaves contacts alone for a while who show no sign of life.",
+        examples=[{"after": "3d", "for": "14d"}],
+    )
+    scale: Items[ScaleEntry] = Field(
+        (),
+        title="缩放",
+        description="Whose limits are larger or smaller; everybody else has them as they stand.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ToleranceEntry:
+        if self.pause_after_silence is None and not self.scale:
+            raise refuse("RS055", "it changes nothing", "add 'scale' or 'pause_after_silence'")
+        return self
+
+
 class CapsFile(Head):
     """Frequency caps. All that apply must have room."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "tolerance": "caps scaled by a contact's tolerance come with a later version"
-    }
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("tolerance", "every contact has the limits as they stand, and silence pauses nothing"),
+    )
 
-    kind: Literal["caps"] = Field(title="种类", description="Always caps.")
-    caps: Items[CapEntry] = Field(title="频次上限", description="The caps.", min_length=1)
+    kind: Literal["caps"] = Field(title="种类", description="Always caps: this file holds frequency caps.")
+    caps: Items[CapEntry] = Field(
+        title="频次上限",
+        description="The caps. A message leaves when every cap that counts it has room.",
+        min_length=1,
+    )
+    tolerance: ToleranceEntry | None = Field(
+        None,
+        title="耐受度",
+        description="Scales the caps by how much a contact bears.",
+        examples=[{"pause_after_silence": {"after": "3d", "for": "14d"}}],
+    )
+
+
+Metric = Literal[
+    "send_failure_rate",
+    "complaint_rate",
+    "unsubscribe_rate",
+    "bounce_rate",
+    "play_rate_3s",
+    "cpm_over_baseline",
+    "account_health",
+    "spend",
+]
+_FALLING = {"play_rate_3s", "account_health"}
+"""Metrics of which less is worse."""
+_PLAIN = {"account_health", "spend"}
+"""Metrics that are plain numbers, not shares."""
 
 
 class ThresholdEntry(Part):
-    gt: Share = Field(title="大于", description="The level holds while the share is greater, as 15%.")
+    """From where on a level holds."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("lt", "only figures that rise are watched"),)
+
+    gt: Measure | None = Field(
+        None,
+        title="大于",
+        description="The level holds while the figure is greater: a percentage, or a number for spend.",
+        examples=["15%"],
+    )
+    lt: Measure | None = Field(
+        None,
+        title="小于",
+        description="The level holds while the figure is less, for figures of which less is worse.",
+        examples=["50%"],
+    )
+
+    @model_validator(mode="after")
+    def _has_one_side(self) -> ThresholdEntry:
+        if (self.gt is None) == (self.lt is None):
+            raise refuse("RS055", "a level has one of 'gt' and 'lt'", "as {gt: 15%}")
+        return self
 
 
 class LevelsEntry(Part):
     """From which figures on the breaker opens."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {"black": "use 'wayline kill on' to stop everything"}
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("black", "nothing stops everything by itself; 'wayline kill on' does"),
+    )
 
     yellow: ThresholdEntry | None = Field(
-        None, title="黄色", description="Pauses the scope and keeps evidence."
+        None,
+        title="黄色",
+        description="Pauses the scope, holds its messages and keeps evidence.",
+        examples=[{"gt": "15%"}],
     )
-    red: ThresholdEntry | None = Field(None, title="红色", description="As yellow, and is reported as red.")
+    red: ThresholdEntry | None = Field(
+        None,
+        title="红色",
+        description="As yellow, is reported as red, and does what `on_red` says.",
+        examples=[{"gt": "40%"}],
+    )
+    black: ThresholdEntry | None = Field(
+        None,
+        title="黑色",
+        description="Stops everything, as the kill switch does, and packs the evidence together.",
+        examples=[{"gt": "80%"}],
+    )
 
     @model_validator(mode="after")
-    def _rise(self) -> LevelsEntry:
-        if self.yellow is None and self.red is None:
+    def _get_worse(self) -> LevelsEntry:
+        if not (said := self.said()):
             raise refuse("RS055", "a breaker without a level would never open", "add 'yellow: {gt: 15%}'")
-        if self.yellow is not None and self.red is not None and self.yellow.gt >= self.red.gt:
-            raise refuse("RS055", "red must lie above yellow", "raise red or lower yellow", at=("red",))
+        for (mild, one), (grave, other) in pairwise(said):
+            if one.gt is not None and other.gt is not None and one.gt >= other.gt:
+                message, hint = f"{grave} must lie above {mild}", f"raise {grave} or lower {mild}"
+                raise refuse("RS055", message, hint, at=(grave,))
+            if one.lt is not None and other.lt is not None and one.lt <= other.lt:
+                message, hint = f"{grave} must lie below {mild}", f"lower {grave} or raise {mild}"
+                raise refuse("RS055", message, hint, at=(grave,))
+        return self
+
+    def said(self) -> list[tuple[str, ThresholdEntry]]:
+        """The levels that are set, the mildest first."""
+        named = (("yellow", self.yellow), ("red", self.red), ("black", self.black))
+        return [(name, level) for name, level in named if level is not None]
+
+
+class OnRed(Part):
+    """What a red breaker does besides holding messages back."""
+
+    switch_to: Id | None = Field(
+        None,
+        title="切换到",
+        description="The channel that takes over while this one is red.",
+        examples=["sms"],
+    )
+    action: Literal["freeze", "safety_review", "diagnose"] | None = Field(
+        None,
+        title="动作",
+        description="freeze the scope, have its safety reviewed, or have it diagnosed, by people.",
+    )
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> OnRed:
+        if (self.switch_to is None) == (self.action is None):
+            raise refuse("RS055", "'on_red' is one of 'switch_to' and 'action'", "as {switch_to: sms}")
         return self
 
 
 class CloseEntry(Part):
-    lt: Share = Field(title="小于", description="Share of failed probes below which the breaker closes.")
+    lt: Share = Field(
+        title="小于",
+        description="Share of failed probes below which the breaker closes.",
+        examples=["5%"],
+    )
 
 
 class RecoverEntry(Part):
@@ -179,6 +368,9 @@ class RecoverEntry(Part):
 class HeldEntry(Part):
     """What becomes of messages that an open breaker holds."""
 
+    # It has one value, and is there so that the file says in words what happens.
+    for_people: ClassVar[frozenset[str]] = frozenset({"then"})
+
     resume_within: Duration = Field(
         title="补发时限", description="How long a held message stays worth sending."
     )
@@ -188,38 +380,89 @@ class HeldEntry(Part):
 class BreakerEntry(Part):
     """Watches one figure in one window, for every scope of a kind by itself."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "on_red": "name the second channel in the step's 'channels'; an open breaker makes the gate try it"
-    }
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted(
+            "on_red",
+            "red does no more than yellow; a second channel in the steps' 'channels' is tried either way",
+        ),
+        Unacted("scope", "only channels are watched", ("workspace", "account", "journey", "content")),
+        Unacted(
+            "metric",
+            "only send_failure_rate is measured",
+            (
+                "complaint_rate",
+                "unsubscribe_rate",
+                "bounce_rate",
+                "play_rate_3s",
+                "cpm_over_baseline",
+                "account_health",
+                "spend",
+            ),
+        ),
+    )
 
-    id: Id = Field(title="编号", description="The breaker's name, as decisions cite it.")
-    scope: Literal["channel"] = Field(title="范围", description="What it watches one by one: channel.")
-    metric: Literal["send_failure_rate"] = Field(title="指标", description="The figure: send_failure_rate.")
+    id: Id = Field(
+        title="编号", description="The breaker's name, as decisions and `wayline breaker` cite it."
+    )
+    scope: Literal["workspace", "account", "channel", "journey", "content"] = Field(
+        title="范围",
+        description="What it watches one by one; with channel, each channel has a state of its own.",
+    )
+    metric: Metric = Field(
+        title="指标",
+        description="The figure. send_failure_rate: failed messages among all that were tried.",
+    )
     window: Duration = Field(
-        title="窗口", description="The time just past that is looked at, as 10m; real time."
+        title="窗口",
+        description="The time just past that is looked at; real time, a day at most.",
+        examples=["10m"],
     )
     min_samples: int = Field(
         title="最少样本",
-        description="With fewer messages in the window it does not judge.",
+        description="With fewer messages in the window it does not judge: two failures of three say little.",
         ge=1,
         le=1_000_000,
+        examples=[50],
     )
-    levels: LevelsEntry = Field(title="级别", description="From which figures on it opens.")
-    recover: RecoverEntry = Field(title="恢复", description="How it closes again.")
+    levels: LevelsEntry = Field(
+        title="级别",
+        description="From which figures on it opens.",
+        examples=[{"yellow": {"gt": "15%"}, "red": {"gt": "40%"}}],
+    )
+    on_red: OnRed | None = Field(
+        None,
+        title="红色时",
+        description="What red does besides holding messages back.",
+        examples=[{"switch_to": "sms"}],
+    )
+    recover: RecoverEntry = Field(
+        title="恢复", description="How it finds out that things are well, and closes."
+    )
     held: HeldEntry | None = Field(
         None,
         title="被扣消息",
         description="What becomes of messages it holds; not said: as long as their purpose allows.",
+        examples=[{"resume_within": "6h", "then": "drop"}],
     )
 
     @model_validator(mode="after")
-    def _closes_below_where_it_opens(self) -> BreakerEntry:
-        opens = min(level.gt for level in (self.levels.yellow, self.levels.red) if level is not None)
-        if self.recover.close_when.lt > opens:
-            message = "it would close at a failure rate at which it opens again"
+    def _levels_fit_the_metric(self) -> BreakerEntry:
+        side = "lt" if self.metric in _FALLING else "gt"
+        example, wanted = ("70", "a plain number") if self.metric in _PLAIN else ("15%", "a percentage")
+        for name, level in self.levels.said():
+            measure = getattr(level, side)
+            if measure is None:
+                worse = "less" if side == "lt" else "more"
+                message = f"of {self.metric}, {worse} is worse: the level needs '{side}'"
+                raise refuse("RS055", message, f"as {{{side}: {example}}}", at=("levels", name))
+            if isinstance(measure, Percent) is (self.metric in _PLAIN):
+                message = f"a level of {self.metric} is {wanted}"
+                raise refuse("RS055", message, f"as {example}", at=("levels", name, side))
+        lowest = self.levels.said()[0][1].gt
+        if lowest is not None and self.metric not in _PLAIN and self.recover.close_when.lt > lowest:
             raise refuse(
                 "RS055",
-                message,
+                "it would close at a failure rate at which it opens again",
                 "lower close_when.lt to the lowest level or below",
                 at=("recover", "close_when"),
             )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from engine.authoring.models.fields import Date, Id, Items, Locale, Scalar
-from engine.authoring.models.part import Head, Part
+from engine.authoring.models.fields import Condition, Date, Duration, Id, Items, Locale, Scalar
+from engine.authoring.models.part import Head, Part, Unacted
 from engine.authoring.models.refusing import refuse
 
 
@@ -35,24 +34,77 @@ Setting = Annotated[
 ]
 
 
+class RateEntry(Part):
+    """How fast a provider takes messages."""
+
+    limit: int = Field(
+        title="条数", description="How many messages at most.", ge=1, le=1_000_000, examples=[20]
+    )
+    per: Duration = Field(title="每", description="In which time; real time.", examples=["1m"])
+    source: str = Field(
+        title="来源",
+        description="Where the provider says so: its page or the contract.",
+        min_length=1,
+        max_length=1000,
+    )
+    as_of: Date = Field(title="截至", description="The day on which it was read.", examples=["2026-03-01"])
+
+
+class RouteEntry(Part):
+    """Contacts whose messages take another channel."""
+
+    when: Condition = Field(
+        title="条件",
+        description="Whose; sees the contact's facts. The first that is true counts.",
+        examples=[{"contact.locale": "en"}],
+    )
+    to: Id = Field(title="改走", description="The channel that their messages take.", examples=["email"])
+
+
 class ChannelEntry(Part):
     """One way out: which plugin, whose addresses, which settings."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "mirror": "name the second channel in the step's 'channels' instead",
-        "rate": "provider limits come with a later version",
-        "quotas": "provider limits come with a later version",
-    }
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("mirror", "no other channel takes its place; name a second one in the steps' 'channels'"),
+        Unacted("rates", "messages go out as fast as they come"),
+        Unacted("routes", "every contact's messages take the channel that the step names"),
+    )
 
-    id: Id = Field(title="编号", description="The channel's name, as steps use it.")
-    plugin: Id = Field(title="插件", description="The plugin that sends, as email, webhook or file.")
+    id: Id = Field(
+        title="编号",
+        description="The channel's name, as `channels` of send steps use it.",
+        examples=["email"],
+    )
+    plugin: Id = Field(
+        title="插件",
+        description="The plugin that sends, as email, webhook or file; `wayline plugins` lists them.",
+        examples=["email"],
+    )
     identity: Id = Field(
-        title="身份平台", description="Whose addresses it writes to: one of the workspace's identities."
+        title="身份平台",
+        description="Whose addresses it writes to: one of `identities` in wayline.yaml.",
+        examples=["email"],
     )
     settings: dict[str, Setting] = Field(
         {},
         title="设置",
         description="The plugin's settings; a secret is written {env: NAME}. `wayline plugins` lists them.",
+        examples=[{"host": {"env": "WAYLINE_SMTP_HOST"}}],
+    )
+    mirror: Id | None = Field(
+        None,
+        title="镜像渠道",
+        description="The channel that takes its place while a breaker holds it.",
+        examples=["email_backup"],
+    )
+    rates: Items[RateEntry] = Field(
+        (),
+        title="速率限制",
+        description="How fast the provider takes messages; all of them hold.",
+        examples=[[{"limit": 20, "per": "1m", "source": "平台文档", "as_of": "2026-03-01"}]],
+    )
+    routes: Items[RouteEntry] = Field(
+        (), title="路由", description="Contacts whose messages take another channel instead."
     )
 
 
@@ -79,19 +131,34 @@ class Text(Part):
     )
 
 
+class Variant(Part):
+    """The same content, written for some channels."""
+
+    channels: Items[Id] = Field(
+        title="渠道", description="The channels it is for.", min_length=1, examples=[["sms"]]
+    )
+    locales: dict[Locale, Text] = Field(title="各语言", description="The text by language.", min_length=1)
+
+
 class ContentEntry(Part):
     """One message in all its languages."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "variants": "experiments come with a later version; write one text per content"
-    }
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("variants", "every channel gets the text in 'locales'"),
+    )
 
     id: Id = Field(title="编号", description="The content's name, as steps use it.")
     generator: Id = Field(
         "template", title="生成器", description="The plugin that makes the text; template fills in variables."
     )
     locales: dict[Locale, Text] = Field(
-        title="各语言", description="The text by language, as zh or en.", min_length=1
+        title="各语言",
+        description="The text by language; a contact gets its own, or else the workspace's first.",
+        min_length=1,
+        examples=[{"zh": {"body": "您好"}, "en": {"body": "Hello"}}],
+    )
+    variants: Items[Variant] = Field(
+        (), title="渠道版本", description="Other texts of the same content for some channels."
     )
 
 

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.authoring.models.fields import Id
+from engine.authoring.models.refusing import refuse
+
+
+@dataclass(frozen=True)
+class Unacted:
+    """Something that the language has, and that this version checks but does not act upon."""
+
+    key: str
+    """As written in files; "" for the part as a whole."""
+    without: str
+    """What therefore does not happen, to stand after a colon: "traffic is not moved to another channel"."""
+    values: tuple[str, ...] = ()
+    """Only these values of the key; none named: whatever its value is."""
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """The new name of a key, and the version in which the old one stops working: two minor versions on."""
+
+    to: str
+    until: str
 
 
 class Part(BaseModel):
@@ -15,12 +37,26 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=False)
 
-    not_yet: ClassVar[Mapping[str, str]] = {}
-    """Keys that the language has but this version does not run -> what to use instead."""
+    unacted: ClassVar[tuple[Unacted, ...]] = ()
+    """What of it is checked and not acted upon: lint warns of it, and it cannot be published."""
+    renamed: ClassVar[Mapping[str, Renamed]] = {}
+    """Old name of a key -> its new one. The old one is read as the new one, with a warning."""
+    for_people: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say something to readers of the file and change nothing that the engine does."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_said(cls, raw: Any) -> Any:
+        """A key that stands there says something: null would only look as if it did."""
+        if raw is None:
+            raise refuse("RS022", "null is no value", "give it one, or remove the key")
+        return raw
 
 
 class Head(Part):
     """What every file begins with."""
+
+    for_people: ClassVar[frozenset[str]] = frozenset({"id", "title", "owner", "description"})
 
     id: Id = Field(
         title="编号", description="Name of this file in the workspace: lower case letters, digits and _."

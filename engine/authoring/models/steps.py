@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import ClockTime, Condition, Duration, Id, Items, OneOrMore, Scalar
 from engine.authoring.models.limits import Weekday
-from engine.authoring.models.part import Part
+from engine.authoring.models.part import Part, Unacted
 from engine.authoring.models.refusing import refuse
 
 OutcomeName = Literal["sent", "capped", "blocked", "failed", "expired", "unknown"]
@@ -70,21 +70,45 @@ class WaitStep(Part):
 
 
 class WaitForStep(Part):
-    """Wait for an event, or until `up_to` has passed."""
+    """Wait for an event, or until a condition holds, at most for the time of `up_to`."""
 
     wait_for: Id = Field(title="等待事件", description="Id of this step.")
-    event: OneOrMore = Field(title="事件", description="Event type, or a list of them.", min_length=1)
+    event: OneOrMore | None = Field(
+        None,
+        title="事件",
+        description=(
+            "Event type that is waited for, or a list of them. Without it the condition alone is waited for: "
+            "it is asked at once, at every later event of the contact, and when `up_to` has passed."
+        ),
+        examples=["product_viewed"],
+    )
     when: Condition | None = Field(
-        None, title="条件", description="Which of these events count; sees event, contact and journey facts."
+        None,
+        title="条件",
+        description=(
+            "Which of these events count; sees event, contact and journey facts. Without `event`: what must "
+            "come true of the contact."
+        ),
+        examples=[{"event.amount": {"gte": 100}}],
     )
     up_to: Duration | None = Field(
-        None, title="最长等待", description="Then the run goes on with 'otherwise'."
+        None,
+        title="最长等待",
+        description="The longest time to wait; then the run goes on with `otherwise`.",
+        examples=["2d"],
     )
-    then: Items[Step] = Field((), title="等到时", description="Steps after the event.")
-    otherwise: Items[Step] = Field((), title="未等到时", description="Steps when the time has passed.")
+    then: Items[Step] = Field((), title="等到时", description="Steps when it has come.")
+    otherwise: Items[Step] = Field(
+        (), title="未等到时", description="Steps when the time has passed in vain."
+    )
 
     @model_validator(mode="after")
-    def _otherwise_can_happen(self) -> WaitForStep:
+    def _waits_for_something(self) -> WaitForStep:
+        if self.event is None and self.when is None:
+            message = "the step does not say what it waits for"
+            raise refuse("RS055", message, "add 'event' or 'when'")
+        if self.event is not None and not self.event:
+            raise refuse("RS005", "must not be empty", "name at least one event type", at=("event",))
         if self.otherwise and self.up_to is None:
             message = "without 'up_to' the wait never ends by itself, so 'otherwise' can never happen"
             raise refuse("RS055", message, "add 'up_to: 2d'", at=("otherwise",))
@@ -139,26 +163,177 @@ class StopStep(Part):
     stop: Id = Field(title="结束", description="Id of this step.")
 
 
+class Arm(Part):
+    """One way of an experiment."""
+
+    id: Id = Field(title="编号", description="The arm's name, as results cite it.", examples=["short_text"])
+    weight: int = Field(
+        title="权重",
+        description="Its share of the contacts, relative to the other arms: 1 and 1 are half each.",
+        ge=1,
+        le=10_000,
+        examples=[1],
+    )
+    steps: Items[Step] = Field((), title="步骤", description="What its contacts get; none: nothing here.")
+
+
+class ExperimentStep(Part):
+    """Send contacts different ways and see which does better; a contact keeps its arm for good."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
+
+    experiment: Id = Field(title="实验", description="Id of this step.")
+    arms: Items[Arm] = Field(title="实验组", description="The ways, two at least.", min_length=2)
+    seed: str = Field(
+        "",
+        title="种子",
+        description="Any word; a new one draws the arms anew. Without it: the ids of journey and step.",
+        max_length=100,
+        examples=["2026-spring"],
+    )
+    stratify_by: Items[str] = Field(
+        (),
+        title="分层",
+        description="Facts of contacts by which the arms are balanced.",
+        max_length=3,
+        examples=[["contact.stage"]],
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> ExperimentStep:
+        seen: set[str] = set()
+        for number, arm in enumerate(self.arms):
+            if arm.id in seen:
+                at = ("arms", number, "id")
+                raise refuse("RS042", f"two arms are called '{arm.id}'", "rename one of them", at=at)
+            seen.add(arm.id)
+        return self
+
+
+class Choice(Part):
+    """One answer that a person can give."""
+
+    id: Id = Field(title="编号", description="The answer's name.", examples=["solved"])
+    title: str = Field(title="标题", description="What stands on the button.", min_length=1, max_length=100)
+    steps: Items[Step] = Field((), title="步骤", description="Steps after this answer.")
+
+
+class AskStep(Part):
+    """Give a task to a person and go on with what they decide."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
+
+    ask: Id = Field(title="人工任务", description="Id of this step.")
+    queue: Id = Field(
+        title="队列",
+        description="Whose list the task appears on: a queue of wayline.yaml.",
+        examples=["support"],
+    )
+    question: str = Field(
+        title="问题",
+        description="What is to be decided, for the person who does it.",
+        min_length=1,
+        max_length=1000,
+        examples=["请回电了解不满的原因"],
+    )
+    choices: Items[Choice] = Field(title="选项", description="The answers that are possible.", min_length=1)
+    deadline: Duration = Field(
+        title="时限", description="How long the task may lie there; then `otherwise`.", examples=["24h"]
+    )
+    otherwise: Items[Step] = Field((), title="超时后", description="Steps when nobody answered in time.")
+
+    @model_validator(mode="after")
+    def _answers_differ(self) -> AskStep:
+        seen: set[str] = set()
+        for number, choice in enumerate(self.choices):
+            if choice.id in seen:
+                at = ("choices", number, "id")
+                raise refuse("RS042", f"two answers are called '{choice.id}'", "rename one of them", at=at)
+            seen.add(choice.id)
+        return self
+
+
+class CallStep(Part):
+    """Have a plugin do something, as giving points, and go on when it is done."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
+
+    call: Id = Field(title="调用", description="Id of this step.")
+    action: Id = Field(title="动作", description="The plugin's action.", examples=["grant_points"])
+    values: dict[Id, Scalar] = Field(
+        {}, title="参数", description="What the action is told.", examples=[{"points": 50}]
+    )
+    deadline: Duration | None = Field(
+        None, title="时限", description="How long it may take in all, with repetitions.", examples=["10m"]
+    )
+    failed: Items[Step] = Field((), title="失败时", description="Steps when it could not be done.")
+
+
+class StartStep(Part):
+    """Let the contact into another journey too; this one goes on at once."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
+
+    start: Id = Field(title="启动旅程", description="Id of this step.")
+    journey: Id = Field(title="旅程", description="The other journey.", examples=["repurchase"])
+    values: dict[Id, Scalar] = Field(
+        {}, title="参数", description="What the other journey is told.", examples=[{"reason": "vip"}]
+    )
+
+
+class RepeatStep(Part):
+    """Do steps several times: a fixed number of times, or while a condition holds."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
+
+    repeat: Id = Field(title="重复", description="Id of this step.")
+    times: int | None = Field(None, title="次数", description="How many times.", ge=2, le=1000, examples=[3])
+    while_: Condition | None = Field(
+        None,
+        alias="while",
+        title="条件",
+        description="Asked before each time; sees contact and journey facts. Needs `at_most`.",
+        examples=[{"contact.tags": {"lacks": "answered"}}],
+    )
+    at_most: int | None = Field(
+        None, title="最多次数", description="The bound of `while`.", ge=1, le=1000, examples=[5]
+    )
+    steps: Items[Step] = Field(title="步骤", description="What is repeated.", min_length=1)
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> RepeatStep:
+        if (self.times is None) == (self.while_ is None):
+            raise refuse("RS055", "a repeat needs one of 'times' and 'while'", "add 'times: 3'")
+        if (self.at_most is None) != (self.while_ is None):
+            message = "'at_most' and 'while' belong together: a repeat always has a bound"
+            raise refuse("RS055", message, "add 'at_most: 5'" if self.at_most is None else "remove 'at_most'")
+        return self
+
+
 STEP_KINDS: dict[str, type[Part]] = {
     "send": SendStep,
     "wait": WaitStep,
     "wait_for": WaitForStep,
     "branch": BranchStep,
+    "experiment": ExperimentStep,
+    "ask": AskStep,
     "set": SetStep,
     "tag": TagStep,
+    "call": CallStep,
+    "start": StartStep,
+    "repeat": RepeatStep,
     "stop": StopStep,
 }
-STEPS_NOT_YET = ("experiment", "ask", "call", "start", "repeat")
 
 
 def kind_of_step(raw: Any) -> str | None:
-    """The union tag of a step; None when it has no kind, several, or one that this version does not run."""
+    """The union tag of a step; None when it has no kind or several."""
     if isinstance(raw, Part):
         return next((f"<{kind}>" for kind, model in STEP_KINDS.items() if isinstance(raw, model)), None)
     if not isinstance(raw, dict):
         return None
     found = [kind for kind in STEP_KINDS if kind in raw]
-    return f"<{found[0]}>" if len(found) == 1 and not any(kind in raw for kind in STEPS_NOT_YET) else None
+    return f"<{found[0]}>" if len(found) == 1 else None
 
 
 Step = Annotated[
@@ -166,11 +341,27 @@ Step = Annotated[
     | Annotated[WaitStep, Tag("<wait>")]
     | Annotated[WaitForStep, Tag("<wait_for>")]
     | Annotated[BranchStep, Tag("<branch>")]
+    | Annotated[ExperimentStep, Tag("<experiment>")]
+    | Annotated[AskStep, Tag("<ask>")]
     | Annotated[SetStep, Tag("<set>")]
     | Annotated[TagStep, Tag("<tag>")]
+    | Annotated[CallStep, Tag("<call>")]
+    | Annotated[StartStep, Tag("<start>")]
+    | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[StopStep, Tag("<stop>")],
     Discriminator(kind_of_step, custom_error_type="wayline_step", custom_error_message="step"),
 ]
 
-for _model in (SendStep, WaitForStep, Case, BranchStep):
+for _model in (
+    SendStep,
+    WaitForStep,
+    Case,
+    BranchStep,
+    Arm,
+    ExperimentStep,
+    Choice,
+    AskStep,
+    CallStep,
+    RepeatStep,
+):
     _model.model_rebuild()

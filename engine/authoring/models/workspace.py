@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.fields import Condition, Duration, Id, Items, Locale, Zone
-from engine.authoring.models.part import Head, Part
+from engine.authoring.models.part import Head, Part, Unacted
 from engine.authoring.models.profile import ClassEntry, ScoreEntry
 from engine.authoring.models.refusing import refuse
 
@@ -35,8 +35,22 @@ class Attribute(Part):
         return self
 
 
+class Queue(Part):
+    """A list of tasks that people of one team work off."""
+
+    title: str = Field(
+        title="标题",
+        description="What people read above the list.",
+        min_length=1,
+        max_length=200,
+        examples=["客服"],
+    )
+
+
 class WorkspaceFile(Head):
     """wayline.yaml: what holds for the whole workspace."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("queues", "no task is given to anyone"),)
 
     kind: Literal["workspace"] = Field(
         title="种类", description="Always workspace, in the file wayline.yaml."
@@ -58,6 +72,12 @@ class WorkspaceFile(Head):
         {},
         title="联系人属性",
         description="Facts about contacts beyond the built-in ones; conditions name them contact.<name>.",
+    )
+    queues: dict[Id, Queue] = Field(
+        {},
+        title="任务队列",
+        description="Lists of tasks for people; `ask` steps and reviews name them.",
+        examples=[{"support": {"title": "客服"}}],
     )
     late_after: Duration = Field(
         timedelta(days=7),
