@@ -2,9 +2,8 @@
 
 Nothing else of the package is used: its joins, counts, timers, negation, patterns and hosts crash, hang or
 answer wrongly, each in ways that were measured. What is used here stays inside limits that hold by
-construction: every rule begins with a flag of its own, so no more conditions are siblings than there are
-rules, and a document raises at most `MOST_ASKED` flags, so the C walk never stacks more than that and no
-document has more names than the C side takes.
+construction: a network has few rules, every rule begins with a flag of its own, and all of them can be asked
+about in one document, so that neither siblings, nor the C stack, nor a document's names come near them.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ import durable_rules_engine as core
 
 from engine.rules.normal_form import Comparison, Relation
 
-MOST_RULES = 32
-"""Rules in one network. From 513 distinct siblings on, the C compiler never returns and holds the
-interpreter's lock; long before that it is slow, as it looks through the siblings for each name it is told."""
-MOST_ASKED = 8
-"""Rules one document may ask about. More than 64 waiting siblings overflow the C stack (error 303)."""
+MOST_RULES = 8
+"""Rules in one network, and so the most that a document asks about. More than 64 waiting siblings overflow
+the C stack (error 303), and from 513 on the C compiler never returns and holds the interpreter's lock; it is
+slow long before that, as it looks through all siblings and all rules again and again."""
 MOST_COMPARISONS = 24
 """Comparisons in one rule. With them a document has at most 202 names; the C side refuses 253 (error 302)."""
 
@@ -83,11 +81,8 @@ class Network:
         """Which of the rules at the places `asked` hold, in no certain order.
 
         `code_of` gives the code of a column; it is called once for each column that the rules compare.
-        Raises ValueError for more than `MOST_ASKED` at once, and NetworkSpoilt on any surprise; the next call
-        then starts with a new network.
+        Raises NetworkSpoilt on any surprise; the next call then starts with a new network.
         """
-        if len(asked) > MOST_ASKED:
-            raise ValueError(f"{len(asked)} rules asked at once, more than {MOST_ASKED}")
         columns = self._columns
         names = [f'"r{place}":1' for place in asked]
         for column in frozenset().union(*[self._asking[place] for place in asked]):

@@ -7,18 +7,15 @@ from datetime import datetime
 
 from engine.rules.condition import Rule, tests_of
 from engine.rules.facts import Facts
-from engine.rules.network import MOST_ASKED, MOST_COMPARISONS, MOST_RULES, Network, NetworkSpoilt
+from engine.rules.network import MOST_COMPARISONS, MOST_RULES, Network, NetworkSpoilt
 from engine.rules.normal_form import Comparison, Conjunction, conjunctions, normal_form
 from engine.rules.quantise import Quantiser
 from engine.rules.sieve import Sieve
 
-_MOST_CONJUNCTIONS = 16
-"""Per rule; what would split further is folded into a column."""
-_MOST_REMEMBERED = 256
-"""Answers kept for each network."""
+_MOST_CONJUNCTIONS = MOST_RULES
+"""Per rule, which is decided in one network; what would split further is folded into a column."""
 _ASKED_AGAIN = 97
 """Each so many-th answer that is remembered is put to its network again."""
-_PART = (1 << MOST_RULES) - 1
 
 
 class Shard:
@@ -26,7 +23,7 @@ class Shard:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         quantiser = Quantiser(test for rule in rules for test in tests_of(rule.when))
-        # One list for each network; a conjunction's place in it is its bit in that network's part of a mask.
+        # One list for each network, whose part of a mask is one byte; a conjunction's place there is its bit.
         split: list[list[Conjunction]] = [[]]
         self._ids: list[list[str]] = [[]]
         """Network -> bit -> id of the rule that holds when that conjunction does."""
@@ -51,6 +48,7 @@ class Shard:
         })  # fmt: skip
         self.networks = [Network([sorted(each, key=_order) for each in part]) for part in split]
         self._remembered: list[dict[int, tuple[str, ...]]] = [{} for _ in split]
+        """Network -> its part of a mask -> the ids; there are 255 such parts at most."""
         self._turn = 0
 
     def holding(self, facts: Facts, now: datetime, only: int | None = None) -> tuple[str, ...]:
@@ -60,10 +58,10 @@ class Shard:
         """
         asked = self._all if only is None else self._bits[only]
         mask = self._sieve.survivors(asked, facts, now)
+        if not mask:
+            return ()
         found: tuple[str, ...] = ()
-        place = 0
-        while mask:
-            part = mask & _PART
+        for place, part in enumerate(mask.to_bytes(len(self.networks), "little")):
             if part:
                 # The sieve is exact: what was once confirmed of these conjunctions holds whenever they pass.
                 known = self._remembered[place].get(part)
@@ -71,26 +69,18 @@ class Shard:
                 if known is None or self._turn % _ASKED_AGAIN == 0:
                     known = self._decided(place, part, facts, now)
                 found += known
-            mask >>= MOST_RULES
-            place += 1
         return found
 
     def _decided(self, place: int, part: int, facts: Facts, now: datetime) -> tuple[str, ...]:
         """What the network makes of the conjunctions that passed the sieve."""
-        columns, network, remembered = self._columns, self.networks[place], self._remembered[place]
-        passed = _places(part)
-        for start in range(0, len(passed), MOST_ASKED):
-            asked = passed[start : start + MOST_ASKED]
-            fired = network.decide(asked, lambda column: columns[column].read(facts, now))
-            if sorted(fired) != asked:
-                network.distrust()
-                remembered.clear()
-                raise NetworkSpoilt("it does not agree with the sieve")
-        ids = self._ids[place]
-        found = tuple(dict.fromkeys([ids[bit] for bit in passed]))
-        if len(remembered) >= _MOST_REMEMBERED:
-            remembered.clear()
-        remembered[part] = found
+        columns, network, ids = self._columns, self.networks[place], self._ids[place]
+        passed = [bit for bit in range(MOST_RULES) if part >> bit & 1]
+        fired = network.decide(passed, lambda column: columns[column].read(facts, now))
+        if sorted(fired) != passed:
+            network.distrust()
+            self._remembered[place].clear()
+            raise NetworkSpoilt("it does not agree with the sieve")
+        found = self._remembered[place][part] = tuple(dict.fromkeys([ids[bit] for bit in passed]))
         return found
 
     def prepare(self) -> None:
@@ -108,13 +98,3 @@ class Shard:
 
 def _order(comparison: Comparison) -> tuple[int, int, str]:
     return comparison.column, comparison.code, comparison.relation.value
-
-
-def _places(mask: int) -> list[int]:
-    """The places of the bits that are set, lowest first."""
-    places: list[int] = []
-    while mask:
-        lowest = mask & -mask
-        places.append(lowest.bit_length() - 1)
-        mask ^= lowest
-    return places
