@@ -21,7 +21,13 @@ from engine.rules.facts import BUILT_IN, Fact, FactType
 def count_facts(found: Definitions) -> list[Fact]:
     """The facts `contact.<id>` that the workspace's counts are."""
     return [
-        Fact(f"contact.{name}", FactType.NUMBER, each.item.title or name)
+        Fact(
+            f"contact.{name}",
+            FactType.NUMBER,
+            each.item.title or name,
+            least=0 if each.item.sum is None else None,
+            whole=each.item.sum is None,
+        )
         for name, each in found.counts.items()
     ]
 

@@ -108,7 +108,12 @@ BUILT_IN: tuple[Fact, ...] = (
     Fact("event.occurred_at", FactType.INSTANT, "when it happened, by the sender's clock", always=True),
     Fact("event.received_at", FactType.INSTANT, "when Wayline took it in", always=True),
     Fact("event.source", FactType.TEXT, "who sent it in"),
-    Fact("event.patterns", FactType.LABELS, "ids of the journeys whose pattern this event completes"),
+    Fact(
+        "event.patterns",
+        FactType.LABELS,
+        "ids of the journeys whose pattern this event completes",
+        always=True,
+    ),
     Fact("contact.id", FactType.TEXT, "the contact's own id in Wayline", always=True),
     Fact("contact.created_at", FactType.INSTANT, "when the contact was first seen", always=True),
     Fact("contact.timezone", FactType.TEXT, "the contact's IANA time zone"),
