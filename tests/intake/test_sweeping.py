@@ -24,6 +24,7 @@ from engine.clock import FixedClock
 from engine.contacts.computing import compute
 from engine.contacts.rows import profile_of
 from engine.governance.publishing import publish
+from engine.governance.records import contact_record, find_contact
 from engine.intake.accepting import Intake
 from engine.intake.incoming import IncomingEvent
 from engine.intake.sweeping import Sweeper
@@ -242,6 +243,18 @@ def test_crossings_stand_right_behind_their_cause_within_a_batch(place: Place) -
         types = list(session.scalars(select(col(EventRow.type)).order_by(col(EventRow.seq))))
     assert types == ["viewed", "viewed", "audience_entered", "paid", "audience_left"]
     place.assert_as_from_scratch()
+
+
+def test_operators_see_what_was_computed_and_when_it_is_next(place: Place) -> None:
+    place.happen("ann", "paid")
+
+    with place.store.read() as session:
+        record = contact_record(session, find_contact(session, "user:ann"))
+
+    assert record["scores"] == {"recency": 5}
+    assert record["classes"] == {"activity": "normal"}
+    assert (record["audiences"], record["sends_since_active"]) == ([], 0)
+    assert record["profile_due_at"] == (NOW + 10 * DAY).isoformat()
 
 
 def test_only_who_is_due_is_computed(place: Place) -> None:
