@@ -16,8 +16,10 @@ from functools import lru_cache
 
 from engine.rules.condition import Rule
 
-PATIENCE = timedelta(seconds=25)
-"""Thousands of rules take some seconds; what takes longer hangs."""
+PATIENCE = timedelta(seconds=20)
+"""Beside what the rules are given; what takes longer hangs."""
+_FOR_EACH_RULE = timedelta(milliseconds=20)
+"""Ten times what a rule takes, for machines that are slow or busy."""
 
 
 class Unproved(Exception):
@@ -32,23 +34,23 @@ class Unproved(Exception):
 def prove(rules: Sequence[Rule], patience: timedelta = PATIENCE) -> None:
     """Return when a process of its own compiled the rules and decided them as the reference evaluator does.
 
-    Raises Unproved when it crashed, was not done within `patience`, or found a wrong answer. What was proved
+    Raises Unproved when it crashed, was not done in time (`patience`, and a little for each rule), or found a wrong answer. What was proved
     once is not proved again by the same process.
     """
     if rules:
-        _prove(pickle.dumps(tuple(rules)), rules[0].id, patience)
+        _prove(pickle.dumps(tuple(rules)), rules[0].id, patience + len(rules) * _FOR_EACH_RULE)
 
 
 @lru_cache(maxsize=64)
-def _prove(pickled: bytes, first: str, patience: timedelta) -> None:
+def _prove(pickled: bytes, first: str, limit: timedelta) -> None:
     command = [sys.executable, "-m", "engine.rules.self_test"]
     try:
         done = subprocess.run(
-            command, input=pickled, capture_output=True, timeout=patience.total_seconds(), check=False
+            command, input=pickled, capture_output=True, timeout=limit.total_seconds(), check=False
         )
     except subprocess.TimeoutExpired as late:
         rule, _ = _last(late.stdout or b"", first)
-        raise Unproved(rule, f"it was not decided within {patience.total_seconds():g} seconds") from late
+        raise Unproved(rule, f"it was not decided within {limit.total_seconds():.0f} s") from late
     rule, last = _last(done.stdout, first)
     if "wrong" in last:
         raise Unproved(last["wrong"], last["why"])

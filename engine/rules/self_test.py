@@ -23,9 +23,9 @@ from engine.rules.truth import Truth
 
 _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
-_MOST_SITUATIONS = 40
+_MOST_SITUATIONS = 24
 """For each rule."""
-_MOST_WHOLE = 20
+_MOST_WHOLE = 8
 """Situations in which all rules of a shard are asked at once."""
 _ANYTHING: tuple[FactValue, ...] = (0, 1, 2, -1, 150.5, "a", "b", True, _NOW, frozenset({"a", "b"}))
 """For facts that are held against other facts."""

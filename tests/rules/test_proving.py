@@ -85,7 +85,7 @@ def test_a_hang_ends_with_the_patience(faulty: Callable[[str, str], None]) -> No
 
     doubt = doubts((Rule("hanging", "s", Test("event.n", Op.GT, 3)),), timedelta(seconds=1))
 
-    assert (doubt.rule, doubt.why) == ("hanging", "it was not decided within 1 seconds")
+    assert (doubt.rule, doubt.why) == ("hanging", "it was not decided within 1 s")
 
 
 def test_a_network_that_leaves_a_rule_out_is_found(faulty: Callable[[str, str], None]) -> None:
