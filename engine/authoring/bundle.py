@@ -123,7 +123,8 @@ class Bundle:
     rules: tuple[Rule, ...]
     """Every condition of every file; shards: `entry:<event type>` (ids `entry:<journey>`),
     `leave:<journey>`, `goal:<journey>`, `wait:<journey>/<step>`, `branch:<journey>/<step>`, and for profiles
-    `scores`, `classes`, `tags`, `audiences`."""
+    `scores`, `classes`, `tags`, `audiences`; of counts `count:<event type>`; of patterns
+    `pattern:<event type>` and, for what its events share, `pattern:<journey>/<event>`."""
     catalogue: Catalogue
     rule_places: Mapping[str, Place] = field(default_factory=dict)
     """Rule id -> where it is written."""
