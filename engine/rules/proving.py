@@ -34,8 +34,8 @@ class Unproved(Exception):
 def prove(rules: Sequence[Rule], patience: timedelta = PATIENCE) -> None:
     """Return when a process of its own compiled the rules and decided them as the reference evaluator does.
 
-    Raises Unproved when it crashed, was not done in time (`patience`, and a little for each rule), or found a wrong answer. What was proved
-    once is not proved again by the same process.
+    Raises Unproved when it crashed, was not done in time (`patience`, and a little for each rule), or found a
+    wrong answer. What was proved once is not proved again by the same process.
     """
     if rules:
         _prove(pickle.dumps(tuple(rules)), rules[0].id, patience + len(rules) * _FOR_EACH_RULE)
