@@ -10,7 +10,7 @@ from engine.authoring.catalogues import COMPUTED_FACTS
 from engine.authoring.definitions import Defined
 from engine.authoring.source import dotted
 from engine.errors import Place, Problem
-from engine.rules.condition import All, Condition, Rule, YamlPath, tests_of
+from engine.rules.condition import All, Condition, Rule, Test, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType
 from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
@@ -74,6 +74,8 @@ class Rulebook:
             condition = self.read(defined, at, raw, catalogue)
             if condition is None:
                 return None
+        if isinstance(also, Test) and _names_nothing(also, catalogue):
+            return None
         if also is not None:
             condition = also if condition is None else All((also, condition), (*defined.path, *at))
         if condition is None:
@@ -145,6 +147,12 @@ def _problem(
         hint = elsewhere.get(path.partition(".")[0]) or _not_here(path, catalogue) or hint
     place = defined.source.key_place(fault.at)
     return Problem(place, fault.code, dotted(fault.at), fault.message, hint, fault.swap)
+
+
+def _names_nothing(test: Test, catalogue: Catalogue) -> bool:
+    """Whether a test that stands in no file asks for a name that is not there, which is reported as such."""
+    fact = catalogue.get(test.path)
+    return fact is not None and bool(fact.choices) and test.wanted not in fact.choices
 
 
 def _not_here(path: str, catalogue: Catalogue) -> str:
