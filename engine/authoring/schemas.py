@@ -44,7 +44,15 @@ def _as_written(schema: Any) -> Any:
         schema = {**options[0], **rest}
     elif options:
         schema = {**schema, "anyOf": options}
-    return {key: each if key in _DATA else _as_written(each) for key, each in schema.items()}
+    return {key: _below(key, each) for key, each in schema.items()}
+
+
+def _below(keyword: str, value: Any) -> Any:
+    if keyword in _DATA:
+        return value
+    if keyword in {"properties", "$defs"}:  # by names, of which one may be that of a keyword
+        return {name: _as_written(each) for name, each in value.items()}
+    return _as_written(value)
 
 
 def _named(part: dict[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,9 @@ def _instant(op: Op, raw: object) -> datetime:
         hint = "use within or older_than for ages" if re.fullmatch(r"[0-9]+[smhdw]", raw) else example
         raise MisfitError(faults.BAD_INSTANT, f"{shown(raw)} is not a moment", hint) from None
     if moment.utcoffset() is None:
-        raise MisfitError(faults.BAD_INSTANT, f"{shown(raw)} does not say at which offset from UTC", example)
+        said = f"{raw}T00:00:00" if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", raw) else raw
+        hint = f'write it as "{said}+08:00", with the offset that is meant'
+        raise MisfitError(faults.BAD_INSTANT, f"{shown(raw)} does not say at which offset from UTC", hint)
     try:
         return moment.astimezone(UTC)
     except OverflowError:
