@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -17,47 +19,97 @@ def parts_of(model: type[Part], data: Any) -> Iterator[tuple[YamlPath, type[Part
     yield from _walk(model, data, ())
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What an annotation says, taken apart once: hundreds of files are walked along the same few."""
+
+    annotation: Any
+    """Kept, so that its identity stays its own."""
+    part: type[Part] | None = None
+    item: Any = None
+    """Of a list."""
+    value: Any = None
+    """Of a mapping with free keys."""
+    choose: Callable[[Any], Any] | None = None
+    members: Mapping[Any, Any] = field(default_factory=dict)
+    """Of a union with tags: what is meant by what `choose` says of the data."""
+    only: Any = None
+    """What else it comes down to: an annotation without its marks, the one member that is not None."""
+
+
+_SHAPES: dict[int, _Shape] = {}
+
+
+def _shape(annotation: Any) -> _Shape:
+    found = _SHAPES.get(id(annotation))
+    if found is None:
+        found = _SHAPES[id(annotation)] = _taken_apart(annotation)
+    return found
+
+
+def _taken_apart(annotation: Any) -> _Shape:
+    marks: list[Any] = []
+    bare = annotation
+    while get_origin(bare) is Annotated:
+        bare, *more = get_args(bare)
+        marks += more
+    origin, arguments = get_origin(bare), get_args(bare)
+    if isinstance(bare, type) and issubclass(bare, Part):
+        return _Shape(annotation, part=bare)
+    if origin is tuple:
+        return _Shape(annotation, item=arguments[0])
+    if origin is dict:
+        return _Shape(annotation, value=arguments[1])
+    if origin not in {Union, UnionType}:
+        return _Shape(annotation)
+    choose = next((mark.discriminator for mark in marks if isinstance(mark, Discriminator)), None)
+    if callable(choose):
+        members = {
+            mark.tag: member
+            for member in arguments
+            if get_origin(member) is Annotated
+            for mark in get_args(member)[1:]
+            if isinstance(mark, Tag)
+        }
+        return _Shape(annotation, choose=choose, members=members)
+    said = [member for member in arguments if member is not type(None)]
+    return _Shape(annotation, only=said[0] if len(said) == 1 else None)
+
+
+@cache
+def _fields(part: type[Part]) -> dict[str, Any]:
+    """The annotations of a part's keys, under their present and their old names."""
+    found: dict[str, Any] = {}
+    for name, each in part.model_fields.items():
+        # Pydantic keeps a field's own marks apart; the discriminator is among them.
+        whole = Annotated[each.annotation, *each.metadata] if each.metadata else each.annotation
+        if isinstance(each.discriminator, Discriminator):
+            whole = Annotated[each.annotation, each.discriminator]
+        found[each.alias or name] = whole
+    return found | {old: found[each.to] for old, each in part.renamed.items() if each.to in found}
+
+
 def _walk(
     annotation: Any, data: Any, path: YamlPath
 ) -> Iterator[tuple[YamlPath, type[Part], dict[str, Any]]]:
-    annotation = _meant(annotation, data)
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, Part) and isinstance(data, dict):
-        yield path, annotation, data
-        annotations = {field.alias or name: field for name, field in annotation.model_fields.items()}
-        old = {name: each.to for name, each in annotation.renamed.items()}
+    if not isinstance(data, dict | list):
+        return
+    shape = _shape(annotation)
+    while shape.choose is not None or shape.only is not None:
+        meant = shape.only if shape.choose is None else shape.members.get(shape.choose(data))
+        if meant is None:
+            return
+        shape = _shape(meant)
+    if isinstance(data, list):
+        if shape.item is not None:
+            for number, item in enumerate(data):
+                yield from _walk(shape.item, item, (*path, number))
+    elif shape.part is not None:
+        yield path, shape.part, data
+        known = _fields(shape.part)
         for key, value in data.items():
-            if (field := annotations.get(old.get(str(key), str(key)))) is not None:
-                # Pydantic keeps a field's own marks apart; the discriminator is among them.
-                whole = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-                if isinstance(field.discriminator, Discriminator):
-                    whole = Annotated[field.annotation, field.discriminator]
-                yield from _walk(whole, value, (*path, key))
-    elif origin is tuple and isinstance(data, list):
-        for number, item in enumerate(data):
-            yield from _walk(arguments[0], item, (*path, number))
-    elif origin is dict and isinstance(data, dict):
+            if (inner := known.get(key)) is not None:
+                yield from _walk(inner, value, (*path, key))
+    elif shape.value is not None:
         for key, value in data.items():
-            yield from _walk(arguments[1], value, (*path, key))
-
-
-def _meant(annotation: Any, data: Any) -> Any:
-    """The annotation without its marks, and of a union the member that the data are meant to be."""
-    marks: list[Any] = []
-    while get_origin(annotation) is Annotated:
-        annotation, *more = get_args(annotation)
-        marks += more
-    if get_origin(annotation) not in {Union, UnionType}:
-        return annotation
-    members = get_args(annotation)
-    choose = next((mark.discriminator for mark in marks if isinstance(mark, Discriminator)), None)
-    if callable(choose):
-        tag = choose(data)
-        for member in members:
-            if get_origin(member) is Annotated and any(
-                isinstance(mark, Tag) and mark.tag == tag for mark in get_args(member)[1:]
-            ):
-                return _meant(member, data)
-        return None
-    said = [member for member in members if member is not type(None)]
-    return _meant(said[0], data) if len(said) == 1 else None
+            yield from _walk(shape.value, value, (*path, key))
