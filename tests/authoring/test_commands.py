@@ -93,6 +93,7 @@ def test_facts_lists_contacts_events_and_journeys() -> None:
     assert {"path": "contact.city", "type": "text", "title": "城市", "choices": []} in data["contact"]
     assert [fact["path"] for fact in data["event (every type)"]] == [
         "event.occurred_at",
+        "event.patterns",
         "event.received_at",
         "event.source",
         "event.type",
