@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import Place, Problem
@@ -100,6 +101,9 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
             at = Place(file, number + 1, found.start(2))
             hint = f"write '{found[1]}: {found[2].rstrip()}'"
             return Problem(at, "RS013", "(file)", "a space is missing after the colon", hint, (":", ": "))
+    if (opened := _unclosed_quote(lines[: line + 1])) is not None:
+        at = Place(file, *opened)
+        return Problem(at, "RS001", "(file)", "a quoted text is not closed", "close it in the same line")
     phrase = " ".join(
         str(part) for part in (getattr(error, "problem", None), getattr(error, "context", None)) if part
     )
@@ -114,8 +118,10 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
     at = Place(file, min(line, max(len(lines) - 1, 0)) + 1, column + 1)
     for known, message, hint in _PHRASES:
         if known in phrase:
-            opened = f" (opened in line {first + 1})" if "not closed" in message and first != line else ""
-            return Problem(at, "RS001", "(file)", message + opened, hint)
+            if "not closed" in message and context is not None:
+                # Where it begins is what has to be mended; the parser stumbles somewhere after it.
+                at = Place(file, first + 1, context.column + 1)
+            return Problem(at, "RS001", "(file)", message, hint)
     return Problem(
         at,
         "RS001",
@@ -123,6 +129,22 @@ def breakage(error: Any, lines: list[str], file: str) -> Problem:
         f"this is not YAML: {phrase or 'it cannot be read'}",
         "check this line and the one above",
     )
+
+
+_QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^']|'')*' """, re.VERBOSE)
+_OPENED = re.compile(r"""(?:^\s*|[:,\[{]\s+|-\s+|[\[{])(["'])(?=\S)""")
+
+
+def _unclosed_quote(lines: Sequence[str]) -> tuple[int, int] | None:
+    """Line and column, from 1, of the first quote that its line does not close.
+
+    A quoted text may not go over several lines here, so when a file cannot be read it is the likely reason.
+    """
+    for number, line in enumerate(lines, 1):
+        blanked = _QUOTED.sub(lambda found: "x" * len(found[0]), line)
+        if not line.lstrip().startswith("#") and (found := _OPENED.search(blanked)) is not None:
+            return number, found.start(1) + 1
+    return None
 
 
 def lookalike(text: str, *, flow: bool) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from engine.authoring.bundle import Bundle, EventType
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.messages import ContentEntry
+from engine.authoring.validating import known_list, nearest
 from engine.errors import Problem
 from engine.journeys.program import Program, Send, SetValues
 from engine.plugin.calling import PARTS, call_generator
@@ -71,15 +72,34 @@ def _filled(
     generator: Generator,
 ) -> Problem | None:
     at = ("locales", locale, part)
-    if (fault := _fault(template, full, locale, generator)) is not None:
+    watched = {group: _Watched(facts) for group, facts in full.items()}
+    if (fault := _fault(template, watched, locale, generator)) is not None:
         hint = "variables are written {{ contact.city }}; `wayline facts` lists them"
         return content.problem("RS058", f"this template cannot be filled in: {fault}", hint, at=at)
+    for group, facts in watched.items():
+        # A default would hide a misspelt fact for ever: everybody would be sent the default.
+        for name in facts.missed:
+            message = f"'{group}.{name}' is not a known fact, so everybody gets its default"
+            hint = nearest(name, facts) or known_list(facts)
+            return content.problem("RS058", message, hint, at=at)
     if (fault := _fault(template, sparse, locale, generator)) is not None:
         message = f"for some contacts this cannot be filled in and would not be sent: {fault}"
         return content.problem(
             "RW007", message, "add a default, as {{ contact.city | default('…', true) }}", at=at
         )
     return None
+
+
+class _Watched(dict[str, Any]):
+    """Facts that note which of them are asked for and not there."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        super().__init__(facts)
+        self.missed: list[str] = []
+
+    def __missing__(self, name: str) -> Any:
+        self.missed.append(name)
+        raise KeyError(name)
 
 
 def _fault(template: str, facts: Facts, locale: str, generator: Generator) -> str | None:

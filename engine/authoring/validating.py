@@ -16,6 +16,7 @@ from engine.authoring.source import Source, dotted
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.spelling import only_meant
+from engine.rules.wanted import number_hint
 
 Model = TypeVar("Model", bound=Part)
 
@@ -188,12 +189,10 @@ def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any) -> Problem:
         hint = f"put a space after the colon: {{{before.strip()}: {after.strip()}}}"
     elif wanted == "a list":
         hint = "as [one, two], or each on a line of its own after '- '"
-    elif isinstance(raw, str) and wanted in {"a number", "a whole number", "true or false"}:
-        hint = (
-            "remove the quotes"
-            if raw.strip("-").replace(".", "", 1).isdigit() or raw in {"true", "false"}
-            else ""
-        )
+    elif isinstance(raw, str) and wanted in {"a number", "a whole number"}:
+        hint = number_hint(raw)
+    elif isinstance(raw, str) and wanted == "true or false":
+        hint = "take the quotes away" if raw in {"true", "false"} else "write true or false"
     return _problem(source, path, "RS005", f"must be {wanted}; this is {_shown(raw)}", hint, swap=swap)
 
 

@@ -82,12 +82,27 @@ def _single(fact: Fact, op: Op, raw: object) -> Single:
 
 def _number(fact: Fact, op: Op, raw: object) -> int | float:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-        quoted = isinstance(raw, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", raw)
-        hint = "take the quotes away" if quoted else ""
-        raise MisfitError(faults.VALUE_UNFIT, f"{fact.path!r} is a number, {shown(raw)} is not", hint)
+        raise MisfitError(
+            faults.VALUE_UNFIT, f"{fact.path!r} is a number, {shown(raw)} is not", number_hint(raw)
+        )
     if abs(raw) > _BIGGEST:
         raise MisfitError(faults.TOO_LARGE, f"{shown(raw)} is beyond what numbers are exact for ({_BIGGEST})")
     return raw
+
+
+_NUMERALS = dict(zip("〇零一二两三四五六七八九十", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10), strict=True))
+
+
+def number_hint(raw: object) -> str:
+    """How to write the number that somebody wrote as text, as full-width digits or as a Chinese numeral."""
+    if not isinstance(raw, str):
+        return "write digits, as 3"
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", raw):
+        return "take the quotes away"
+    if raw in _NUMERALS:
+        return f"write digits: {_NUMERALS[raw]}"
+    digits = re.match(r"-?\d+", raw)  # of any script
+    return f"write the number alone, in plain digits: {int(digits[0])}" if digits else "write digits, as 3"
 
 
 def _text(fact: Fact, op: Op, raw: object) -> str:
@@ -153,7 +168,8 @@ def _duration(op: Op, raw: object) -> timedelta:
     try:
         duration = parse_duration(raw)
     except ValueError as error:
-        raise MisfitError(faults.BAD_DURATION, str(error)) from error
+        message, _, hint = str(error).partition("; ")
+        raise MisfitError(faults.BAD_DURATION, message, hint) from error
     if not duration:
         raise MisfitError(faults.BAD_DURATION, f"{op.value!r} needs a duration above zero, not {shown(raw)}")
     return duration
