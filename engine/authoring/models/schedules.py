@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from engine.authoring.models.fields import CapZone, Id
-from engine.authoring.models.part import Part, Unacted
+from engine.authoring.models.part import Part
 from engine.authoring.models.refusing import refuse
 from engine.journeys.schedule import check_cron
 
@@ -74,7 +74,6 @@ class ScheduleEntry(Part):
 class ParameterEntry(Part):
     """Something that a request to enter brings along; conditions and texts read it as event.<name>."""
 
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("required", "no request is refused for want of it"),)
     for_people: ClassVar[frozenset[str]] = frozenset({"title"})
 
     type: Literal["text", "number", "boolean"] = Field(title="类型", description="text, number or boolean.")
