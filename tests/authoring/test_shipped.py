@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from engine.authoring.built_in import AUDIENCE_ENTERED
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of, load_folder
 from engine.authoring.schemas import schema_files, stale_schemas
@@ -18,6 +19,7 @@ from engine.authoring.source import read
 from engine.journeys.program import ReentryKind, Send, Wait
 from engine.plugin.contracts import Draft, Severity
 from engine.plugin.registry import Registry
+from engine.simulation.testing import run_tests
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(file for file in (ROOT / "rulesets").rglob("*.yaml") if not file.name.endswith(".test.yaml"))
@@ -35,8 +37,48 @@ def test_it_lints_without_a_problem_or_a_warning(registry: Registry) -> None:
     assert loaded.bundle is not None
 
 
-def test_it_holds_the_three_journeys(bundle: Bundle) -> None:
-    assert sorted(bundle.programs) == ["dormant_wakeup", "repurchase", "welcome"]
+def test_it_holds_the_journeys_of_a_shop(bundle: Bundle) -> None:
+    assert sorted(bundle.programs) == [
+        "birthday",
+        "cart_recovery",
+        "churn_warning",
+        "dormant_wakeup",
+        "guidance",
+        "negative_feedback",
+        "negative_feedback_call",
+        "negative_feedback_supervisor",
+        "repurchase",
+        "welcome",
+    ]
+    audiences = [audience.id for audience in bundle.profile.audiences]
+    assert sorted(audiences) == ["churn_risk", "dormant", "hesitating", "lapsed", "potential"]
+
+
+async def test_its_tests_pass_and_reach_everything(bundle: Bundle, registry: Registry) -> None:
+    report = await run_tests(bundle, registry)
+
+    assert [result.test.name for result in report.failed] == []
+    assert [(spot.journey, spot.name, spot.more) for spot in report.coverage.missed] == []
+    assert len(report.results) >= 60
+
+
+def test_every_content_speaks_both_languages(bundle: Bundle) -> None:
+    assert {name for name, locales in bundle.contents.items() if set(locales) != {"zh", "en"}} == set()
+
+
+def test_every_journey_has_tests_of_its_own() -> None:
+    journeys = {file for file in FILES if file.parent.name == "journeys"}
+    tested = {
+        (file.parent / name).resolve()
+        for file in (ROOT / "rulesets" / "journeys").glob("*.test.yaml")
+        for name in _rulesets(read(file.read_text(encoding="utf-8"), file.name).data["ruleset"])
+    }
+
+    assert journeys - tested == set()
+
+
+def _rulesets(raw: str | list[str]) -> list[str]:
+    return [raw] if isinstance(raw, str) else raw
 
 
 def test_the_welcome_leaves_within_the_platforms_twenty_seconds(bundle: Bundle) -> None:
@@ -47,13 +89,25 @@ def test_the_welcome_leaves_within_the_platforms_twenty_seconds(bundle: Bundle) 
     assert len([step for step in welcome.steps.values() if isinstance(step, Send)]) >= 3
 
 
-def test_the_event_that_ends_a_dormant_run_starts_the_next(bundle: Bundle) -> None:
+def test_whoever_falls_silent_again_is_woken_again(bundle: Bundle) -> None:
     dormant = bundle.programs["dormant_wakeup"]
 
     assert dormant.entry.reentry.kind is ReentryKind.ALWAYS
-    assert set(dormant.entry.events) == set(dormant.leaves[0].events)
+    assert dormant.entry.events == (AUDIENCE_ENTERED,)
     wait = dormant.steps[dormant.first or ""]
-    assert isinstance(wait, Wait) and (wait.for_, wait.at) == (timedelta(days=30), time(10))
+    assert isinstance(wait, Wait) and (wait.for_, wait.at) == (None, time(10))
+
+
+def test_feedback_is_answered_without_consent_to_marketing(bundle: Bundle) -> None:
+    kinds = {
+        bundle.purposes[step.purpose or program.purpose].kind
+        for name, program in bundle.programs.items()
+        if name.startswith("negative_feedback")
+        for step in program.steps.values()
+        if isinstance(step, Send)
+    }
+
+    assert kinds == {"transactional"}
 
 
 def test_a_second_order_starts_its_own_repurchase_run(bundle: Bundle) -> None:

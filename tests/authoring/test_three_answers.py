@@ -22,7 +22,7 @@ ASKED = {
     "none": "none: [{contact.city: 上海}]",
     "all": "all: [{contact.order_count: 0}, {contact.city: {ne: 上海}}]",
     "older_than": "contact.last_order_at: {older_than: 1d}",
-    "another_fact": "contact.spend_90d: {lte: {fact: contact.total_spent}}",
+    "another_fact": "contact.city: {ne: {fact: contact.timezone}}",
 }
 """Conditions that need a fact which is not known of this contact."""
 
