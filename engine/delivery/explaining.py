@@ -53,8 +53,8 @@ class Told:
     bundle: str
     place: str
     """`file:line` of the rule behind it, where one is known."""
-    reasons: Reasons | None = None
-    """The conditions behind it, where a condition decided."""
+    reasons: Sequence[Reasons] = ()
+    """The conditions behind it, where conditions decided; those of a branch in their order."""
     plans: Sequence[str] = ()
     """Plans that were on."""
 
@@ -89,6 +89,8 @@ class Story:
     handed_over_at: datetime | None
     content_hash: str | None
     entry: Told | None
+    branches: Sequence[Told]
+    """Those that its run passed before it."""
     decisions: Sequence[Told]
     attempts: Sequence[Tried]
 
@@ -115,6 +117,7 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
         handed_over_at=row.handed_over_at,
         content_hash=row.content_hash,
         entry=_entry(session, shelf, row),
+        branches=_branches(session, shelf, row),
         decisions=[_told(decision, session, shelf) for decision in session.scalars(query)],
         attempts=[
             Tried(each.at, each.channel, each.result, each.code, each.probe)
@@ -146,6 +149,9 @@ def render(story: Story) -> str:
     if story.entry is not None:
         lines.append(f"  + {story.journey} enter  {_moment(story.entry.at)}{_placed(story.entry)}")
         lines += _reason_lines(story.entry)
+    for passed in story.branches:
+        lines.append(f"  + branch {passed.evidence['step']} went to {_way(passed)}  {_moment(passed.at)}")
+        lines += _reason_lines(passed)
     for decision in story.decisions[:-1]:
         lines += _decision_lines(decision)
     if story.decisions:
@@ -211,14 +217,17 @@ def _decision_lines(decision: Told) -> list[str]:
 
 def _reason_lines(decision: Told) -> list[str]:
     """The tree of conditions that decided, and the smallest change that would have turned it."""
-    if decision.reasons is None:
-        return []
-    lines = list(decision.reasons.tree.lines("      "))
-    if decision.reasons.turned_by:
-        lines.append(
-            f"      it would have come out otherwise with {' and '.join(decision.reasons.turned_by)}"
-        )
+    lines: list[str] = []
+    for each in decision.reasons:
+        lines += each.tree.lines("      ")
+        if each.turned_by:
+            lines.append(f"      it would have come out otherwise with {' and '.join(each.turned_by)}")
     return lines
+
+
+def _way(passed: Told) -> str:
+    taken = passed.evidence["taken"]
+    return "else" if taken == "else" else f"case {taken}"
 
 
 def _finding_lines(finding: Mapping[str, Any]) -> list[str]:
@@ -257,6 +266,18 @@ def _entry(session: Session, shelf: BundleShelf, row: IntentRow) -> Told | None:
     return _told(entry, session, shelf) if entry is not None else None
 
 
+def _branches(session: Session, shelf: BundleShelf, row: IntentRow) -> list[Told]:
+    if row.run_id is None:
+        return []
+    query = select(DecisionRow).where(
+        col(DecisionRow.contact_id) == row.contact_id,
+        col(DecisionRow.run_id) == row.run_id,
+        col(DecisionRow.reason) == "run.branched",
+        col(DecisionRow.at) <= row.created_at,
+    )
+    return [_told(each, session, shelf) for each in session.scalars(query.order_by(col(DecisionRow.id)))]
+
+
 def _told(row: DecisionRow, session: Session, shelf: BundleShelf) -> Told:
     try:
         reason = describe(row.reason)
@@ -265,15 +286,17 @@ def _told(row: DecisionRow, session: Session, shelf: BundleShelf) -> Told:
         # Written by a version that knew more reasons than this one.
         sentence, changed_by = "", ""
     evidence = dict(row.evidence)
-    place, why = str(evidence.pop("place", "")), None
-    rule, tests = evidence.get("rule"), evidence.get("tests")
+    place, why = str(evidence.pop("place", "")), []
+    asked = evidence.get("cases") or ([evidence] if "rule" in evidence else [])
     bundle = _bundle_of(row, session, shelf)
-    if rule is not None and bundle is not None:
-        found = bundle.rule_places.get(rule)
+    if asked and bundle is not None:
+        found = bundle.rule_places.get(asked[0]["rule"])
         place = f"{found.file}:{found.line}" if found is not None else place
-        why = reasons(bundle, rule, tests or [], row.at)
-        if why is not None:
-            del evidence["rule"], evidence["tests"]
+        told = [reasons(bundle, each["rule"], each.get("tests", []), row.at) for each in asked]
+        why = [each for each in told if each is not None]
+        if len(why) == len(told):  # the trees tell it all
+            for name in ("rule", "tests", "cases"):
+                evidence.pop(name, None)
     return Told(
         at=row.at,
         kind=row.kind,

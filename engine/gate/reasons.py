@@ -84,6 +84,7 @@ REASONS: Mapping[str, Reason] = {
     "entry.late": Reason("the event happened too long ago to start a journey", OPERATIONS),
     "entry.running": Reason("the contact is in the journey already", NOBODY),
     "entry.reentry": Reason("the journey does not take the contact in again, or not yet", OPERATIONS),
+    "run.branched": Reason("the run came to a branch and took one of its ways", OPERATIONS),
     "run.completed": Reason("the run came to the end of its journey", OPERATIONS),
     "run.goal": Reason("the goal was reached", CONTACT),
     "run.left": Reason("a leave condition came true", CONTACT),

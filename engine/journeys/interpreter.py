@@ -21,6 +21,7 @@ from engine.journeys.program import (
     WaitFor,
 )
 from engine.journeys.run import (
+    Branched,
     Cancelled,
     Cause,
     Effect,
@@ -164,7 +165,8 @@ class _Walk:
                         replace(run, waiting=Waiting(WaitKind.EVENT, here, due_at)), tuple(effects)
                     )
                 case Branch():
-                    here = self._case(step, known)
+                    here, passed = self._case(step, known)
+                    effects.append(passed)
                 case SetValues():
                     run = replace(run, values={**run.values, **step.values})
                     known.update(journey_facts(run))
@@ -195,10 +197,14 @@ class _Walk:
         until = until if isinstance(until, datetime) else None
         return wait_is_over_at(step, self.zone, self.now, until=until)
 
-    def _case(self, step: Branch, known: Facts) -> StepId | None:
+    def _case(self, step: Branch, known: Facts) -> tuple[StepId | None, Branched]:
         shard = f"branch:{self.program.journey}/{step.id}"
         true = frozenset(self.matcher.matching(shard, known, self.now))
-        return next((following for rule, following in step.cases if rule in true), step.otherwise)
+        rules = tuple(rule for rule, _ in step.cases)
+        for number, (rule, following) in enumerate(step.cases, 1):
+            if rule in true:
+                return following, Branched(step.id, number, rules[:number], dict(known))
+        return step.otherwise, Branched(step.id, None, rules, dict(known))
 
 
 def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from engine.journeys.program import Scalar, StepId
-from engine.rules.facts import FactValue
+from engine.rules.facts import Facts, FactValue
 
 
 class WaitKind(StrEnum):
@@ -142,6 +142,19 @@ class TagChange:
 
 
 @dataclass(frozen=True)
+class Branched:
+    """A branch was passed: kept so that the way can be explained."""
+
+    step: StepId
+    case: int | None
+    """The case that was taken, from 1; None when no case held."""
+    asked: tuple[str, ...]
+    """The rules of the cases that decided it, in order: up to the one taken."""
+    seen: Facts
+    """What they were asked about."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over; `reason` is a reason code, `detail` the leave or step that ended it."""
 
@@ -150,4 +163,4 @@ class Ended:
     detail: str = ""
 
 
-Effect = SendIntent | TagChange | Ended
+Effect = SendIntent | TagChange | Branched | Ended

@@ -30,21 +30,17 @@ from engine.journeys.matching import (
 )
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, journey_facts
-from engine.rules.explaining import answers
 from engine.rules.facts import Facts
 from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
 from engine.runs.known import ContactRuns, KnownRun, KnownWait, read_existing, read_known
 from engine.runs.leasing import LEASE
 from engine.runs.states import state_of
-from engine.runs.telling import Notes
+from engine.runs.telling import Notes, reasoned
 from engine.runs.waiting import wait_row
 from engine.store.bulk import insert_rows, update_rows
 from engine.store.bundles import BundleShelf
 from engine.store.tables import ControlRow, RunRow, WaitRow
-
-_MOST_TESTS = 50
-"""Of a longer condition the first ones are kept."""
 
 
 @dataclass(frozen=True)
@@ -265,9 +261,7 @@ class Reacting:
         if rule is None:
             return {}
         bundle = self._ground.shelf.get(self._ground.session, bundle_hash)
-        personal = bundle.catalogue.personal
-        told = answers(bundle.condition(rule), facts, self._ground.now, personal=personal)
-        return {"rule": rule, "tests": told[:_MOST_TESTS]}
+        return reasoned(bundle, rule, facts, self._ground.now)
 
 
 class _Pinned:

@@ -25,6 +25,7 @@ from engine.journeys.interpreter import Advanced, advance, next_send_at
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import step_listeners
 from engine.journeys.run import (
+    Branched,
     Cause,
     Effect,
     Ended,
@@ -38,7 +39,7 @@ from engine.journeys.run import (
 from engine.runs.ending import ended_values
 from engine.runs.keys import intent_key_of
 from engine.runs.states import LockedRun, variables_of
-from engine.runs.telling import Notes
+from engine.runs.telling import Notes, reasoned
 from engine.runs.waiting import forget_waits, look_back, wait_row
 from engine.store.bulk import insert_rows, table_of
 from engine.store.bundles import BundleShelf
@@ -174,20 +175,25 @@ class Move:
         if was_listening or (has_lasting and not state.is_active):
             forget_waits(self._session, [self._row.id], step_only=state.is_active)
         claim = None
+        notes = Notes()
         for effect in effects:
             match effect:
                 case SendIntent():
                     claim = self._plan(state, effect)
                 case TagChange():
                     pass  # done as soon as it was known, for the conditions of the steps behind it
+                case Branched():
+                    notes.branched(self._row, effect, self._cases(effect), self._now)
                 case Ended():
                     values |= ended_values(effect, self._now)
-                    notes = Notes()
                     notes.ended(self._row, effect, self._now)
-                    notes.write(self._session)
+        notes.write(self._session)
         listeners = step_listeners(self._program, state, self._contact.last_event_seq)
         insert_rows(self._session, WaitRow, [wait_row(self._row, each) for each in listeners])
         return Moved(state, values, claim)
+
+    def _cases(self, passed: Branched) -> list[dict[str, Any]]:
+        return [reasoned(self._bundle, rule, passed.seen, self._now) for rule in passed.asked]
 
     def _plan(self, state: RunState, wish: SendIntent) -> Claim | None:
         row = self._row

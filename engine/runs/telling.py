@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from engine.authoring.bundle import Bundle
 from engine.journeys.matching import Refusal
-from engine.journeys.run import Ended, RunOutcome
+from engine.journeys.run import Branched, Ended, RunOutcome
 from engine.masking import mask_text
+from engine.rules.explaining import answers
+from engine.rules.facts import Facts
 from engine.runs.states import RunRecord
 from engine.store.bulk import insert_rows
 from engine.store.tables import DecisionRow, OutboxRow
 
 _VERSION = DecisionRow.model_fields["schema_version"].default
+
+_MOST_TESTS = 50
+"""Of a longer condition the first ones are kept."""
 
 _VERDICTS = {
     RunOutcome.COMPLETED: "allow",
@@ -26,6 +32,12 @@ _VERDICTS = {
     RunOutcome.CANCELLED: "block",
     RunOutcome.FAILED: "fail",
 }
+
+
+def reasoned(bundle: Bundle, rule: str, facts: Facts, now: datetime) -> dict[str, Any]:
+    """The rule that decided and what its tests said, kept so that the decision can be explained later."""
+    told = answers(bundle.condition(rule), facts, now, personal=bundle.catalogue.personal)
+    return {"rule": rule, "tests": told[:_MOST_TESTS]}
 
 
 def verdict_of(outcome: RunOutcome) -> str:
@@ -82,6 +94,13 @@ class Notes:
             would_pass_if=refusal.would_pass_if,
             bundle_hash=bundle_hash,
         )
+
+    def branched(
+        self, run: RunRecord, passed: Branched, cases: Sequence[Mapping[str, Any]], now: datetime
+    ) -> None:
+        """The decision at a branch; `cases` are the rules that decided it, with what their tests said."""
+        evidence = {"step": passed.step, "taken": passed.case or "else", "cases": list(cases)}
+        self._of_run(run, "branch", "allow", "run.branched", evidence, now)
 
     def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: Any) -> None:
         """The decision by which the run ended."""

@@ -39,6 +39,7 @@ from engine.journeys.matching import (
 from engine.journeys.program import Program
 from engine.journeys.recognising import Recogniser
 from engine.journeys.run import (
+    Branched,
     Cancelled,
     Cause,
     Ended,
@@ -204,6 +205,9 @@ class Life:
                     self._sending.plan(person, wished)
                 case TagChange(add, remove):
                     change_tags(person.profile, add, remove, now)
+                case Branched(step, case):
+                    evidence = {"step": step, "taken": case or "else"}
+                    self._decide(now, "branch", run.state, "allow", "run.branched", evidence)
                 case Ended():
                     self._over(person, run, effect, now)
         return wished

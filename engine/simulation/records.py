@@ -14,7 +14,7 @@ class Decided:
 
     at: datetime
     kind: str
-    """entry | message | run"""
+    """entry | branch | message | run"""
     contact_id: str
     journey: str | None
     stage: str

@@ -190,6 +190,8 @@ class _Teller:
                 yield from self._asked(entry)
             case Moved():
                 yield from self._moved(entry)
+            case Decided(kind="branch"):
+                pass  # the way of the run says so
             case Decided():
                 yield self._decided(entry)
 

@@ -63,6 +63,35 @@ async def test_an_entry_and_a_leave_show_what_let_them_happen(spine: Any) -> Non
     assert "      it would have come out otherwise with event.price not gt 50" in left
 
 
+async def test_a_branch_shows_the_cases_that_decided_it(spine: Any) -> None:
+    spine.publish(
+        forked="""
+        enter: {event: paid, reentry: always}
+        steps:
+          - branch: worth
+            cases:
+              - when: {contact.total_spent: {gte: 500}}
+                steps: [{send: gold, content: text, channels: [email]}]
+              - when: {contact.total_spent: {gte: 50}}
+                steps: [{send: silver, content: text, channels: [email]}]
+            else: [{send: small, content: text, channels: [email]}]
+        """
+    )
+    await spine.feed("paid", amount=80)
+    with spine.store.read() as session:
+        story = explaining.explain_intent(session, spine.shelf, spine.intent("silver").key)
+    assert "\n".join(explaining.render(story).splitlines()[2:]).startswith(
+        """\
+  + forked enter  2026-05-04 03:00:00Z
+  + branch worth went to case 2  2026-05-04 03:00:00Z
+      - contact.total_spent  (was 80, wanted gte 500)  forked.yaml:11
+      it would have come out otherwise with contact.total_spent gte 500
+      + contact.total_spent  (was 80, wanted gte 50)  forked.yaml:13
+      it would have come out otherwise with contact.total_spent not gte 50"""
+    )
+    assert spine.reasons("branch") == ["run.branched"]
+
+
 async def test_reasons_are_those_of_the_version_that_decided(spine: Any) -> None:
     spine.publish(choosy=CHOOSY)
     await spine.feed("paid", amount=40)
