@@ -51,7 +51,8 @@ def _problem(source: Source, old: OldKey) -> Problem:
         message = f"'{name}' is the old name of '{old.to}', and both stand here"
         return Problem(place, "RS081", dotted(old.path), message, f"keep '{old.to}'")
     message = f"'{name}' is called '{old.to}' now; the old name stops working in version {old.until}"
-    return Problem(place, "RW021", dotted(old.path), message, f"write '{old.to}'")
+    swap = (str(name), old.to)
+    return Problem(place, "RW021", dotted(old.path), message, f"write '{old.to}'", swap)
 
 
 def _with_new_name(source: Source, old: OldKey) -> Source:

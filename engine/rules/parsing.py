@@ -48,6 +48,7 @@ _MEANT: dict[FactType, dict[Op, str]] = {
         Op.IN: "has_any",
         Op.NOT_IN: "has_any under none",
         Op.CONTAINS: "has",
+        Op.MATCHES: "has",
     },
     FactType.INSTANT: {
         Op.GT: "after",
@@ -55,10 +56,22 @@ _MEANT: dict[FactType, dict[Op, str]] = {
         Op.LT: "before",
         Op.LTE: "before",
         Op.EQ: "between",
+        Op.NE: "between under none",
     },
-    FactType.TEXT: {Op.HAS: "contains or eq", Op.LACKS: "contains under none or ne", Op.HAS_ANY: "in"},
-    FactType.NUMBER: {Op.HAS: "eq", Op.HAS_ANY: "in", Op.BEFORE: "lt", Op.AFTER: "gt"},
-    FactType.BOOLEAN: {Op.HAS: "eq", Op.IN: "eq"},
+    FactType.TEXT: {
+        Op.HAS: "contains or eq",
+        Op.LACKS: "contains under none or ne",
+        Op.HAS_ANY: "in",
+        Op.HAS_ALL: "contains, once for each",
+    },
+    FactType.NUMBER: {
+        Op.HAS: "eq",
+        Op.LACKS: "ne",
+        Op.HAS_ANY: "in",
+        Op.BEFORE: "lt",
+        Op.AFTER: "gt",
+    },
+    FactType.BOOLEAN: {Op.HAS: "eq", Op.LACKS: "ne", Op.IN: "eq", Op.NOT_IN: "ne"},
 }
 
 
@@ -180,24 +193,31 @@ class _Reader:
         parts: list[Condition | None] = []
         for name, value in raw.items():
             if name not in set(Op):
-                fitting = [op.value for op in Op if op in TESTS_FOR[fact.type]]
-                close = difflib.get_close_matches(_SIGNS.get(str(name), str(name)), fitting, n=1)
-                all_fitting = f"tests for {fact.path}: {', '.join(fitting)}"
-                hint = f"did you mean {close[0]!r}?" if close else all_fitting
-                meant = only_meant(str(name), fitting)
-                swap = (str(name), meant) if meant is not None else ()
-                message = f"{shown(name)} is not a known test"
-                self.fault(faults.UNKNOWN_TEST, (*at, str(name)), message, hint, swap)
+                self._unknown_test(fact, str(name), name, (*at, str(name)))
                 parts.append(None)
                 continue
             parts.append(self._test(fact, Op(name), value, (*at, name)))
         return _together(parts, at)
 
+    def _unknown_test(self, fact: Fact, name: str, raw: object, at: YamlPath) -> None:
+        fitting = _fitting(fact.type)
+        all_fitting = f"tests for {fact.path}: {', '.join(fitting)}"
+        sign, swap = _SIGNS.get(name), only_meant(name, fitting)
+        if sign in fitting:
+            hint, swap = f"did you mean {sign!r}?", sign
+        elif sign is not None and (meant := _MEANT[fact.type].get(Op(sign))):
+            hint, swap = f"use {meant}; {all_fitting}", None
+        else:
+            near = difflib.get_close_matches(name, fitting, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else all_fitting
+        words = (name, swap) if swap is not None else ()
+        self.fault(faults.UNKNOWN_TEST, at, f"{shown(raw)} is not a known test", hint, words)
+
     def _test(self, fact: Fact, op: Op, raw: object, at: YamlPath) -> Test | None:
         if op not in TESTS_FOR[fact.type]:
             meant = _MEANT[fact.type].get(op)
-            fitting = ", ".join(each.value for each in Op if each in TESTS_FOR[fact.type])
-            hint = f"use {meant}" if meant else f"tests for it: {fitting}"
+            fitting = f"tests for {_a(fact.type)}: {', '.join(_fitting(fact.type))}"
+            hint = f"use {meant}; {fitting}" if meant else fitting
             self.fault(
                 faults.TEST_UNFIT,
                 at,
@@ -211,6 +231,10 @@ class _Reader:
             self.fault(misfit.code, (*at, *misfit.below), misfit.message, misfit.hint)
             return None
         return Test(fact.path, op, wanted, at)
+
+
+def _fitting(kind: FactType) -> list[str]:
+    return [op.value for op in Op if op in TESTS_FOR[kind]]
 
 
 def _a(kind: FactType) -> str:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from engine.authoring.loading import load_files
 from engine.authoring.mending import mend, mend_folder
+from engine.authoring.models.part import Renamed
+from engine.authoring.models.steps import SendStep
 from engine.rules.spelling import only_meant
 
 CASES = sorted((Path(__file__).parents[1] / "cases/invalid").glob("RS0[0-2]*"))
@@ -19,6 +21,19 @@ CASES = sorted((Path(__file__).parents[1] / "cases/invalid").glob("RS0[0-2]*"))
 
 def mended(small: Mapping[str, str], text: str, file: str = "welcome.yaml") -> str:
     return mend({**small, file: text}).files[file]
+
+
+def test_an_old_name_of_a_key_becomes_the_present_one(
+    small: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SendStep, "renamed", {"text": Renamed("content", "0.9")})
+    text = small["welcome.yaml"]
+    assert "content: hello" in text
+
+    result = mend({**small, "welcome.yaml": text.replace("content: hello", "text: hello")})
+
+    assert result.files["welcome.yaml"] == text
+    assert [(change.before, change.after) for change in result.changes] == [("text", "content")]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any as Anything
 
@@ -147,6 +148,8 @@ FAULTY: list[tuple[object, str, YamlPath, str]] = [
     ({"contact.city": {"startswith": "x"}}, "RS102", ("contact.city", "startswith"), "starts_with"),
     ({"event.amount": {">": 5}}, "RS102", ("event.amount", ">"), "'gt'"),
     ({"contact.city": {5: "x"}}, "RS102", ("contact.city", "5"), "5"),
+    ({"contact.last_order_at": {">": "x"}}, "RS102", ("contact.last_order_at", ">"), "use after; tests"),
+    ({"contact.tags": {"=": "vip"}}, "RS102", ("contact.tags", "="), "use has; tests"),
     ({"contact.tags": "vip"}, "RS103", ("contact.tags",), "use has"),
     ({"contact.tags": {"eq": "vip"}}, "RS103", ("contact.tags", "eq"), "use has"),
     ({"contact.tags": {"in": ["vip"]}}, "RS103", ("contact.tags", "in"), "use has_any"),
@@ -329,6 +332,31 @@ def test_what_can_never_hold_is_a_mistake(raw: object) -> None:
 @pytest.mark.parametrize("raw", POSSIBLE)
 def test_what_can_hold_is_none(raw: object) -> None:
     parsed(raw)
+
+
+UNFIT = [(kind, op) for kind in FactType for op in Op if op not in TESTS_FOR[kind]]
+
+
+@pytest.mark.parametrize(("kind", "op"), UNFIT, ids=[f"{op} of {kind}" for kind, op in UNFIT])
+def test_a_test_that_does_not_fit_is_answered_with_all_that_do(kind: FactType, op: Op) -> None:
+    fact = next(each for each in CATALOGUE if each.type is kind)
+    fitting = [each.value for each in Op if each in TESTS_FOR[kind]]
+
+    (fault,) = faults_of({fact.path: {op.value: 1}})
+
+    assert fault.code == "RS103"
+    assert fault.hint.endswith(": " + ", ".join(fitting))
+    if fault.hint.startswith("use "):
+        assert re.split("[ ,;]", fault.hint)[1] in fitting
+
+
+@pytest.mark.parametrize(("sign", "op"), [("=", "eq"), (">", "gt"), ("<=", "lte"), ("!=", "ne")])
+def test_a_sign_is_swapped_for_the_test_that_it_stands_for(sign: str, op: str) -> None:
+    assert [fault.swap for fault in faults_of({"event.amount": {sign: 5}})] == [(sign, op)]
+
+
+def test_a_sign_that_means_another_test_is_only_hinted_at() -> None:
+    assert [fault.swap for fault in faults_of({"contact.last_order_at": {">=": "x"}})] == [()]
 
 
 def test_every_test_fits_some_type_of_fact() -> None:
