@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
+from engine.authoring.built_in import BUILT_IN_EVENTS
 from engine.authoring.bundle import EventType
 from engine.authoring.catalogues import Catalogues
 from engine.authoring.conditions import Rulebook
@@ -45,6 +46,12 @@ def check_counts(found: Definitions, references: References) -> Iterator[Problem
             written = count.source.data["counts"][count.path[-1]]["of"]["event"]
             at = ("of", "event", number) if isinstance(written, list) else ("of", "event")
             yield from references.check("event type", event, count, at)
+            if (built_in := BUILT_IN_EVENTS.get(event)) is not None and built_in.is_own:
+                message = (
+                    f"'{event}' tells what Wayline did, and counts are made before that"
+                )
+                hint = f"name events that reach Wayline from outside; '{event}' can start and end journeys"
+                yield count.problem("RS071", message, hint, at=at)
 
 
 def compile_counts(

@@ -18,7 +18,7 @@ from engine.delivery.viewing import Situation, lock_standing, read_places, read_
 from engine.gate.judging import confirm
 from engine.gate.model import Answer, Verdict
 from engine.gate.stages import check_hand_over
-from engine.gate.state import Claim, Departure, Moment, Passage, Standing
+from engine.gate.state import Claim, Departure, Moment, Passage, RulesChanged, Standing
 from engine.store.bulk import table_of
 from engine.store.tables import ContactRow
 
@@ -66,7 +66,7 @@ def hand_over(
 ) -> Answer | None:
     """`GateState.hand_over` in the caller's transaction."""
     standing = lock_standing(session, claim.intent.contact_id)
-    situation = read_situation(session, share=True)
+    situation = _same_rules(read_situation(session, share=True), claim)
     progress = owned_progress(session, claim)
     reserved = _Reserved(passage, progress, holds_places=True)
     stopped = _hand_over(session, claim, reserved, now, lease, standing, situation)
@@ -80,13 +80,20 @@ def depart(
 ) -> Answer | Departure:
     """`GateState.depart` in the caller's transaction."""
     standing = lock_standing(session, claim.intent.contact_id)
-    situation = read_situation(session, share=True)
+    situation = _same_rules(read_situation(session, share=True), claim)
     found = _reserve(session, claim, passage, now, lease, standing)
     if isinstance(found, Answer):
         return found
     stopped = _hand_over(session, claim, found, now, lease, standing, situation)
     save_progress(session, claim.intent.key, found.progress)
     return Departure(found.passage, stopped)
+
+
+def _same_rules(situation: Situation, claim: Claim) -> Situation:
+    """The situation, if the claim was judged by the bundle in force; a plan that pauses is another bundle."""
+    if situation.live_bundle != claim.view.rules.version:
+        raise RulesChanged(claim.intent.key)
+    return situation
 
 
 def _reserve(

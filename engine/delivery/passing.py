@@ -18,7 +18,7 @@ from engine.errors import NotFound
 from engine.gate.judging import Way, judge
 from engine.gate.model import Answer, Outcome, Verdict
 from engine.gate.stages import Stage, usable_identity
-from engine.gate.state import Aftermath, Claim, Departure, GateState, Moment, Passage
+from engine.gate.state import Aftermath, Claim, Departure, GateState, Moment, Passage, RulesChanged
 from engine.plugin.calling import call_channel, call_preflight
 from engine.plugin.contracts import Channel, Message, Preflight
 
@@ -74,7 +74,11 @@ async def pass_gate(claim: Claim, means: Means, *, carried: bool) -> Outcome | N
     leaves the intent where its last transaction put it; leases and `resume_doubtful` do the rest.
     """
     while True:
-        found = await _way_out(claim, await _live(claim, means), means)
+        try:
+            found = await _way_out(claim, await _live(claim, means), means)
+        except RulesChanged:
+            claim = await means.do(means.state.renew, claim, means.clock.now())
+            continue
         if isinstance(found, Answer):
             return await means.do(
                 means.state.conclude, claim, found, means.now(claim), passage=None, carried=carried
@@ -99,6 +103,14 @@ async def pass_gate(claim: Claim, means: Means, *, carried: bool) -> Outcome | N
 
 async def resume_doubtful(claim: Claim, means: Means) -> Outcome | None:
     """Settle a hand-over whose result nobody recorded: repeat its key if that does no harm, else unknown."""
+    while True:
+        try:
+            return await _resume(claim, means)
+        except RulesChanged:
+            claim = await means.do(means.state.renew, claim, means.clock.now())
+
+
+async def _resume(claim: Claim, means: Means) -> Outcome | None:
     channel_id = claim.in_doubt_on
     assert channel_id is not None, "only claims in doubt are resumed"
     repeatable = await _repeatable(claim, channel_id, means)

@@ -139,6 +139,13 @@ class LeaseLost(Exception):
     """Another process works on the intent by now; the call changed nothing."""
 
 
+class RulesChanged(Exception):
+    """Another bundle is in force than the one the claim was judged by; the call changed nothing.
+
+    Renew the claim and judge it again: the rules may hold by now what they let pass then.
+    """
+
+
 @dataclass(frozen=True)
 class Probe:
     """One probe taken from a half-open breaker, at a certain epoch of it."""
@@ -226,10 +233,14 @@ class GateState(Protocol):
         """Commits the hand-over and dates the places with it; None when the provider may be called.
 
         Otherwise the answer that stands against it: the kill switch and breakers are read once more here.
+        Raises RulesChanged where the memory does not judge by the rules of this very moment.
         """
 
     def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
-        """`reserve` and, where there is room, `hand_over`, in one transaction: nothing lies between them."""
+        """`reserve` and, where there is room, `hand_over`, in one transaction: nothing lies between them.
+
+        Raises RulesChanged as `hand_over` does.
+        """
 
     def settle(
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -45,9 +46,13 @@ class WorkingCalendar:
     workdays: Mapping[date, int] = field(default_factory=dict)
     """Dates with work, whatever their weekday -> the ISO weekday whose hours they have."""
 
+    @cached_property
+    def _without_work(self) -> frozenset[date]:
+        return frozenset(self.holidays)
+
     def is_holiday(self, day: date) -> bool:
         """Whether the date is a named holiday; an ordinary Sunday is none."""
-        return day in self.holidays
+        return day in self._without_work
 
     def is_workday(self, day: date) -> bool:
         """Whether anybody works on the date."""
@@ -55,7 +60,7 @@ class WorkingCalendar:
 
     def hours_on(self, day: date) -> tuple[Hours, ...]:
         """The working hours of the date."""
-        if day in self.holidays:
+        if day in self._without_work:
             return ()
         weekday = self.workdays.get(day, day.isoweekday())
         return tuple(each for each in self.hours if weekday in each.weekdays)

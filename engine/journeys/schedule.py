@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 
 from engine.journeys.calendar import OF_CONTACT, WorkingCalendar
-from engine.journeys.localtime import clock_moment, has_day, zone_of
+from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day, zone_of
 
 SHORTEST_GAP = timedelta(minutes=15)
 """Between two firings of one schedule: each firing looks at every contact."""
@@ -30,8 +30,10 @@ _MINUTE = timedelta(minutes=1)
 _YEARS_AHEAD = 12
 """From one 29 February to the next lie eight years at most."""
 _FIRST_YEAR = datetime(2024, 1, 1)  # noqa: DTZ001 - a clock without a zone
-_SEARCHED = 20_000
-"""Firings looked at, one a day, for one on an allowed day."""
+_REFUSED = 520
+"""Days on which a schedule would fire and may not, looked at one after another: ten years of weeks."""
+_FARTHEST_DAY = 40 * 366
+"""Days looked at for one that is allowed: one 29 February in seven falls on a given day of the week."""
 
 
 def _field(value: str) -> re.Pattern[str]:
@@ -140,17 +142,32 @@ class Schedule:
 
     def _walls(self, start: datetime, *, back: bool = False) -> Iterator[datetime]:
         """Times of a clock without a zone at which it fires, from `start` (not included) on or back."""
-        for _ in range(_SEARCHED):
+        refused = 0
+        while refused < _REFUSED:
             wall = _step(self.cron, start, back)
             if wall is None:
                 return
-            if all(days.allow(wall.date()) for days in self.days):
+            if self._allows(wall.date()):
                 yield wall
-                start = wall
-            else:
-                # None of this day: on to its last moment, or back to its first.
-                midnight = wall.replace(hour=0, minute=0)
-                start = midnight if back else midnight + _DAY - _MINUTE
+                start, refused = wall, 0
+                continue
+            day = self._next_allowed(wall.date(), -_DAY if back else _DAY)
+            if day is None:
+                return
+            # Every time of that day lies between, and none of those that are left out.
+            midnight = datetime.combine(day, MIDNIGHT)
+            start, refused = midnight + _DAY if back else midnight - _MINUTE, refused + 1
+
+    def _allows(self, day: date) -> bool:
+        return all(days.allow(day) for days in self.days)
+
+    def _next_allowed(self, day: date, step: timedelta) -> date | None:
+        """The nearest allowed day beyond this one, forwards or back; None when there is none for decades."""
+        for _ in range(_FARTHEST_DAY):
+            day += step
+            if self._allows(day):
+                return day
+        return None
 
 
 def check_cron(text: str) -> CronFault | None:

@@ -35,8 +35,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col
 
-_POSITION = "position"
-"""Beside the columns of a row that travels: its place among the others, as rows are written in order."""
+_PLACE = "#"
+"""Beside the columns of a row that travels: its place among the others, as rows are written in order.
+
+No column has such a name.
+"""
 
 
 def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -117,7 +120,7 @@ def table_of(row: type[SQLModel]) -> Table:
 
 
 def _numbered(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**row, _POSITION: position} for position, row in enumerate(rows)]
+    return [{**row, _PLACE: place} for place, row in enumerate(rows)]
 
 
 _PLAN_FOR_NOW = text("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -159,7 +162,7 @@ def _update_at_once(table: type[SQLModel], names: tuple[str, ...]) -> Executable
 
 def _insert_from_document(table: type[SQLModel], names: tuple[str, ...]) -> postgresql.Insert:
     given = _document(table, names)
-    chosen = select(*(given.c[name] for name in names)).order_by(given.c[_POSITION])
+    chosen = select(*(given.c[name] for name in names)).order_by(given.c[_PLACE])
     return postgresql.insert(table_of(table)).from_select(list(names), chosen)
 
 
@@ -169,7 +172,7 @@ def _document(table: type[SQLModel], names: tuple[str, ...]) -> TableValuedAlias
     return (
         func.jsonb_to_recordset(bindparam("rows", type_=postgresql.JSONB))
         .table_valued(
-            *(column(name, columns[name].type) for name in names), column(_POSITION, Integer), name="given"
+            *(column(name, columns[name].type) for name in names), column(_PLACE, Integer), name="given"
         )
         .render_derived(with_types=True)
     )

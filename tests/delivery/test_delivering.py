@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from sqlmodel import col
 from engine.contacts.consent import ConsentEntry, record_consent
 from engine.contacts.unsubscribe import read_token
 from engine.gate.model import Outcome
+from engine.gate.state import Moment, Passage, RulesChanged
+from engine.governance.plans import switch_on
 from engine.plugin.contracts import Preflight, Rejected, Retry, Unknown
 from engine.plugin.recording import RecordingChannel
 from engine.store.tables import ContactRow, DecisionRow, IdentityRow, OutboxRow, RunRow
@@ -273,6 +276,83 @@ async def test_consent_withdrawn_between_two_looks_is_seen_under_the_lock(sqlite
     assert await desk.deliver() is Outcome.BLOCKED
     assert desk.mail.calls == []
     assert desk.reasons() == ["consent.withdrawn"]
+
+
+class Publishing(RecordingChannel):
+    """The rules are changed in its first preflight: after the gate has looked, before the hand-over."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__("mail")
+        self._acts = [act]
+
+    def preflight(self, message: Any) -> Preflight:
+        if self._acts:
+            self._acts.pop()()
+        return Preflight(True)
+
+
+CRISIS = """
+    kind: plan
+    id: crisis
+    title: crisis
+    owner: us
+    at_most: 7d
+    pause: {purposes: [marketing]}
+    """
+
+
+async def test_a_plan_that_pauses_between_two_looks_stops_the_hand_over(desk: Any) -> None:
+    desk.publish(crisis=CRISIS)
+
+    def crisis() -> None:
+        with desk.store.begin() as session:
+            now = desk.clock.now()
+            switch_on(session, desk.shelf, "crisis", until=None, by="eva", reason="recall", now=now)
+
+    desk.mail = Publishing(crisis)
+    desk.process()
+    desk.contact()
+    desk.plan()
+    assert await desk.deliver() is None
+    assert desk.mail.calls == []
+    assert (desk.row().state, desk.reasons()) == ("held", ["plan.paused"])
+    assert desk.row().hold_scope == "plan:crisis"
+
+
+async def test_a_bundle_published_between_two_looks_decides_the_hand_over(desk: Any) -> None:
+    """Its text goes out, not the one that was made under the bundle before."""
+    hello = """
+        kind: content
+        id: content
+        title: content
+        owner: us
+        contents:
+          - {id: hello, locales: {en: {subject: Corrected, body: sorry}, zh: {subject: 更正, body: 抱歉}}}
+        """
+    desk.mail = Publishing(lambda: desk.publish(content=hello))
+    desk.process()
+    desk.contact()
+    desk.plan()
+    assert await desk.deliver() is Outcome.SENT
+    assert [message.subject for message in desk.mail.sent] == ["Corrected"]
+
+
+async def test_a_claim_judged_by_other_rules_hands_nothing_over(desk: Any) -> None:
+    desk.publish(crisis=CRISIS)
+
+    def crisis() -> None:
+        with desk.store.begin() as session:
+            now = desk.clock.now()
+            switch_on(session, desk.shelf, "crisis", until=None, by="eva", reason="recall", now=now)
+
+    desk.contact()
+    desk.plan()
+    claim = desk.delivery._state.claim("k1", desk.clock.now())
+    crisis()
+    moment = Moment.of(desk.clock.now(), claim.view.time)
+    with pytest.raises(RulesChanged):
+        desk.delivery._state.hand_over(claim, Passage("email", "ann@example.com", "h"), moment)
+    assert desk.row().state == "planned"
 
 
 @pytest.mark.parametrize("durable", [True, False])

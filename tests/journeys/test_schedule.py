@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.journeys import schedule as schedule_module
 from engine.journeys.calendar import Hours, WorkingCalendar
 from engine.journeys.schedule import Days, Schedule, check_cron
 
@@ -224,6 +225,57 @@ def test_the_latest_firing_too_is_on_an_allowed_day() -> None:
     schedule = Schedule("0 10 * * *", "Asia/Shanghai", (Days(OFFICE, "workdays", wanted=True),))
     latest = schedule.latest(datetime(2026, 10, 4, tzinfo=UTC), SHANGHAI)
     assert latest == datetime(2026, 9, 30, 2, tzinfo=UTC)
+
+
+WEEK = WorkingCalendar("week", "Asia/Shanghai", (Hours((1, 2, 3, 4, 5), time(9), time(18)),))
+
+
+@settings(max_examples=40)
+@given(
+    cron=st.sampled_from(["0 10 * * sun", "0 10 * * sat,mon", "0 10 l * *", "0 10 13 * *", "0 9-18/3 * * *"]),
+    which=st.sampled_from(["workdays", "holidays"]),
+    wanted=st.booleans(),
+    start=st.integers(-30, 60),
+)
+def test_days_that_are_left_out_are_those_of_a_plain_walk(
+    cron: str, which: str, wanted: bool, start: int
+) -> None:
+    days = Days(OFFICE, which, wanted)
+    plain, strict = Schedule(cron, "Asia/Shanghai"), Schedule(cron, "Asia/Shanghai", (days,))
+    begin = datetime(2026, 9, 1, tzinfo=UTC) + start * DAY
+    end = begin + 60 * DAY
+    expected = [
+        each for each in plain.firings(begin, end, SHANGHAI) if days.allow(each.astimezone(SHANGHAI).date())
+    ]
+    assert list(strict.firings(begin, end, SHANGHAI)) == expected
+    if expected:
+        assert strict.latest(end, SHANGHAI) == expected[-1]
+
+
+def test_a_leap_day_at_the_weekend_is_waited_for_however_long_it_takes() -> None:
+    schedule = Schedule("0 10 29 2 *", "Asia/Shanghai", (Days(WEEK, "workdays", wanted=False),))
+    # 2032 is a Sunday; then come Friday, Wednesday, Monday and at last a Saturday.
+    assert schedule.next_after(datetime(2032, 3, 1, tzinfo=UTC), SHANGHAI) == datetime(
+        2048, 2, 29, 2, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize("cron", ["0 10 * * sun", "*/15 * * * sat,sun", "0 10 * * sun#2"])
+def test_a_schedule_without_an_allowed_day_is_known_for_one_after_few_looks(
+    cron: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[datetime] = []
+    real = schedule_module._step
+
+    def counted(cron: str, start: datetime, back: bool) -> datetime | None:
+        looks.append(start)
+        return real(cron, start, back)
+
+    monkeypatch.setattr(schedule_module, "_step", counted)
+    schedule = Schedule(cron, "Asia/Shanghai", (Days(WEEK, "workdays", wanted=True),))
+    assert schedule.next_after(datetime(2026, 1, 1, tzinfo=UTC), SHANGHAI) is None
+    assert schedule.latest(datetime(2026, 1, 1, tzinfo=UTC), SHANGHAI) is None
+    assert len(looks) <= 1050
 
 
 # --- what is refused ---

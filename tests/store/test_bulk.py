@@ -11,7 +11,7 @@ from sqlmodel import SQLModel, col
 
 from engine.store.bulk import insert_new, insert_rows, is_one_of, plan_for_now, update_rows
 from engine.store.database import Store
-from engine.store.tables import EventRow, OutboxRow
+from engine.store.tables import EventRow, OutboxRow, RunRow
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -50,6 +50,18 @@ def test_rows_are_numbered_in_the_order_given(store: Store) -> None:
     stored = sorted(rows(store, OutboxRow), key=lambda row: int(row.id))
     assert [row.payload["number"] for row in stored] == order
     assert {row.attempts for row in stored} == {0}, "what the rows leave out has its default"
+
+
+def test_a_column_may_be_called_position(store: Store) -> None:
+    blank = RunRow(
+        id="", journey="j", version="v", bundle_hash="b", contact_id="c", entry_key="k", started_at=NOW
+    ).model_dump()
+    with store.begin() as session:
+        insert_rows(session, RunRow, [blank | {"id": f"r{n}", "position": f"s{n}"} for n in range(3)])
+        insert_new(session, RunRow, [blank | {"id": "r3", "position": "s3"}])
+        update_rows(session, RunRow, [{"id": "r0", "position": "moved"}])
+    found = {row.id: row.position for row in rows(store, RunRow)}
+    assert found == {"r0": "moved", "r1": "s1", "r2": "s2", "r3": "s3"}
 
 
 def test_values_come_back_as_they_were_given(store: Store) -> None:
