@@ -14,8 +14,13 @@ LONGEST_PATTERN = 200
 """Characters a pattern may have."""
 LONGEST_TEXT = 500
 """Characters a text may have to be held against a pattern; a longer one leaves the test unknown."""
-_MOST_WAYS = {0: 4096, 1: 128, 2: 4}
-"""By the number of open-ended repeats: each multiplies the work by the length of the text."""
+_MOST_WORK = {0: 4096, 1: 2048, 2: 8}
+"""Ways, weighed by what one of them reads, that stay below about 50 ms on the longest text: by how many
+places of the text are free. Each open-ended repeat has one, and so has the beginning unless `^` fixes it."""
+_READ_AT_ONCE = 25
+"""Characters read in about the time that one more way takes."""
+_GROUP_AGAIN = 4
+"""How much longer a character takes that is read by a group once more."""
 _OPEN_FROM = 33
 """A repeat of up to this many times or more counts as open-ended."""
 
@@ -44,11 +49,20 @@ class _Group:
     alternatives: int = 0
     """Ways of the alternatives already closed by `|`."""
     open_ends: int = 0
+    length: int = 0
+    """The most characters that one way reads of the current alternative, open-ended repeats apart."""
+    longest: int = 0
+    """The most of the alternatives already closed by `|`."""
+    price: int = 1
+    """What reading it once more takes, a character."""
     loose: bool = False
     """Whether it can match in more than one way."""
 
     def total(self) -> int:
         return self.alternatives + self.ways
+
+    def reads(self) -> int:
+        return max(self.longest, self.length)
 
 
 def check_pattern(pattern: str) -> None:
@@ -81,25 +95,41 @@ def _bound(pattern: str) -> None:
                 groups.append(_Group())
             case "close":
                 piece = groups.pop()
+                piece.price = _GROUP_AGAIN
                 outer = groups[-1]
                 outer.ways *= piece.total()
                 outer.open_ends += piece.open_ends
+                outer.length += piece.reads()
                 outer.loose = outer.loose or piece.loose or piece.alternatives > 0
             case "either":
                 here.alternatives += here.ways
-                here.ways, here.loose = 1, True
+                here.longest = here.reads()
+                here.ways, here.length, here.loose = 1, 0, True
             case "escape" if token[0][1] in "123456789":
                 raise PatternRefusedError(f"{token[0]!r} refers back to a group")
             case "repeat":
                 _repeat(here, piece, *_limits(token))
                 piece = _Group(loose=True)
             case _:
-                piece = _Group()
-    whole = groups[0]
-    if whole.open_ends not in _MOST_WAYS:
-        raise PatternRefusedError(f"it has {whole.open_ends} open-ended repeats, more than {max(_MOST_WAYS)}")
-    if whole.total() > (most := _MOST_WAYS[whole.open_ends]):
-        raise PatternRefusedError(f"it can match in {whole.total()} ways, more than {most}")
+                piece = _Group(length=1)
+                here.length += 1
+    _weigh(groups[0], begins=pattern.startswith("^") and not groups[0].alternatives)
+
+
+def _weigh(whole: _Group, *, begins: bool) -> None:
+    """Refuse what takes too long; `begins`: it can match at the beginning of a text only."""
+    free = whole.open_ends + (0 if begins else 1)
+    if free not in _MOST_WORK:
+        most = max(_MOST_WORK) if begins else max(_MOST_WORK) - 1
+        # To fix the beginning makes room for one more.
+        way_out = " unless it begins with ^" if not begins and whole.open_ends in _MOST_WORK else ""
+        raise PatternRefusedError(f"it has {whole.open_ends} open-ended repeats, more than {most}{way_out}")
+    work = whole.total() * (1 + whole.reads() // _READ_AT_ONCE)
+    if work > _MOST_WORK[free]:
+        raise PatternRefusedError(
+            f"it can match in {whole.total()} ways of up to {whole.reads()} characters, more than can be"
+            f" tried beside {whole.open_ends} open-ended repeats"
+        )
 
 
 def _limits(token: re.Match[str]) -> tuple[int, int | None]:
@@ -120,6 +150,9 @@ def _repeat(here: _Group, piece: _Group, least: int, most: int | None) -> None:
         raise PatternRefusedError("it repeats a group that can itself match in several ways")
     if most is None or (most >= _OPEN_FROM and most > least):
         here.open_ends += 1
+        more = least - 1
     else:
         here.ways *= most - least + 1
+        more = most - 1
+    here.length += piece.price * piece.reads() * max(more, 0)
     here.loose = True
