@@ -47,9 +47,7 @@ def check_counts(found: Definitions, references: References) -> Iterator[Problem
             at = ("of", "event", number) if isinstance(written, list) else ("of", "event")
             yield from references.check("event type", event, count, at)
             if (built_in := BUILT_IN_EVENTS.get(event)) is not None and built_in.is_own:
-                message = (
-                    f"'{event}' tells what Wayline did, and counts are made before that"
-                )
+                message = f"'{event}' tells what Wayline did, and counts are made before that"
                 hint = f"name events that reach Wayline from outside; '{event}' can start and end journeys"
                 yield count.problem("RS071", message, hint, at=at)
 

@@ -109,7 +109,9 @@ class Works:
     def fired(self) -> list[tuple[str, str]]:
         """(contact, when) of the events written so far."""
         with self.store.read() as session:
-            rows = session.scalars(select(EventRow).order_by(col(EventRow.occurred_at), col(EventRow.contact_id)))
+            rows = session.scalars(
+                select(EventRow).order_by(col(EventRow.occurred_at), col(EventRow.contact_id))
+            )
             return [(row.contact_id, f"{row.occurred_at:%d %H:%M}") for row in rows]
 
     def rows(self) -> dict[str, ScheduleRow]:
