@@ -126,6 +126,7 @@ class _Compiler:
             required=tuple(name for name, each in enter.api.parameters.items() if each.required)
             if enter.api is not None
             else (),
+            audience=enter.audience.entered or enter.audience.left if enter.audience is not None else None,
         )
 
     def _reentry(self, enter: EnterEntry, way: WayIn) -> Reentry:

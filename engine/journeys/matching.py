@@ -235,9 +235,11 @@ def _after(history: Mapping[str, History], ended: Iterable[str], now: datetime) 
 
 def addressed(programs: Sequence[Program], event: Event) -> Sequence[Program]:
     """Those of the programs that listen to the event's type that it can be meant for; often all of them."""
-    if event.type not in ADDRESSED:
-        return programs
-    return [program for program in programs if program.journey == event.properties.get("journey")]
+    if event.type in ADDRESSED:
+        return [program for program in programs if program.journey == event.properties.get("journey")]
+    # A journey of another audience is nobody's refusal: such would be most of all decisions.
+    audience = event.properties.get("audience")
+    return [program for program in programs if program.entry.audience in (None, audience)]
 
 
 def decide_entry(

@@ -122,6 +122,8 @@ class Entry:
     """What a request may bring along; None: it is not entered by request."""
     required: tuple[str, ...] = ()
     """Of these, what it must bring along."""
+    audience: str | None = None
+    """Whose `audience_entered` or `audience_left` lets contacts in; None: it has another way in."""
 
 
 @dataclass(frozen=True)

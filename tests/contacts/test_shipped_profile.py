@@ -35,7 +35,10 @@ def matcher(bundle: Bundle) -> Iterator[Matcher]:
 
 
 def lived(bundle: Bundle, matcher: Matcher, life: Life, sends: int = 0) -> Profile:
-    """The contact after this life: (how long ago, what, its properties), and messages sent since."""
+    """The contact after this life: (how long ago, what, its properties), and messages sent since.
+
+    The last of them left three days ago.
+    """
     contact = Profile("c1", created_at=NOW - timedelta(days=400))
     units = {"d": "days", "h": "hours", "m": "minutes"}
     for seq, (ago, kind, properties) in enumerate(life, 1):
@@ -44,6 +47,7 @@ def lived(bundle: Bundle, matcher: Matcher, life: Life, sends: int = 0) -> Profi
         count_event(contact, event, bundle, matcher)
         apply_event(contact, event, bundle.events[kind])
     contact.sends_since_active = sends
+    contact.last_send_at = NOW - timedelta(days=3) if sends else None
     compute(contact, bundle, matcher, NOW)
     return contact
 
@@ -60,13 +64,13 @@ def order(amount: float) -> dict[str, Any]:
     [
         ([("3d", "video_watched", {"video_id": "v", "percent": 80})], {"potential"}),
         ([("3d", "video_watched", {"video_id": "v", "percent": 74})], set()),
-        ([("40d", "video_watched", {"video_id": "v", "percent": 80})], set()),
+        ([("40d", "video_watched", {"video_id": "v", "percent": 80})], {"dormant"}),
         ([("2d", "video_watched", {"video_id": "v", "percent": 80}), ("1d", "order_paid", order(9))], set()),
         ([("5h", "cart_added", VIEW)], {"hesitating"}),
         ([("30m", "cart_added", VIEW)], set()),
         ([("5h", "cart_added", VIEW), ("4h", "order_paid", order(9))], set()),
         ([("3d", "cart_added", VIEW)], set()),
-        ([("30d", "order_paid", order(9))], {"lapsed"}),
+        ([("30d", "order_paid", order(9))], {"lapsed", "dormant"}),
         ([("30d", "order_paid", order(9)), ("29d", "order_paid", order(9))], set()),
     ],
 )

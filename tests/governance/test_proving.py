@@ -22,7 +22,7 @@ def test_rules_that_crash_the_matcher_are_not_published(
 ) -> None:
     (tmp_path / "durable_rules_engine.py").write_text("import os\nos.abort()\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    files = {name: text.replace("days: 30", "days: 31") for name, text in shipped_files.items()}
+    files = {name: text.replace("older_than: 30d", "older_than: 31d") for name, text in shipped_files.items()}
     files["wayline.yaml"] += "\n# never proved before by this process\n"
     bundle = bundle_of(files)
     first = bundle.rules[0].id

@@ -19,6 +19,7 @@ from engine.journeys.matching import (
     Listener,
     ListenerKind,
     Reaction,
+    addressed,
     lasting_listeners,
     react,
     step_listeners,
@@ -224,3 +225,13 @@ def test_reentry_holds_over_any_history(kind: ReentryKind, moves: list[tuple[str
         for entry in reaction.entries:
             assert entry.entry_key not in keys
             runs.append((entry.entry_key, now, None))
+
+
+def test_an_event_of_an_audience_is_meant_for_the_journeys_of_that_audience() -> None:
+    of_lapsed, of_dormant, of_any = (
+        replace(journey(name), entry=Entry(("audience_entered",), None, ALWAYS, audience=audience))
+        for name, audience in (("a", "lapsed"), ("b", "dormant"), ("c", None))
+    )
+    seen = event("audience_entered", audience="dormant")
+
+    assert addressed([of_lapsed, of_dormant, of_any], seen) == [of_dormant, of_any]

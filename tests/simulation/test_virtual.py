@@ -46,7 +46,8 @@ async def test_a_welcome_unfolds_over_its_days_in_no_time(world: VirtualWorld) -
     await world.run_until(START + 10 * DAY)
     assert [step for step, _, _ in sends(world)] == ["hello", "guide", "bestsellers"]
     assert world.sends[1].at.astimezone(SHANGHAI).isoformat() == "2026-03-02T10:00:00+08:00"
-    assert [decided.reason for decided in world.decisions if decided.kind != "message"] == [
+    of_welcome = [each for each in world.decisions if each.journey == "welcome" and each.kind != "message"]
+    assert [decided.reason for decided in of_welcome] == [
         "entry.entered",
         "run.completed",
     ]
@@ -57,7 +58,7 @@ async def test_an_event_wakes_its_wait(world: VirtualWorld) -> None:
     world.feed("ann", "product_viewed", START + 2 * DAY, {"product_id": "p"})
     await world.run_until(START + 4 * DAY)
     assert [step for step, _, _ in sends(world)] == ["hello", "guide", "picks"]
-    assert world.active_runs("ann") == {"dormant_wakeup": "silence"}
+    assert world.active_runs("ann") == {}
 
 
 async def test_a_goal_ends_the_welcome(world: VirtualWorld) -> None:
@@ -71,12 +72,12 @@ async def test_a_goal_ends_the_welcome(world: VirtualWorld) -> None:
 async def test_thirty_silent_days_bring_a_benefit_and_coming_back_does_not(world: VirtualWorld) -> None:
     world.feed("ann", "order_paid", START, {"order_id": "o1", "amount": 320})
     await world.run_until(START + 29 * DAY)
-    assert [step for step, _, _ in sends(world)] == ["related"]
+    assert [step for step, _, _ in sends(world)] == ["related", "ask"]
     world.feed("ann", "product_viewed", world.now, {"product_id": "p"})
     await world.run_until(START + 40 * DAY)
-    assert [step for step, _, _ in sends(world)] == ["related"]
+    assert [step for step, _, _ in sends(world)] == ["related", "ask"]
     await world.run_until(START + 90 * DAY)
-    assert [step for step, _, _ in sends(world)] == ["related", "benefit_gold", "reminder"]
+    assert [step for step, _, _ in sends(world)] == ["related", "ask", "benefit_gold", "reminder"]
     assert "high_value" in world.profile_tags("ann")
 
 
@@ -108,7 +109,7 @@ async def test_a_cap_holds_a_message_until_it_frees(world: VirtualWorld) -> None
 async def test_a_withdrawal_ends_what_runs_for_its_purpose(world: VirtualWorld) -> None:
     world.feed("ann", "contact_added", START)
     world.feed("ann", "consent_withdrawn", START + timedelta(hours=1), {"purpose": "marketing"})
-    await world.run_until(START + 10 * DAY)
+    await world.run_until(START + 2 * DAY)
     assert [step for step, _, _ in sends(world)] == ["hello"]
     assert world.active_runs("ann") == {}
 
