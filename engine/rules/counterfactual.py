@@ -19,7 +19,13 @@ from engine.rules.truth import Truth, all_of, any_of, negate
 
 MOST_TRIED = 50_000
 """Combinations looked at before a condition is left without an answer."""
+_MOST_ANSWERS = 1_000_000
+"""The same in answers of tests: of a condition with hundreds of them, fewer combinations are looked at."""
 _MOST_LABELS = 6
+_MOST_PARTS = 3
+_MOST_ENDS = 12
+_OTHER = "\N{REPLACEMENT CHARACTER}"
+"""A text that no test names."""
 _INSTANT = timedelta(seconds=1)
 
 Answers = tuple[Truth, ...]
@@ -46,11 +52,11 @@ def turning(condition: Condition, answers: Sequence[Truth], now: datetime) -> tu
     wants_true = _truth(condition, iter(answers)) is not Truth.TRUE
     paths = list(dict.fromkeys(path for test in tests for path in _paths(test)))
     options = {path: _options(path, tests, now) for path in paths}
-    tried = 0
+    tried, most = 0, min(MOST_TRIED, _MOST_ANSWERS // max(1, len(tests)))
     for size in range(1, len(paths) + 1):
         best: tuple[int, tuple[str, ...], Answers] | None = None
         for chosen in combinations(paths, size):
-            for given in islice(product(*(options[path] for path in chosen)), MOST_TRIED - tried):
+            for given in islice(product(*(options[path] for path in chosen)), most - tried):
                 tried += 1
                 new = _with(tests, answers, dict(zip(chosen, given, strict=True)))
                 if (_truth(condition, iter(new)) is Truth.TRUE) is not wants_true:
@@ -58,11 +64,11 @@ def turning(condition: Condition, answers: Sequence[Truth], now: datetime) -> tu
                 changed = sum(one is not other for one, other in zip(answers, new, strict=True))
                 if best is None or changed < best[0]:
                     best = (changed, chosen, new)
-            if tried >= MOST_TRIED:
+            if tried >= most:
                 break
         if best is not None:
             return _changes(tests, answers, best[1], best[2])
-        if tried >= MOST_TRIED:
+        if tried >= most:
             return None
     return None
 
@@ -125,9 +131,9 @@ def _values(tests: Iterable[Test], now: datetime) -> list[FactValue | None]:
             case _Kind.LABELS:
                 known += _label_sets(list(dict.fromkeys(wanted)))
             case _Kind.TEXT:
-                known += [*wanted, "\N{REPLACEMENT CHARACTER}"]
+                known += [*wanted, _OTHER]
             case _Kind.PART:
-                known += [one + other for one in wanted for other in wanted]
+                known += _compositions(list(dict.fromkeys(wanted)))
             case _Kind.FLAG:
                 known += [True, False]
             case _Kind.NUMBER:
@@ -186,6 +192,17 @@ def _around(marks: Sequence[Anything], step: Anything) -> list[Anything]:
     """Every mark, a value between any two of them, and one beyond each end."""
     between = [low + (high - low) / 2 for low, high in pairwise(marks)]
     return [*marks, *between, marks[0] - step, marks[-1] + step]
+
+
+def _compositions(parts: Sequence[str]) -> list[str]:
+    """Texts that begin and end with one of the parts or with none, and have any of the rest in between; of
+    some parts all of them or none, and of many just the text of all."""
+    if len(parts) > _MOST_ENDS:
+        return ["".join(parts)]
+    sizes = range(len(parts) + 1) if len(parts) <= _MOST_PARTS else (0, len(parts))
+    middles = ["".join(each) for size in sizes for each in combinations(parts, size)]
+    edges = [*parts, _OTHER]
+    return [first + middle + last for middle in middles for first in edges for last in edges]
 
 
 def _label_sets(labels: Sequence[str]) -> list[frozenset[str]]:

@@ -22,12 +22,22 @@ NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 
 # Fact -> every value that matters to the tests below; None only where a test may ask for it.
 WORLD: Mapping[str, tuple[Anything, ...]] = {
-    "n": (0, 1, 2, 3, 4, 5, 6),
-    "t": ("a", "b", "ab", "ba", "other"),
+    "n": (0, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6),
+    # Every beginning and end with every set of parts that there can be in between.
+    "t": tuple(
+        dict.fromkeys(
+            first + inner + last
+            for first, inner, last in product(
+                ("", "a", "b", "x"), ("", "a", "b", "c", "ab", "bc", "ac", "abc"), ("", "a", "b", "x")
+            )
+        )
+    ),
     "l": tuple(frozenset(each) for size in range(3) for each in combinations("xy", size)),
     "b": (True, False),
     "m": tuple(
-        NOW - timedelta(days=days, seconds=seconds) for days in range(-3, 8) for seconds in (-1, 0, 1)
+        NOW - timedelta(days=days, seconds=seconds)
+        for days in (-3, -2, -1, 0, 1, 2, 3, 5)
+        for seconds in (-1, 0, 1)
     ),
     "e": (None, 1),
 }
@@ -35,7 +45,13 @@ TESTS = st.one_of(
     st.builds(Test, st.just("n"), st.sampled_from([Op.GT, Op.GTE, Op.LT, Op.EQ, Op.NE]), st.integers(1, 5)),
     st.builds(Test, st.just("n"), st.just(Op.BETWEEN), st.sampled_from([(1, 3), (2, 2), (3, 5)])),
     st.builds(Test, st.just("t"), st.sampled_from([Op.EQ, Op.NE]), st.sampled_from("ab")),
-    st.builds(Test, st.just("t"), st.sampled_from([Op.STARTS_WITH, Op.ENDS_WITH]), st.sampled_from("ab")),
+    st.builds(
+        Test,
+        st.just("t"),
+        st.sampled_from([Op.STARTS_WITH, Op.ENDS_WITH]),
+        st.sampled_from("ab"),
+    ),
+    st.builds(Test, st.just("t"), st.just(Op.CONTAINS), st.sampled_from("abc")),
     st.builds(Test, st.just("t"), st.just(Op.IN), st.sampled_from([("a", "b"), ("b",)])),
     st.builds(Test, st.just("l"), st.sampled_from([Op.HAS, Op.LACKS]), st.sampled_from("xy")),
     st.builds(Test, st.just("l"), st.sampled_from([Op.HAS_ANY, Op.HAS_ALL]), st.just(("x", "y"))),
@@ -149,3 +165,22 @@ def test_nothing_turns_what_can_never_hold() -> None:
 def test_a_huge_condition_is_answered_in_bounded_work(size: int) -> None:
     tests = tuple(Test(f"fact_{number}", Op.GTE, number) for number in range(size))
     assert turning(All(tests), [Truth.FALSE] * size, NOW) is None
+
+
+@pytest.mark.parametrize("size", [40, 400])
+def test_of_a_huge_condition_a_single_fact_is_still_found(size: int) -> None:
+    tests = tuple(Test(f"fact_{number}", Op.GTE, number) for number in range(size))
+    found = turning(Any(tests), [Truth.FALSE] * size, NOW)
+    assert found == (Change("fact_0", ((tests[0], Truth.TRUE),)),)
+
+
+def test_of_many_texts_one_that_holds_all_of_them_is_thought_of() -> None:
+    tests = tuple(Test("t", Op.CONTAINS, f"<{number}>") for number in range(200))
+    found = turning(All(tests), [Truth.FALSE] * 200, NOW)
+    assert found is not None and len(found) == 1
+
+
+def test_an_end_without_the_same_beginning_is_thought_of() -> None:
+    ends, begins = Test("t", Op.ENDS_WITH, "a"), Test("t", Op.STARTS_WITH, "a")
+    found = turning(All((ends, None_((begins,)))), [Truth.FALSE, Truth.FALSE], NOW)
+    assert found == (Change("t", ((ends, Truth.TRUE),)),)
