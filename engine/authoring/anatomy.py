@@ -11,8 +11,11 @@ from engine.authoring.models.part import Part
 
 
 def keys_of(part: type[Part]) -> dict[str, str]:
-    """The keys that a part may have, as written in files, with their descriptions."""
-    return {field.alias or name: field.description or "" for name, field in part.model_fields.items()}
+    """The keys that a part may have, as written in files, with their descriptions in English."""
+    return {
+        field.alias or name: (field.description or "").partition("\n")[0]
+        for name, field in part.model_fields.items()
+    }
 
 
 def part_at(model: type[Part], loc: tuple[str | int, ...]) -> type[Part] | None:

@@ -10,9 +10,10 @@ from typing import Any
 from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Part
 from engine.authoring.models.rule_test import RuleTestFile
+from engine.authoring.snippets import snippets_of
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_DATA = {"examples", "enum", "const", "default"}
+_DATA = {"examples", "enum", "const", "default", "defaultSnippets"}
 """Keywords whose values are data of files, not schemas."""
 
 
@@ -22,7 +23,7 @@ def schema_files() -> dict[str, str]:
     models: dict[str, type[Part]] = {**KINDS, "test": RuleTestFile}
     for kind, model in models.items():
         written = _as_written(model.model_json_schema(by_alias=True))
-        schema = {"$schema": _DRAFT, "$id": f"{kind}.schema.json", **written}
+        schema = {"$schema": _DRAFT, "$id": f"{kind}.schema.json", **written, **snippets_of(model.__name__)}
         schema["title"] = f"Wayline: {kind}"
         files[f"{kind}.schema.json"] = json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
     return files
@@ -35,7 +36,8 @@ def _as_written(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "$defs" in schema:
-        schema = {**schema, "$defs": {name: _named(part) for name, part in schema["$defs"].items()}}
+        parts = {name: {**_named(part), **snippets_of(name)} for name, part in schema["$defs"].items()}
+        schema = {**schema, "$defs": parts}
     schema = {key: each for key, each in schema.items() if key != "default" or each is not None}
     options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(options) == 1:
@@ -44,6 +46,11 @@ def _as_written(schema: Any) -> Any:
         schema = {**options[0], **rest}
     elif options:
         schema = {**schema, "anyOf": options}
+    if "title" in schema and "oneOf" in schema:
+        # An editor shows what the way that was taken says of itself, and what is meant is the key.
+        told = {key: schema[key] for key in ("title", "description") if key in schema}
+        ways = [{**each, **told} if "$ref" in each else each for each in schema["oneOf"]]
+        schema = {**schema, "oneOf": ways}
     return {key: _below(key, each) for key, each in schema.items()}
 
 

@@ -14,10 +14,17 @@ class PreferredEntry(Part):
     """A word of ours, and what people write instead of it."""
 
     write: str = Field(
-        title="应写", description="The word as it should be.", min_length=1, max_length=200, examples=["会员"]
+        title="应写",
+        description="The word as our texts should have it.\n推荐使用的写法。",
+        min_length=1,
+        max_length=200,
+        examples=["会员"],
     )
     instead_of: Items[str] = Field(
-        title="代替", description="The words it replaces.", min_length=1, examples=[["VIP客户", "老客户"]]
+        title="代替",
+        description="The words that writers are to replace by it.\n应被替换掉的词。",
+        min_length=1,
+        examples=[["VIP客户", "老客户"]],
     )
 
 
@@ -25,10 +32,26 @@ class BannedEntry(Part):
     """A word that does not appear in our messages."""
 
     word: str = Field(
-        title="禁用词", description="The word or phrase.", min_length=1, max_length=200, examples=["亲"]
+        title="禁用词",
+        description="The word or phrase that our messages do not use.\n我们的消息中不使用的词语。",
+        min_length=1,
+        max_length=200,
+        examples=["亲"],
     )
-    why: str = Field("", title="原因", description="Why it is not ours, for whoever writes.", max_length=500)
-    suggestion: str = Field("", title="建议", description="What to write instead.", max_length=500)
+    why: str = Field(
+        "",
+        title="原因",
+        description="Why it is not ours, for whoever writes.\n为什么不用，写给撰稿人看。",
+        examples=["过于随便"],
+        max_length=500,
+    )
+    suggestion: str = Field(
+        "",
+        title="建议",
+        description="What to write instead of it.\n建议改写成什么。",
+        examples=["您"],
+        max_length=500,
+    )
 
 
 class ClaimEntry(Part):
@@ -36,19 +59,28 @@ class ClaimEntry(Part):
 
     claim: str = Field(
         title="可宣称事实",
-        description="The fact, in the words in which it may be claimed.",
+        description=(
+            "The fact, in the words in which it may be claimed.\n允许对外宣称的事实，按可使用的原话填写。"
+        ),
         min_length=1,
         max_length=500,
         examples=["支持七天无理由退货"],
     )
     evidence: str = Field(
         title="依据",
-        description="What proves it: a report, a page, a contract.",
+        description="What proves it: a report, a page, a contract.\n能证明它的材料：报告、网页或合同。",
+        examples=["售后政策 2026 版"],
         min_length=1,
         max_length=1000,
     )
     until: Date | None = Field(
-        None, title="有效期至", description="Last day on which it may be claimed.", examples=["2026-12-31"]
+        None,
+        title="有效期至",
+        description=(
+            "Last day on which it may be claimed; without it, it may be claimed for good.\n"
+            "可以宣称的最后一天；不写则长期有效。"
+        ),
+        examples=["2026-12-31"],
     )
 
 
@@ -57,19 +89,34 @@ class BrandFile(Head):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "no check and no generator reads it"),)
 
-    kind: Literal["brand"] = Field(title="种类", description="Always brand: this file is a brand book.")
+    kind: Literal["brand"] = Field(
+        title="种类", description="Always brand: this file is a brand book.\n固定写 brand：本文件是品牌手册。"
+    )
     tone: Items[str] = Field(
         (),
         title="语气",
-        description="How we sound, in a few words each, for people and for generators.",
+        description=(
+            "How we sound, in a few words each, for people and for generators.\n我们的语气，用几个词概括。"
+        ),
         examples=[["温和", "简短", "不夸张"]],
     )
     preferred: Items[PreferredEntry] = Field(
-        (), title="推荐用词", description="Words to use, and those they replace."
+        (),
+        title="推荐用词",
+        description="Words to use, and those that they replace.\n推荐用词，以及它们替换的词。",
+        examples=[[{"write": "会员", "instead_of": ["老客户"]}]],
     )
-    banned: Items[BannedEntry] = Field((), title="禁用词", description="Words that do not appear.")
+    banned: Items[BannedEntry] = Field(
+        (),
+        title="禁用词",
+        description="Words that do not appear in our messages.\n消息中不应出现的词。",
+        examples=[[{"word": "亲", "suggestion": "您"}]],
+    )
     claims: Items[ClaimEntry] = Field(
         (),
         title="可宣称事实",
-        description="What may be claimed; anything else that sounds like a fact is questioned.",
+        description=(
+            "What may be claimed; anything else that sounds like a fact is questioned.\n"
+            "可以宣称的事实；其他像事实的说法会被质疑。"
+        ),
     )

@@ -20,10 +20,26 @@ _LONGEST_HOLIDAY = timedelta(days=60)
 class HoursEntry(Part):
     """Working hours on some days of the week."""
 
-    days: Items[Weekday] = Field(title="星期", description="Days of the week, as [mon, tue].", min_length=1)
-    from_: ClockTime = Field(alias="from", title="开始", description='When work begins, as "09:00".')
+    days: Items[Weekday] = Field(
+        title="星期",
+        description="Days of the week to which these hours apply.\n这段工作时间适用的星期几。",
+        examples=[["mon", "tue", "wed", "thu", "fri"]],
+        min_length=1,
+    )
+    from_: ClockTime = Field(
+        alias="from",
+        title="开始",
+        description="When work begins on these days, in quotes.\n上班时刻，写在引号里。",
+        examples=["09:00"],
+    )
     to: ClockTime | None = Field(
-        None, title="结束", description='When work ends, as "18:00"; not said: when the day ends.'
+        None,
+        title="结束",
+        description=(
+            "When work ends, in quotes; not said: when the day ends.\n"
+            "下班时刻，写在引号里；不写则到当天结束。"
+        ),
+        examples=["18:00"],
     )
 
     @model_validator(mode="after")
@@ -40,12 +56,33 @@ class HolidayEntry(Part):
 
     for_people: ClassVar[frozenset[str]] = frozenset({"title", "source"})
 
-    date: Date = Field(title="日期", description='The day, in quotes, as "2026-10-01".')
-    to: Date | None = Field(None, title="至", description="The last day, when there are several.")
-    title: str = Field(title="标题", description="What it is.", min_length=1, max_length=200)
+    date: Date = Field(
+        title="日期",
+        description=(
+            "The day in quotes; the first one, when there are several.\n"
+            "放假日期，写在引号里；多天时为第一天。"
+        ),
+        examples=["2026-10-01"],
+    )
+    to: Date | None = Field(
+        None,
+        title="最后一天",
+        description=(
+            "The last day, when there are several (60 at most).\n连续多天时的最后一天（最多 60 天）。"
+        ),
+        examples=["2026-10-07"],
+    )
+    title: str = Field(
+        title="标题",
+        description="What the holiday is called, for people.\n节假日名称，供人阅读。",
+        examples=["国庆节"],
+        min_length=1,
+        max_length=200,
+    )
     source: str = Field(
         title="出处",
-        description="Where the date is stated, for whoever checks it.",
+        description="Where the date is stated, for whoever checks it.\n日期的出处，供核对的人查阅。",
+        examples=["国务院办公厅放假通知"],
         min_length=1,
         max_length=500,
     )
@@ -72,14 +109,30 @@ class WorkdayEntry(Part):
 
     for_people: ClassVar[frozenset[str]] = frozenset({"title", "source"})
 
-    date: Date = Field(title="日期", description='The day, in quotes, as "2026-10-10".')
-    like: Weekday = Field("mon", title="按", description="The weekday whose hours it has; mon when not said.")
+    date: Date = Field(
+        title="日期",
+        description="The day that is worked, in quotes.\n调休上班的日期，写在引号里。",
+        examples=["2026-10-10"],
+    )
+    like: Weekday = Field(
+        "mon",
+        title="按星期几",
+        description=(
+            "The weekday whose hours it has; mon when not said.\n按星期几的工作时间上班；不写则按星期一。"
+        ),
+        examples=["fri"],
+    )
     title: str = Field(
-        title="标题", description="For which holiday it is worked.", min_length=1, max_length=200
+        title="标题",
+        description="For which holiday it is worked.\n因哪个节假日而调休。",
+        examples=["国庆节调休"],
+        min_length=1,
+        max_length=200,
     )
     source: str = Field(
         title="出处",
-        description="Where the date is stated, for whoever checks it.",
+        description="Where the date is stated, for whoever checks it.\n日期的出处，供核对的人查阅。",
+        examples=["国务院办公厅放假通知"],
         min_length=1,
         max_length=500,
     )
@@ -88,16 +141,42 @@ class WorkdayEntry(Part):
 class CalendarFile(Head):
     """Working hours and holidays, for schedules and waits."""
 
-    kind: Literal["calendar"] = Field(title="种类", description="Always calendar.")
+    kind: Literal["calendar"] = Field(
+        title="种类",
+        description=(
+            "Always calendar: this file holds working hours and holidays.\n"
+            "固定写 calendar：本文件定义工作时间与节假日。"
+        ),
+    )
     timezone: CapZone = Field(
         "workspace",
         title="时区",
-        description="Whose clock the hours are on: workspace, contact (each contact's own), or an IANA name.",
+        description=(
+            "Whose clock the hours are on: workspace (when left out), contact (each contact's own), "
+            "or an IANA name.\n"
+            "工作时间用谁的时钟：workspace（默认）、contact（各联系人自己的）或时区名。"
+        ),
     )
-    hours: Items[HoursEntry] = Field(title="工作时间", description="The working hours.", min_length=1)
-    holidays: Items[HolidayEntry] = Field((), title="节假日", description="Days without work.")
+    hours: Items[HoursEntry] = Field(
+        title="工作时间",
+        description=(
+            "The working hours of the week; days that are not named are free.\n"
+            "每周的工作时间；未列出的日子休息。"
+        ),
+        examples=[[{"days": ["mon", "fri"], "from": "09:00", "to": "18:00"}]],
+        min_length=1,
+    )
+    holidays: Items[HolidayEntry] = Field(
+        (),
+        title="节假日",
+        description="Days without work, whatever weekday they are.\n不上班的日子，不论星期几。",
+    )
     workdays: Items[WorkdayEntry] = Field(
-        (), title="调休上班", description="Days that are worked although their weekday is free."
+        (),
+        title="调休上班",
+        description=(
+            "Days that are worked although their weekday is free.\n本该休息但要上班的日子（调休）。"
+        ),
     )
 
     @model_validator(mode="after")

@@ -16,14 +16,31 @@ SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=730)
 class CountedEntry(Part):
     """Which events are counted."""
 
-    event: OneOrMore | None = Field(None, title="事件", description="Event type to count, or a list of them.")
+    event: OneOrMore | None = Field(
+        None,
+        title="事件",
+        description=(
+            "Event type to count, or a list of them; instead of `activity`.\n"
+            "要统计的事件类型，可写一个或一组；与 activity 二选一。"
+        ),
+        examples=["order_paid"],
+    )
     activity: bool | None = Field(
         None,
         title="任何活动",
-        description="true: whatever contacts did themselves: events whose type counts as activity.",
+        description=(
+            "true: whatever contacts did themselves: events whose type counts as activity.\n"
+            "true：统计联系人自己做的任何事（算作活跃的事件）。"
+        ),
     )
     when: Condition | None = Field(
-        None, title="条件", description="Which of these events count; sees the event's own facts only."
+        None,
+        title="条件",
+        description=(
+            "Which of these events count; sees the event's own facts only. Left out: all of them.\n"
+            "哪些事件计入；只能用事件自身的事实，不写则全部计入。"
+        ),
+        examples=[{"event.amount": {"gte": 100}}],
     )
 
     @model_validator(mode="after")
@@ -49,20 +66,46 @@ class CountEntry(Part):
     """
 
     id: Id = Field(
-        title="编号", description="The count's name; conditions ask for contact.<id>, as contact.orders_90d."
+        title="编号",
+        description=(
+            "The count's name; conditions ask for contact.<id>, as contact.orders_90d.\n"
+            "统计的编号；条件中写 contact.<编号>。"
+        ),
+        examples=["orders_90d"],
     )
-    title: str = Field("", title="标题", description="What people read in lists.", max_length=200)
+    title: str = Field(
+        "",
+        title="标题",
+        description=(
+            "What people read in lists; left out, they read the id.\n列表中显示的名称；不写则显示编号。"
+        ),
+        examples=["近 90 天订单数"],
+        max_length=200,
+    )
     of: CountedEntry = Field(
-        title="统计对象", description="What is counted, as {event: order_paid} or {activity: true}."
+        title="统计对象",
+        description=(
+            "What is counted, as {event: order_paid} or {activity: true}.\n统计什么：某类事件，或任何活动。"
+        ),
+        examples=[{"event": "order_paid"}],
     )
     sum: str | None = Field(
         None,
         title="求和属性",
-        description="Number property that is added up, as amount; not said: events are counted.",
+        description=(
+            "Number property that is added up, as amount; not said: events are counted.\n"
+            "要累加的数值属性；不写则统计事件次数。"
+        ),
+        examples=["amount"],
         min_length=1,
     )
     within: Duration = Field(
-        title="时间窗口", description="How far back it looks, as 90d: events younger than this count."
+        title="时间窗口",
+        description=(
+            "How far back it looks, 1m to 730d: events younger than this count.\n"
+            "向前看多久（1m 到 730d），这段时间内的事件计入。"
+        ),
+        examples=["90d"],
     )
 
     @model_validator(mode="after")

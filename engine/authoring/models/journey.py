@@ -18,11 +18,24 @@ from engine.authoring.models.steps import Step
 class ReentryEntry(Part):
     """When a contact may enter again: a while after the last run, or once for every value of a fact."""
 
-    after: Duration | None = Field(None, title="间隔", description="Time since the end of the last run.")
+    after: Duration | None = Field(
+        None,
+        title="间隔",
+        description=(
+            "How long after the end of the last run a contact may enter again.\n"
+            "上次旅程结束多久后可以再次进入。"
+        ),
+        examples=["90d"],
+    )
     once_per: str | None = Field(
         None,
         title="每个值一次",
-        description="A fact of the event, as event.order_id; runs then stand side by side.",
+        description=(
+            "A fact of the event, as event.order_id: once for every value of it; runs then stand side "
+            "by side.\n"
+            "事件的一个事实：每个值进入一次，多个旅程可并行。"
+        ),
+        examples=["event.order_id"],
         min_length=1,
     )
 
@@ -52,31 +65,65 @@ class EnterEntry(Part):
     """Who comes in: exactly one way in, who of them, and how often."""
 
     event: OneOrMore | None = Field(
-        None, title="事件", description="Event type that lets a contact in, or a list of them."
+        None,
+        title="事件",
+        description=(
+            "Event type that lets a contact in, or a list of them: any of these.\n"
+            "让联系人进入的事件类型；一组时任意一个即可。"
+        ),
+        examples=["contact_added"],
     )
     pattern: PatternEntry | None = Field(
         None,
         title="行为模式",
-        description="Several events that together let a contact in: enough of one kind, or some in order.",
+        description=(
+            "Several events that together let a contact in: enough of one kind, or some in order.\n"
+            "多个事件合起来才进入：次数足够，或按顺序发生。"
+        ),
+        examples=[{"count": {"event": "feedback_given"}, "at_least": 3, "within": "24h"}],
     )
     audience: AudienceEntry | None = Field(
-        None, title="受众", description="Contacts that enter or leave an audience, as {entered: lapsed}."
+        None,
+        title="受众",
+        description="Contacts that enter or leave an audience.\n进入或离开某个受众的联系人。",
+        examples=[{"entered": "lapsed"}],
     )
     schedule: ScheduleEntry | None = Field(
         None,
         title="定时",
-        description='Contacts enter at fixed times, as {cron: "0 10 * * *", timezone: contact}.',
+        description=(
+            "Contacts enter at fixed times, all of them or those of `audience` and `when`.\n"
+            "在固定时间让联系人进入，可用 audience 和 when 限定。"
+        ),
+        examples=[{"cron": "0 10 * * *", "timezone": "contact"}],
     )
     api: ApiEntry | None = Field(
-        None, title="接口", description="Contacts enter when a system asks for it: {} or with parameters."
+        None,
+        title="接口",
+        description=(
+            "Contacts enter when a system asks for it: {} or with parameters.\n"
+            "由外部系统请求进入：写 {} 或带参数。"
+        ),
+        examples=[{}, {"parameters": {"reason": {"type": "text"}}}],
     )
     when: Condition | None = Field(
-        None, title="条件", description="Which of them; sees event and contact facts."
+        None,
+        title="条件",
+        description=(
+            "Which of them come in; sees event and contact facts. Left out: all of them.\n"
+            "其中哪些人可以进入；可用事件与联系人事实，不写则全部。"
+        ),
+        examples=[{"contact.tags": {"has": "vip"}}],
     )
     reentry: ReentryRule = Field(
         "never",
         title="重复进入",
-        description="never, always, {after: 90d} since the last run's end, or {once_per: event.order_id}.",
+        description=(
+            "never (when left out), always (once the last run has ended), {after: 90d} since its end, "
+            "or {once_per: event.order_id}.\n"
+            "never（默认）不重复；always 上次结束后即可；也可间隔一段时间或按事实的值。"
+        ),
+        examples=[{"after": "90d"}, {"once_per": "event.order_id"}],
     )
 
     @model_validator(mode="after")
@@ -96,9 +143,24 @@ class LeaveEntry(Part):
     """One reason to leave, from anywhere in the journey."""
 
     event: OneOrMore | None = Field(
-        None, title="事件", description="Event type, or a list of them; not said: any event."
+        None,
+        title="事件",
+        description=(
+            "Event type at which contacts leave, or a list of them; not said: any event.\n"
+            "触发离开的事件类型；不写则任何事件都会检查条件。"
+        ),
+        examples=["order_paid"],
     )
-    when: Condition | None = Field(None, title="条件", description="Sees event, contact and journey facts.")
+    when: Condition | None = Field(
+        None,
+        title="条件",
+        description=(
+            "What must be true then; sees event, contact and journey facts. Left out: the event is "
+            "enough.\n"
+            "离开的条件；可用事件、联系人与旅程事实，不写则事件发生即离开。"
+        ),
+        examples=[{"contact.tags": {"has": "vip"}}],
+    )
 
     @model_validator(mode="after")
     def _has_a_reason(self) -> LeaveEntry:
@@ -115,12 +177,32 @@ class GoalEntry(Part):
     """What the journey is for; reaching it is recorded and ends the run."""
 
     event: OneOrMore = Field(
-        title="事件", description="Event type that reaches it, or a list of them.", min_length=1
+        title="事件",
+        description=(
+            "Event type that reaches the goal, or a list of them.\n达成目标的事件类型，可写一个或一组。"
+        ),
+        examples=["order_paid"],
+        min_length=1,
     )
     when: Condition | None = Field(
-        None, title="条件", description="Which of them; sees event, contact and journey facts."
+        None,
+        title="条件",
+        description=(
+            "Which of these events count; sees event, contact and journey facts. Left out: all of "
+            "them.\n"
+            "哪些事件算达成；可用事件、联系人与旅程事实，不写则全部。"
+        ),
+        examples=[{"event.amount": {"gte": 100}}],
     )
-    within: Duration | None = Field(None, title="时限", description="Counts only this long after entering.")
+    within: Duration | None = Field(
+        None,
+        title="时限",
+        description=(
+            "Counts only this long after entering; left out: as long as the run lasts.\n"
+            "进入后多久之内才算；不写则整个旅程期间都算。"
+        ),
+        examples=["14d"],
+    )
 
 
 class JourneyFile(Head):
@@ -130,17 +212,60 @@ class JourneyFile(Head):
         Unacted("revival", "no pause after silence exists that it could be exempt from"),
     )
 
-    kind: Literal["journey"] = Field(title="种类", description="Always journey.")
-    purpose: Id = Field(title="用途", description="Consent purpose that its messages need.")
+    kind: Literal["journey"] = Field(
+        title="种类",
+        description="Always journey: this file is one journey.\n固定写 journey：本文件定义一个旅程。",
+    )
+    purpose: Id = Field(
+        title="用途",
+        description=(
+            "Consent purpose that its messages need, as the purposes file names it.\n其消息所依据的同意用途。"
+        ),
+        examples=["marketing"],
+    )
     priority: int = Field(
-        50, title="优先级", description="0 to 100; decides when a cap has one place left.", ge=0, le=100
+        50,
+        title="优先级",
+        description=(
+            "0 to 100, 50 when left out; when room for one message is left, the higher goes first.\n"
+            "0 到 100，默认 50；名额不足时数字大的优先。"
+        ),
+        ge=0,
+        le=100,
     )
     revival: bool = Field(
         False,
         title="唤醒旅程",
-        description="true: it is for contacts who fell silent, so the caps' pause after silence spares it.",
+        description=(
+            "true: it is for contacts who fell silent, so the caps' pause after silence spares it.\n"
+            "true：面向沉默联系人，不受静默后暂停的限制。"
+        ),
     )
-    enter: EnterEntry = Field(title="进入", description="Who comes in, and how often.")
-    leave: Items[LeaveEntry] = Field((), title="离开", description="Reasons to leave at any time.")
-    goal: GoalEntry | None = Field(None, title="目标", description="What the journey is for.")
-    steps: Items[Step] = Field(title="步骤", description="What happens, in order.", min_length=1)
+    enter: EnterEntry = Field(
+        title="进入",
+        description="Who comes in, at what, and how often.\n谁、因何、多久可进入一次。",
+        examples=[{"event": "contact_added"}],
+    )
+    leave: Items[LeaveEntry] = Field(
+        (),
+        title="离开",
+        description=(
+            "Reasons to leave at any time; any one of them ends the run.\n"
+            "随时离开的理由，满足任意一条即结束。"
+        ),
+        examples=[[{"event": "order_paid"}]],
+    )
+    goal: GoalEntry | None = Field(
+        None,
+        title="目标",
+        description=(
+            "What the journey is for; reaching it is recorded and ends the run.\n"
+            "旅程的目标；达成后记录并结束旅程。"
+        ),
+        examples=[{"event": "order_paid", "within": "14d"}],
+    )
+    steps: Items[Step] = Field(
+        title="步骤",
+        description="What happens to a contact, one step after another.\n依次执行的步骤。",
+        min_length=1,
+    )

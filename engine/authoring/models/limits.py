@@ -28,29 +28,79 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 class CountsEntry(Part):
     """Which messages a cap counts; what is not said counts everything."""
 
-    purpose: Id | None = Field(None, title="用途", description="Only messages of this purpose.")
-    channels: Items[Id] = Field((), title="渠道", description="Only messages on these channels.")
-    journeys: Items[Id] = Field((), title="旅程", description="Only messages of these journeys.")
-    tags: Items[str] = Field((), title="标签", description="Only contacts with one of these tags.")
+    purpose: Id | None = Field(
+        None,
+        title="用途",
+        description=(
+            "Only messages of this purpose; left out: of every one.\n只统计该用途的消息；不写则不限用途。"
+        ),
+        examples=["marketing"],
+    )
+    channels: Items[Id] = Field(
+        (),
+        title="渠道",
+        description=(
+            "Only messages on these channels; left out: on all of them.\n"
+            "只统计这些渠道的消息；不写则不限渠道。"
+        ),
+        examples=[["sms"]],
+    )
+    journeys: Items[Id] = Field(
+        (),
+        title="旅程",
+        description=(
+            "Only messages of these journeys; left out: of all of them.\n"
+            "只统计这些旅程的消息；不写则不限旅程。"
+        ),
+        examples=[["welcome"]],
+    )
+    tags: Items[str] = Field(
+        (),
+        title="标签",
+        description=(
+            "Only contacts with one of these tags; left out: all contacts.\n"
+            "只针对带有其中任一标签的联系人；不写则所有人。"
+        ),
+        examples=[["vip"]],
+    )
 
 
 class RollingEntry(Part):
     """The time just past."""
 
     rolling: Duration = Field(
-        title="滚动窗口", description="Length of the window that ends now, as 24h or 7d."
+        title="滚动窗口",
+        description=(
+            "Length of the window that ends now: seven days mean the last seven times 24 hours.\n"
+            "截至此刻的一段时间长度。"
+        ),
+        examples=["7d"],
     )
 
 
 class CalendarEntry(Part):
     """A day, week or month of the calendar."""
 
-    calendar: Literal["day", "week", "month"] = Field(title="日历窗口", description="day, week or month.")
+    calendar: Literal["day", "week", "month"] = Field(
+        title="日历窗口",
+        description=(
+            "Begins anew with every day, week or month of the calendar.\n按自然日、周或月重新计数。"
+        ),
+    )
     timezone: CapZone = Field(
-        title="时区", description="Whose calendar: contact (each contact's own), workspace, or an IANA name."
+        title="时区",
+        description=(
+            "Whose calendar: contact (each contact's own), workspace, or an IANA name.\n"
+            "以谁的日历为准：contact（各联系人自己的）、workspace 或时区名。"
+        ),
     )
     week_starts: Weekday | None = Field(
-        None, title="一周始于", description="First day of a week; mon when not said."
+        None,
+        title="一周始于",
+        description=(
+            "First day of a week, only with calendar: week; mon when not said.\n"
+            "每周的第一天，仅用于 calendar: week；默认星期一。"
+        ),
     )
 
     @model_validator(mode="after")
@@ -78,9 +128,16 @@ class QuotaEntry(Part):
     """Where a platform's own limit stands."""
 
     source: str = Field(
-        title="来源", description="The platform's page or contract.", min_length=1, max_length=1000
+        title="来源",
+        description="The platform's page or contract that sets the limit.\n规定该上限的平台页面或合同。",
+        min_length=1,
+        max_length=1000,
     )
-    as_of: Date = Field(title="截至", description="The day on which it was read.", examples=["2026-03-01"])
+    as_of: Date = Field(
+        title="截至",
+        description="The day on which the source was read.\n查阅来源的日期。",
+        examples=["2026-03-01"],
+    )
 
 
 class CapEntry(Part):
@@ -91,36 +148,79 @@ class CapEntry(Part):
         Unacted("quota", "transactional messages stay exempt from it"),
     )
 
-    id: Id = Field(title="编号", description="The cap's name, as decisions cite it.")
-    counts: CountsEntry = Field(title="计数范围", description="Which messages it counts and limits.")
+    id: Id = Field(
+        title="编号",
+        description="The cap's name, as decisions cite it.\n频次上限的编号，决策记录中引用它。",
+        examples=["weekly"],
+    )
+    counts: CountsEntry = Field(
+        title="计数范围",
+        description=(
+            "Which messages it counts and limits; {} for all of them.\n统计并限制哪些消息；{} 表示全部。"
+        ),
+        examples=[{"purpose": "marketing"}],
+    )
     limit: int | None = Field(
-        None, title="上限", description="How many messages at most in the window.", ge=1, le=10_000
+        None,
+        title="上限",
+        description=(
+            "How many messages a contact gets at most in the window.\n窗口内每位联系人最多收到几条。"
+        ),
+        examples=[3],
+        ge=1,
+        le=10_000,
     )
     window: Window | None = Field(
-        None, title="窗口", description="The window: {rolling: 7d} or {calendar: day, timezone: contact}."
+        None,
+        title="窗口",
+        description=(
+            "The time within which `limit` holds: a rolling one, or a day, week or month.\n"
+            "limit 适用的时间段：滚动窗口，或自然日、周、月。"
+        ),
+        examples=[{"rolling": "7d"}, {"calendar": "day", "timezone": "contact"}],
     )
     min_gap: Duration | None = Field(
-        None, title="最小间隔", description="The least time between two messages."
+        None,
+        title="最小间隔",
+        description=(
+            "The least time between two messages; instead of limit and window.\n"
+            "两条消息之间的最短时间；与 limit、window 二选一。"
+        ),
+        examples=["4h"],
     )
     when_full: Literal["skip", "defer", "next_channel"] = Field(
-        title="满额时", description="skip the message, defer it until there is room, or try the next_channel."
+        title="满额时",
+        description=(
+            "skip the message, defer it until there is room, or try the next_channel.\n"
+            "满额时：skip 跳过，defer 推迟到有名额，next_channel 改试下一渠道。"
+        ),
     )
     max_defer: Duration | None = Field(
         None,
         title="最长推迟",
-        description="With when_full: defer, the longest a message is deferred; then it is skipped.",
+        description=(
+            "With when_full: defer, the longest a message is deferred; then it is skipped. Left out: "
+            "as long as its purpose allows.\n"
+            "配合 defer：最长推迟多久，之后跳过；不写则以用途允许的时长为限。"
+        ),
         examples=["36h"],
     )
     look_ahead: Duration | None = Field(
         None,
         title="前瞻",
-        description="A message yields the last place to one of higher priority that is due within this time.",
+        description=(
+            "A message yields the last place to one of higher priority that is due within this time.\n"
+            "若在此时间内有更高优先级的消息到期，则让出最后一个名额。"
+        ),
         examples=["6h"],
     )
     quota: QuotaEntry | None = Field(
         None,
         title="平台配额",
-        description="Marks a limit that the platform itself sets: nobody is exempt from it.",
+        description=(
+            "Marks a limit that the platform itself sets: nobody is exempt from it.\n"
+            "表示平台自己设定的上限，任何消息都不豁免。"
+        ),
         examples=[{"source": "平台公告", "as_of": "2026-03-01"}],
     )
 
@@ -145,13 +245,16 @@ class SilencePause(Part):
 
     after: Duration = Field(
         title="静默时长",
-        description="How long a contact gave no sign of life since the oldest message without an answer.",
+        description=(
+            "How long a contact gave no sign of life since the oldest message without an answer.\n"
+            "自最早一条未获回应的消息起，联系人沉默了多久。"
+        ),
         examples=["3d"],
     )
     for_: Duration = Field(
         alias="for",
         title="暂停时长",
-        description="How long marketing then leaves them alone.",
+        description="How long marketing then leaves them alone.\n之后多久不再打扰他们（营销消息）。",
         examples=["14d"],
     )
 
@@ -161,12 +264,18 @@ class ScaleEntry(Part):
 
     when: Condition = Field(
         title="条件",
-        description="Whose limits are scaled; sees the contact's facts. The first that is true counts.",
+        description=(
+            "Whose limits are scaled; sees the contact's facts. The first that is true counts.\n"
+            "为谁调整上限；可用联系人事实，取第一个成立的。"
+        ),
         examples=[{"contact.order_count": {"gte": 10}}],
     )
     factor: float = Field(
         title="系数",
-        description="1.5 allows half as many again, 0.5 half; at least one message is always allowed.",
+        description=(
+            "1.5 allows half as many again, 0.5 half; at least one message is always allowed.\n"
+            "1.5 表示多一半，0.5 表示减半；至少保留一条。"
+        ),
         gt=0,
         le=10,
         examples=[1.5],
@@ -179,13 +288,19 @@ class ToleranceEntry(Part):
     pause_after_silence: SilencePause | None = Field(
         None,
         title="静默后暂停",
-        description="Leaves contacts alone for a while who show no sign of life.",
+        description=(
+            "Leaves contacts alone for a while who show no sign of life.\n对毫无回应的联系人暂停一段时间。"
+        ),
         examples=[{"after": "3d", "for": "14d"}],
     )
     scale: Items[ScaleEntry] = Field(
         (),
         title="缩放",
-        description="Whose limits are larger or smaller; everybody else has them as they stand.",
+        description=(
+            "Whose limits are larger or smaller; everybody else has them as they stand.\n"
+            "谁的上限更高或更低；其他人照常。"
+        ),
+        examples=[[{"when": {"contact.order_count": {"gte": 10}}, "factor": 1.5}]],
     )
 
     @model_validator(mode="after")
@@ -202,16 +317,22 @@ class CapsFile(Head):
         Unacted("tolerance", "every contact has the limits as they stand, and silence pauses nothing"),
     )
 
-    kind: Literal["caps"] = Field(title="种类", description="Always caps: this file holds frequency caps.")
+    kind: Literal["caps"] = Field(
+        title="种类",
+        description="Always caps: this file holds frequency caps.\n固定写 caps：本文件定义频次上限。",
+    )
     caps: Items[CapEntry] = Field(
         title="频次上限",
-        description="The caps. A message leaves when every cap that counts it has room.",
+        description=(
+            "The caps. A message leaves when every cap that counts it has room.\n"
+            "频次上限；所有适用的上限都有名额，消息才会发出。"
+        ),
         min_length=1,
     )
     tolerance: ToleranceEntry | None = Field(
         None,
         title="耐受度",
-        description="Scales the caps by how much a contact bears.",
+        description="Scales the caps by how much a contact bears.\n按联系人的承受度调整上限。",
         examples=[{"pause_after_silence": {"after": "3d", "for": "14d"}}],
     )
 
@@ -240,13 +361,19 @@ class ThresholdEntry(Part):
     gt: Measure | None = Field(
         None,
         title="大于",
-        description="The level holds while the figure is greater: a percentage, or a number for spend.",
+        description=(
+            "The level holds while the figure is greater: a percentage, or a number for spend.\n"
+            "数值大于此值时该级别成立；写百分比，花费写数字。"
+        ),
         examples=["15%"],
     )
     lt: Measure | None = Field(
         None,
         title="小于",
-        description="The level holds while the figure is less, for figures of which less is worse.",
+        description=(
+            "The level holds while the figure is less, for figures of which less is worse.\n"
+            "数值小于此值时该级别成立，用于越低越差的指标。"
+        ),
         examples=["50%"],
     )
 
@@ -267,19 +394,26 @@ class LevelsEntry(Part):
     yellow: ThresholdEntry | None = Field(
         None,
         title="黄色",
-        description="Pauses the scope, holds its messages and keeps evidence.",
+        description=(
+            "Pauses the scope, holds its messages and keeps evidence.\n暂停该范围，扣住消息并保留证据。"
+        ),
         examples=[{"gt": "15%"}],
     )
     red: ThresholdEntry | None = Field(
         None,
         title="红色",
-        description="As yellow, is reported as red, and does what `on_red` says.",
+        description=(
+            "As yellow, is reported as red, and does what `on_red` says.\n同黄色，并按红色上报，执行 on_red。"
+        ),
         examples=[{"gt": "40%"}],
     )
     black: ThresholdEntry | None = Field(
         None,
         title="黑色",
-        description="Stops everything, as the kill switch does, and packs the evidence together.",
+        description=(
+            "Stops everything, as the kill switch does, and packs the evidence together.\n"
+            "像总开关一样全部停止，并打包证据。"
+        ),
         examples=[{"gt": "80%"}],
     )
 
@@ -308,13 +442,16 @@ class OnRed(Part):
     switch_to: Id | None = Field(
         None,
         title="切换到",
-        description="The channel that takes over while this one is red.",
+        description="The channel that takes over while this one is red.\n红色期间接替本渠道的渠道。",
         examples=["sms"],
     )
     action: Literal["freeze", "safety_review", "diagnose"] | None = Field(
         None,
         title="动作",
-        description="freeze the scope, have its safety reviewed, or have it diagnosed, by people.",
+        description=(
+            "freeze the scope, have its safety reviewed, or have it diagnosed, by people.\n"
+            "由人冻结（freeze）、安全审查（safety_review）或诊断（diagnose）该范围。"
+        ),
     )
 
     @model_validator(mode="after")
@@ -325,9 +462,11 @@ class OnRed(Part):
 
 
 class CloseEntry(Part):
+    """When the probes have shown that things are well."""
+
     lt: Share = Field(
         title="小于",
-        description="Share of failed probes below which the breaker closes.",
+        description="Share of failed probes below which the breaker closes.\n试探失败率低于此比例时恢复。",
         examples=["5%"],
     )
 
@@ -335,17 +474,33 @@ class CloseEntry(Part):
 class RecoverEntry(Part):
     """How an open breaker finds out that things are well again."""
 
-    probe_after: Duration = Field(title="试探等待", description="Time between opening and the first probes.")
+    probe_after: Duration = Field(
+        title="试探等待",
+        description="Time between opening and the first probes.\n断开后多久开始试探。",
+        examples=["5m"],
+    )
     probes: int = Field(
-        title="试探条数", description="How many messages are let through as probes.", ge=1, le=10_000
+        title="试探条数",
+        description="How many messages are let through as probes.\n放行多少条消息作为试探。",
+        examples=[10],
+        ge=1,
+        le=10_000,
     )
     close_when: CloseEntry = Field(
-        title="恢复条件", description="The breaker closes when fewer probes fail, as {lt: 5%}."
+        title="恢复条件",
+        description=(
+            "When enough probes succeed: the breaker closes, or goes up the ramp.\n试探成功到什么程度算恢复。"
+        ),
+        examples=[{"lt": "5%"}],
     )
     ramp: Items[Share] = Field(
         (),
         title="放量阶梯",
-        description="Shares of traffic let through one after another, as [5%, 25%, 100%].",
+        description=(
+            "Shares of traffic let through one after another before all of it; left out: all at once.\n"
+            "恢复时逐级放行的流量比例；不写则一次全部放行。"
+        ),
+        examples=[["5%", "25%", "100%"]],
     )
 
     @model_validator(mode="after")
@@ -372,9 +527,18 @@ class HeldEntry(Part):
     for_people: ClassVar[frozenset[str]] = frozenset({"then"})
 
     resume_within: Duration = Field(
-        title="补发时限", description="How long a held message stays worth sending."
+        title="补发时限",
+        description=(
+            "How long a held message stays worth sending; later it expires.\n"
+            "被扣消息多久内仍值得补发，之后过期。"
+        ),
+        examples=["6h"],
     )
-    then: Literal["drop"] = Field("drop", title="超时后", description="drop: it expires.")
+    then: Literal["drop"] = Field(
+        "drop",
+        title="超时后",
+        description="drop, the only way there is: the message expires.\n只能写 drop：超时后消息作废。",
+    )
 
 
 class BreakerEntry(Part):
@@ -402,46 +566,68 @@ class BreakerEntry(Part):
     )
 
     id: Id = Field(
-        title="编号", description="The breaker's name, as decisions and `wayline breaker` cite it."
+        title="编号",
+        description=(
+            "The breaker's name, as decisions and `wayline breaker` cite it.\n"
+            "熔断器的编号，决策记录与 wayline breaker 命令引用它。"
+        ),
+        examples=["email_failures"],
     )
     scope: Literal["workspace", "account", "channel", "journey", "content"] = Field(
         title="范围",
-        description="What it watches one by one; with channel, each channel has a state of its own.",
+        description=(
+            "What it watches one by one; with channel, each channel has a state of its own.\n"
+            "逐个观察什么；channel 表示每个渠道各自判断。"
+        ),
     )
     metric: Metric = Field(
         title="指标",
-        description="The figure. send_failure_rate: failed messages among all that were tried.",
+        description=(
+            "The figure. send_failure_rate: failed messages among all that were tried.\n"
+            "观察的指标；send_failure_rate 为失败数占尝试发送数的比例。"
+        ),
     )
     window: Duration = Field(
         title="窗口",
-        description="The time just past that is looked at; real time, a day at most.",
+        description=(
+            "The time just past that is looked at; real time, a day at most.\n"
+            "观察最近多久（真实时间），最多一天。"
+        ),
         examples=["10m"],
     )
     min_samples: int = Field(
         title="最少样本",
-        description="With fewer messages in the window it does not judge: two failures of three say little.",
+        description=(
+            "With fewer messages in the window it does not judge: two failures of three say little.\n"
+            "窗口内消息少于此数时不判断。"
+        ),
         ge=1,
         le=1_000_000,
         examples=[50],
     )
     levels: LevelsEntry = Field(
         title="级别",
-        description="From which figures on it opens.",
+        description="From which figures on it opens, by level.\n数值到多少时断开，按级别填写。",
         examples=[{"yellow": {"gt": "15%"}, "red": {"gt": "40%"}}],
     )
     on_red: OnRed | None = Field(
         None,
         title="红色时",
-        description="What red does besides holding messages back.",
+        description="What red does besides holding messages back.\n红色时除扣住消息外还做什么。",
         examples=[{"switch_to": "sms"}],
     )
     recover: RecoverEntry = Field(
-        title="恢复", description="How it finds out that things are well, and closes."
+        title="恢复",
+        description="How it finds out that things are well, and closes.\n如何判断已经恢复正常并闭合。",
+        examples=[{"probe_after": "5m", "probes": 10, "close_when": {"lt": "5%"}}],
     )
     held: HeldEntry | None = Field(
         None,
         title="被扣消息",
-        description="What becomes of messages it holds; not said: as long as their purpose allows.",
+        description=(
+            "What becomes of messages it holds; not said: as long as their purpose allows.\n"
+            "被它扣住的消息如何处理；不写则以用途允许的时长为限。"
+        ),
         examples=[{"resume_within": "6h", "then": "drop"}],
     )
 
@@ -474,5 +660,17 @@ class BreakerEntry(Part):
 class BreakersFile(Head):
     """Circuit-breakers."""
 
-    kind: Literal["breakers"] = Field(title="种类", description="Always breakers.")
-    breakers: Items[BreakerEntry] = Field(title="熔断器", description="The breakers.", min_length=1)
+    kind: Literal["breakers"] = Field(
+        title="种类",
+        description=(
+            "Always breakers: this file holds circuit-breakers.\n固定写 breakers：本文件定义熔断器。"
+        ),
+    )
+    breakers: Items[BreakerEntry] = Field(
+        title="熔断器",
+        description=(
+            "The breakers; each judges every scope of its kind by itself.\n"
+            "熔断器列表；每个对各自范围分别判断。"
+        ),
+        min_length=1,
+    )

@@ -18,28 +18,52 @@ class CountedEvent(Part):
     """Which events are counted."""
 
     event: OneOrMore = Field(
-        title="事件", description="Event type that is counted, or a list of them.", min_length=1
+        title="事件",
+        description="Event type that is counted, or a list of them.\n要计数的事件类型，可写一个或一组。",
+        examples=["feedback_given"],
+        min_length=1,
     )
     when: Condition | None = Field(
-        None, title="条件", description="Which of them; sees the event's own facts only."
+        None,
+        title="条件",
+        description=(
+            "Which of them count; sees the event's own facts only. Left out: all of them.\n"
+            "哪些事件计入；只能用事件自身的事实，不写则全部。"
+        ),
+        examples=[{"event.amount": {"lte": 2}}],
     )
 
 
 class SequenceEvent(Part):
     """One event of a sequence."""
 
-    event: OneOrMore = Field(title="事件", description="Event type, or a list of them.", min_length=1)
+    event: OneOrMore = Field(
+        title="事件",
+        description=(
+            "Event type of this place in the sequence, or a list: any of these.\n"
+            "序列中这一位的事件类型；一组时任意一个即可。"
+        ),
+        examples=["product_viewed"],
+        min_length=1,
+    )
     as_: Id | None = Field(
         None,
         alias="as",
         title="称为",
-        description="A name by which conditions ask for its facts, as first in first.product_id.",
+        description=(
+            "A name by which conditions ask for its facts, as first in first.product_id.\n"
+            "给该事件起名，后面的条件可引用其事实，如 first.product_id。"
+        ),
+        examples=["first"],
     )
     when: Condition | None = Field(
         None,
         title="条件",
-        description="Which of them; sees its own facts and those of earlier events by name, as "
-        "{second.product_id: {fact: first.product_id}}.",
+        description=(
+            "Which of them; sees its own facts and those of earlier events by name, as "
+            "{second.product_id: {fact: first.product_id}}.\n"
+            "哪些事件算数；可用自身及之前已命名事件的事实。"
+        ),
     )
 
 
@@ -51,28 +75,48 @@ class PatternEntry(Part):
     """
 
     count: CountedEvent | None = Field(
-        None, title="计数", description="Contacts enter when enough such events happened: see at_least."
+        None,
+        title="计数",
+        description=(
+            "Contacts enter when enough such events happened: see at_least.\n"
+            "这类事件次数足够时进入，见 at_least。"
+        ),
+        examples=[{"event": "feedback_given"}],
     )
     at_least: int | None = Field(
         None,
         title="至少几次",
-        description="With count: how many events complete the pattern, from 2 on.",
+        description=(
+            "With count: how many events complete the pattern, from 2 on.\n配合 count：多少次算完成，至少 2。"
+        ),
+        examples=[3],
         ge=2,
     )
     in_a_row: bool = Field(
         False,
         title="连续",
-        description="With count: an event of these types for which 'when' is not true (or cannot be told) "
-        "breaks the row, and counting starts over after it. Other event types break nothing.",
+        description=(
+            "With count: an event of these types for which 'when' is not true (or cannot be told) "
+            "breaks the row, and counting starts over after it. Other event types break nothing.\n"
+            "配合 count：必须连续；同类事件不满足 when 就重新计数，其他类型不影响。默认 false。"
+        ),
     )
     sequence: Items[SequenceEvent] | None = Field(
         None,
         title="序列",
-        description="Events that happen one after the other; others may happen in between.",
+        description=(
+            "Events that happen one after the other; others may happen in between.\n"
+            "依次发生的事件；中间可以有其他事件。"
+        ),
+        examples=[[{"event": "product_viewed"}, {"event": "cart_updated"}]],
     )
     within: Duration = Field(
         title="时间窗口",
-        description="From the first to the last of these events passes less than this, as 24h.",
+        description=(
+            "From the first to the last of these events passes less than this, as 24h.\n"
+            "从第一个到最后一个事件所用时间须小于此值。"
+        ),
+        examples=["24h"],
     )
 
     @model_validator(mode="after")

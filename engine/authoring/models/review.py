@@ -15,47 +15,99 @@ from engine.rules.condition import YamlPath
 class StageEntry(Part):
     """One pair of eyes."""
 
-    id: Id = Field(title="编号", description="The stage's name, as records of reviews cite it.")
+    id: Id = Field(
+        title="编号",
+        description="The stage's name, as records of reviews cite it.\n环节编号，审核记录中引用它。",
+        examples=["legal"],
+    )
     queue: Id | None = Field(
         None,
         title="队列",
-        description="Whose list the content appears on: a queue of wayline.yaml. Without it: its creator's.",
+        description=(
+            "Whose list the content appears on: a queue of wayline.yaml. Without it: its creator's.\n"
+            "内容出现在谁的任务列表：wayline.yaml 的队列；不写则为作者本人。"
+        ),
         examples=["legal"],
     )
-    deadline: Duration = Field(title="时限", description="How long it may lie there.", examples=["4h"])
+    deadline: Duration = Field(
+        title="时限",
+        description="How long a content may lie there unanswered.\n内容最多可停留多久。",
+        examples=["4h"],
+    )
     when_late: Literal["remind", "escalate", "reject"] = Field(
         "remind",
         title="超时",
-        description="What happens then: remind, escalate to the next stage, or reject.",
+        description=(
+            "What happens then: remind (when left out), escalate to the next stage, or reject.\n"
+            "超时后：remind 提醒（默认）、escalate 升级到下一环节或 reject 驳回。"
+        ),
     )
     on_urgent: Literal["keep", "leave_out"] = Field(
-        "keep", title="加急时", description="Whether an urgent content goes through this stage too."
+        "keep",
+        title="加急时",
+        description=(
+            "Whether an urgent content goes through this stage too: keep (when left out) or "
+            "leave_out.\n"
+            "加急内容是否也走本环节：keep 走（默认），leave_out 跳过。"
+        ),
     )
 
 
 class PolicyEntry(Part):
     """Which contents take which stages. The first policy that fits a content is its own."""
 
-    id: Id = Field(title="编号", description="The policy's name, as records of reviews cite it.")
+    id: Id = Field(
+        title="编号",
+        description="The policy's name, as records of reviews cite it.\n策略编号，审核记录中引用它。",
+        examples=["marketing_texts"],
+    )
     contents: Items[Id] = Field(
-        (), title="内容", description="Only these contents; without it all.", examples=[["welcome_hello"]]
+        (),
+        title="内容",
+        description="Only these contents; without it all of them.\n只针对这些内容；不写则全部。",
+        examples=[["welcome_hello"]],
     )
     purposes: Items[Id] = Field(
-        (), title="用途", description="Only contents sent for these purposes.", examples=[["marketing"]]
+        (),
+        title="用途",
+        description=(
+            "Only contents sent for these purposes; without it, for any.\n"
+            "只针对用于这些用途的内容；不写则不限。"
+        ),
+        examples=[["marketing"]],
     )
-    channels: Items[Id] = Field((), title="渠道", description="Only contents sent on these channels.")
+    channels: Items[Id] = Field(
+        (),
+        title="渠道",
+        description=(
+            "Only contents sent on these channels; without it, on any.\n"
+            "只针对在这些渠道发送的内容；不写则不限。"
+        ),
+        examples=[["sms"]],
+    )
     risk: Literal["low", "high"] | None = Field(
         None,
         title="风险",
-        description="high: a check found something to warn of. low: none did. Without it: both.",
+        description=(
+            "high: a check found something to warn of. low: none did. Without it: both.\n"
+            "high：检查发现需提醒的问题；low：没有；不写则两者都算。"
+        ),
     )
     stages: Items[Id] = Field(
         title="环节",
-        description="Stages in order; an empty list lets it pass without anyone.",
+        description=(
+            "Stages in order; an empty list lets it pass without anyone.\n"
+            "依次经过的环节；空列表表示无需人工。"
+        ),
         examples=[["self_check", "operations", "legal"]],
     )
     four_eyes: bool = Field(
-        True, title="四眼原则", description="true: nobody approves what they wrote themselves."
+        True,
+        title="四眼原则",
+        description=(
+            "true (when left out): nobody approves what they wrote themselves.\n"
+            "true（默认）：不能审批自己写的内容。"
+        ),
     )
 
 
@@ -64,10 +116,24 @@ class ReviewFile(Head):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "contents are sent without anyone's approval"),)
 
-    kind: Literal["review"] = Field(title="种类", description="Always review.")
-    stages: Items[StageEntry] = Field(title="环节", description="The stages there are.", min_length=1)
+    kind: Literal["review"] = Field(
+        title="种类",
+        description="Always review: who approves which contents.\n固定写 review：本文件定义审核策略。",
+    )
+    stages: Items[StageEntry] = Field(
+        title="环节",
+        description="The stages that policies can name.\n策略可以引用的审核环节。",
+        examples=[[{"id": "legal", "deadline": "4h"}]],
+        min_length=1,
+    )
     policies: Items[PolicyEntry] = Field(
-        title="策略", description="Which contents take which of them.", min_length=1
+        title="策略",
+        description=(
+            "Which contents take which stages; the first that fits counts.\n"
+            "哪些内容走哪些环节，取第一个符合的。"
+        ),
+        examples=[[{"id": "all_texts", "stages": ["legal"]}]],
+        min_length=1,
     )
 
     @model_validator(mode="after")

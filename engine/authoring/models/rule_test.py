@@ -29,34 +29,73 @@ class PersonEntry(Part):
     """Someone the test is about, as they stand when it starts."""
 
     consents: Items[Id] = Field(
-        (), title="已同意的用途", description="Purposes consented to, on every channel, before the start."
+        (),
+        title="已同意的用途",
+        description=(
+            "Purposes consented to, on every channel, before the start.\n测试开始前已同意的用途（所有渠道）。"
+        ),
+        examples=[["marketing"]],
     )
     identities: dict[Id, str] = Field(
-        {}, title="身份", description="Platform and address, as {wecom: ext_1}; any made-up address will do."
+        {},
+        title="身份",
+        description="Address by platform; any made-up address will do.\n各平台上的地址，可以随意编造。",
+        examples=[{"wecom": "ext_1"}],
     )
     timezone: Zone | None = Field(
-        None, title="时区", description="IANA time zone; the workspace's when not said."
+        None,
+        title="时区",
+        description="IANA time zone; the workspace's when not said.\n联系人的时区；不写则用工作区的。",
     )
     locale: Locale | None = Field(
-        None, title="语言", description="Language, as zh; the workspace's first when not said."
+        None,
+        title="语言",
+        description=(
+            "Language of the contact; the workspace's first when not said.\n"
+            "联系人的语言；不写则用工作区的第一种。"
+        ),
     )
     tags: Items[str] = Field(
-        (), title="标签", description="Tags set by hand; those that follow from rules follow by themselves."
+        (),
+        title="标签",
+        description=(
+            "Tags set by hand; those that follow from rules follow by themselves.\n"
+            "手工打的标签；由规则产生的会自动出现。"
+        ),
+        examples=[["vip"]],
     )
     attributes: dict[str, Any] = Field(
-        {}, title="属性", description="Values of the attributes that wayline.yaml declares."
+        {},
+        title="属性",
+        description="Values of the attributes that wayline.yaml declares.\nwayline.yaml 中声明的属性的值。",
+        examples=[{"city": "上海"}],
     )
 
 
 class PastEntry(Part):
     """Something from before the start: it counts for the contact's facts and starts no journey."""
 
-    ago: Duration = Field(title="多久以前", description="How long before the start, as 100d.")
-    event: Id = Field(title="事件", description="Event type.")
-    properties: dict[str, Any] = Field(
-        {}, title="属性", description="Properties, checked against the event's schema."
+    ago: Duration = Field(
+        title="多久以前",
+        description="How long before the start it happened.\n在测试开始前多久发生。",
+        examples=["100d"],
     )
-    contact: Id | None = Field(None, title="联系人", description="Whose, when the test has several contacts.")
+    event: Id = Field(
+        title="事件",
+        description="Event type of what happened, as the events file names it.\n发生的事件类型。",
+        examples=["order_paid"],
+    )
+    properties: dict[str, Any] = Field(
+        {},
+        title="属性",
+        description="Properties, checked against the event's schema.\n事件属性，按事件的结构检查。",
+        examples=[{"amount": 100}],
+    )
+    contact: Id | None = Field(
+        None,
+        title="联系人",
+        description="Whose, when the test has several contacts.\n属于谁；测试有多位联系人时填写。",
+    )
 
 
 class HappeningEntry(Part):
@@ -64,20 +103,39 @@ class HappeningEntry(Part):
 
     at: Moment = Field(
         title="时刻",
-        description='Since the start, as 0d, 20d or "1d 2h"; or "2026-03-21 10:00" on the contact\'s clock.',
+        description=(
+            'Since the start, as 0d, 20d or "1d 2h"; or "2026-03-21 10:00" on the contact\'s clock.\n'
+            "发生时刻：自开始起多久，或联系人时钟上的日期时间。"
+        ),
     )
     event: Id | None = Field(
-        None, title="事件", description="Event type; may be left out when only traits change."
+        None,
+        title="事件",
+        description=(
+            "Event type; may be left out when only traits change.\n事件类型；只改变联系人资料时可不写。"
+        ),
+        examples=["order_paid"],
     )
     properties: dict[str, Any] = Field(
-        {}, title="属性", description="Properties, checked against the event's schema."
+        {},
+        title="属性",
+        description="Properties, checked against the event's schema.\n事件属性，按事件的结构检查。",
+        examples=[{"amount": 100}],
     )
     traits: dict[str, Any] = Field(
         {},
         title="联系人变化",
-        description="What becomes known: tags (added), timezone, locale, attributes, addresses.",
+        description=(
+            "What becomes known: tags (added), timezone, locale, attributes, addresses.\n"
+            "由此得知的联系人资料：标签、时区、语言、属性、地址。"
+        ),
+        examples=[{"tags": ["vip"]}],
     )
-    contact: Id | None = Field(None, title="联系人", description="Whose, when the test has several contacts.")
+    contact: Id | None = Field(
+        None,
+        title="联系人",
+        description="Whose, when the test has several contacts.\n属于谁；测试有多位联系人时填写。",
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> HappeningEntry:
@@ -108,39 +166,106 @@ class ExpectEntry(Part):
     at: MomentSpan | None = Field(
         None,
         title="时刻",
-        description='31d after the start, a range "30d..31d", a day "2026-03-31" or a moment; to the minute.',
+        description=(
+            '31d after the start, a range "30d..31d", a day "2026-03-31" or a moment; to the minute.\n'
+            "何时：开始后多久、一个范围、某一天或某一时刻，精确到分钟。"
+        ),
     )
-    send: Id | None = Field(None, title="发送", description="Step whose message is sent.")
+    send: Id | None = Field(
+        None,
+        title="发送",
+        description="Id of the step whose message is sent.\n发出消息的步骤。",
+        examples=["hello"],
+    )
     held: Id | None = Field(
-        None, title="暂缓", description="Step whose message has to wait, for instance for a cap."
+        None,
+        title="暂缓",
+        description=(
+            "Step whose message has to wait, for instance for a cap.\n消息需要等待的步骤，例如因频次上限。"
+        ),
+        examples=["hello"],
     )
     not_sent: Id | None = Field(
-        None, title="未发送", description="Step whose message comes to its end without being sent."
+        None,
+        title="未发送",
+        description="Step whose message comes to its end without being sent.\n消息最终没有发出的步骤。",
+        examples=["hello"],
     )
-    entered: Id | None = Field(None, title="进入旅程", description="Journey that takes the contact in.")
+    entered: Id | None = Field(
+        None,
+        title="进入旅程",
+        description="Journey that takes the contact in.\n接收该联系人的旅程。",
+        examples=["welcome"],
+    )
     not_entered: Id | None = Field(
-        None, title="未进入旅程", description="Journey that does not take the contact in."
+        None,
+        title="未进入旅程",
+        description="Journey that does not take the contact in.\n没有接收该联系人的旅程。",
+        examples=["welcome"],
     )
-    ended: Id | None = Field(None, title="旅程结束", description="Journey whose run ends.")
+    ended: Id | None = Field(
+        None,
+        title="旅程结束",
+        description="Journey whose run comes to its end.\n结束的旅程。",
+        examples=["welcome"],
+    )
     facts: Condition | None = Field(
         None,
         title="事实",
-        description="A condition on the contact that is true then, as {contact.stage: churned}; needs 'at'.",
+        description=(
+            "A condition on the contact that is true then; needs 'at'.\n届时应成立的联系人条件；须写 at。"
+        ),
+        examples=[{"contact.stage": "churned"}],
     )
     journey: Id | None = Field(
-        None, title="旅程", description="Journey of the step, when several are tested together."
+        None,
+        title="旅程",
+        description=(
+            "Journey of the step, when several are tested together.\n步骤所属的旅程；同时测试多个旅程时填写。"
+        ),
     )
-    contact: Id | None = Field(None, title="联系人", description="Whose, when the test has several contacts.")
-    channel: Id | None = Field(None, title="渠道", description="Channel it goes by.")
-    content: Id | None = Field(None, title="内容", description="Content that is sent.")
+    contact: Id | None = Field(
+        None,
+        title="联系人",
+        description="Whose, when the test has several contacts.\n属于谁；测试有多位联系人时填写。",
+    )
+    channel: Id | None = Field(
+        None,
+        title="渠道",
+        description="Channel by which the message goes; left out: any.\n消息所走的渠道；不写则不检查。",
+        examples=["sms"],
+    )
+    content: Id | None = Field(
+        None,
+        title="内容",
+        description="Content that is sent; left out: any.\n发送的内容；不写则不检查。",
+        examples=["welcome_hello"],
+    )
     local_time: ClockTime | None = Field(
-        None, title="当地时刻", description='Time on the contact\'s own clock, as "10:00".'
+        None,
+        title="当地时刻",
+        description=(
+            "Time on the contact's own clock, in quotes; left out: any.\n"
+            "联系人当地的时刻，写在引号里；不写则不检查。"
+        ),
+        examples=["10:00"],
     )
     contains: Texts = Field(
-        (), title="包含文字", description="Text that the message contains, in any of its parts; or a list."
+        (),
+        title="包含文字",
+        description=(
+            "Text that the message contains, in any of its parts; or a list.\n"
+            "消息任意部分应包含的文字，可写一组。"
+        ),
+        examples=["优惠"],
     )
     reason: str | None = Field(
-        None, title="原因", description="Reason code, as cap.full, content.check_blocked or run.goal."
+        None,
+        title="原因",
+        description=(
+            "Reason code that the decision gives; left out: any.\n决策给出的原因代码；不写则不检查。"
+        ),
+        examples=["cap.full", "content.check_blocked", "run.goal"],
     )
 
     @property
@@ -171,28 +296,62 @@ class RuleTestEntry(Part):
     """One test: who it is about, what happens, and what must come of it."""
 
     name: str = Field(
-        title="名称", description="What the ruleset promises, in a sentence.", min_length=1, max_length=200
+        title="名称",
+        description="What the ruleset promises, in a sentence.\n用一句话写明规则承诺了什么。",
+        examples=["新客三天内收到两条消息"],
+        min_length=1,
+        max_length=200,
     )
     contact: PersonEntry | None = Field(
         None,
         title="联系人",
-        description="The contact; keys that are not said here are taken from 'contact' of the file.",
+        description=(
+            "The contact; keys that are not said here are taken from 'contact' of the file.\n"
+            "测试的联系人；没写的键取自文件的 contact。"
+        ),
     )
     contacts: dict[Id, PersonEntry] = Field(
-        {}, title="多个联系人", description="Several contacts by name, instead of 'contact'."
+        {},
+        title="多个联系人",
+        description=(
+            "Several contacts by name, instead of 'contact'.\n多位联系人，按名字列出，代替 contact。"
+        ),
+        examples=[{"anna": {"tags": ["vip"]}, "ben": {}}],
     )
     start: StartMoment | None = Field(
-        None, title="开始时刻", description="When this test starts, if not when the file says."
+        None,
+        title="开始时刻",
+        description="When this test starts, if not when the file says.\n本测试的开始时刻；不写则用文件的。",
     )
     until: Moment | None = Field(
-        None, title="结束", description="How long this test lasts, if not as long as the file says."
+        None,
+        title="结束",
+        description=(
+            "How long this test lasts, if not as long as the file says.\n本测试持续多久；不写则用文件的。"
+        ),
     )
     history: Items[PastEntry] = Field(
-        (), title="历史", description="What happened before the start: it counts, and starts no journey."
+        (),
+        title="历史",
+        description=(
+            "What happened before the start: it counts, and starts no journey.\n"
+            "开始之前发生的事：计入事实，但不触发旅程。"
+        ),
+        examples=[[{"ago": "100d", "event": "order_paid"}]],
     )
-    events: Items[HappeningEntry] = Field((), title="事件", description="What happens during the test.")
+    events: Items[HappeningEntry] = Field(
+        (),
+        title="事件",
+        description="What happens during the test, in any order.\n测试期间发生的事。",
+        examples=[[{"at": "0d", "event": "contact_added"}]],
+    )
     expect: Items[ExpectEntry] = Field(
-        title="预期", description="Everything that is sent, and what else matters; [] when nothing is sent."
+        title="预期",
+        description=(
+            "Everything that is sent, and what else matters; [] when nothing is sent.\n"
+            "预期发出的全部消息，以及其他要点；不发消息时写 []。"
+        ),
+        examples=[[{"at": "0d", "send": "hello"}], []],
     )
 
     @model_validator(mode="after")
@@ -210,19 +369,42 @@ class RuleTestFile(Part):
         title="被测文件",
         description=(
             "File under test, seen from this one: a journey runs alone (or those in a list together); "
-            "any other file is tested with all journeys."
+            "any other file is tested with all journeys.\n"
+            "被测文件（相对本文件）：旅程单独或与列表中的一起运行；其他文件与所有旅程一起测试。"
         ),
+        examples=["welcome.yaml"],
         min_length=1,
     )
-    description: str = Field("", title="说明", description="Why these tests exist.", max_length=5000)
+    description: str = Field(
+        "",
+        title="说明",
+        description=(
+            "Why these tests exist, for whoever edits them next.\n为什么有这些测试，写给下一位编辑者。"
+        ),
+        max_length=5000,
+    )
     start: StartMoment = Field(
         title="开始时刻",
-        description='As "2026-03-01T09:00:00+08:00"; without a zone it is read on the workspace\'s clock.',
+        description=(
+            'As "2026-03-01T09:00:00+08:00"; without a zone it is read on the workspace\'s clock.\n'
+            "测试开始的时刻；不带时区则以工作区时钟为准。"
+        ),
     )
-    until: Moment = Field(title="结束", description="How long every test lasts, as 60d.")
+    until: Moment = Field(
+        title="结束",
+        description="How long every test lasts, from its start.\n每个测试从开始起持续多久。",
+        examples=["60d"],
+    )
     contact: PersonEntry = Field(
         PersonEntry(),
         title="联系人",
-        description="What all contacts of this file have in common.",
+        description="What all contacts of this file have in common.\n本文件所有联系人共有的设置。",
+        examples=[{"consents": ["marketing"], "identities": {"email": "a@example.com"}}],
     )
-    tests: Items[RuleTestEntry] = Field(title="测试", description="The tests.", min_length=1)
+    tests: Items[RuleTestEntry] = Field(
+        title="测试",
+        description=(
+            "The tests, each with a contact and a clock of its own.\n测试列表，每个都有自己的联系人与时钟。"
+        ),
+        min_length=1,
+    )

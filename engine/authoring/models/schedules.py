@@ -35,10 +35,19 @@ class DaysEntry(Part):
     """Days of a calendar: its working days, or its holidays."""
 
     workdays: Id | None = Field(
-        None, title="工作日", description="Days on which somebody works by this calendar (adjusted ones too)."
+        None,
+        title="工作日",
+        description=(
+            "Days on which somebody works by this calendar (adjusted ones too).\n"
+            "该日历中有人上班的日子（含调休）。"
+        ),
+        examples=["office"],
     )
     holidays: Id | None = Field(
-        None, title="节假日", description="The dates that this calendar lists as holidays."
+        None,
+        title="节假日",
+        description="The dates that this calendar lists as holidays.\n该日历列为节假日的日子。",
+        examples=["office"],
     )
 
     @model_validator(mode="after")
@@ -53,19 +62,51 @@ class ScheduleEntry(Part):
 
     cron: Cron = Field(
         title="定时表达式",
-        description='Minute, hour, day, month, weekday, in quotes: "0 10 * * *" is every day at ten.',
+        description=(
+            'Minute, hour, day, month, weekday, in quotes: "0 10 * * *" is every day at ten.\n'
+            '分、时、日、月、星期，写在引号里："0 10 * * *" 为每天十点。'
+        ),
     )
     timezone: CapZone = Field(
         title="时区",
-        description="Whose clock: contact (each contact's own), workspace, or an IANA name.",
+        description=(
+            "Whose clock: contact (each contact's own), workspace, or an IANA name.\n"
+            "以谁的时钟为准：contact（各联系人自己的）、workspace 或时区名。"
+        ),
     )
-    audience: Id | None = Field(None, title="人群", description="Only contacts in this audience.")
-    only: DaysEntry | None = Field(None, title="仅限", description="Only on these days of a calendar.")
-    not_on: DaysEntry | None = Field(None, title="除外", description="Not on these days of a calendar.")
+    audience: Id | None = Field(
+        None,
+        title="受众",
+        description=(
+            "Only contacts in this audience; left out: all contacts.\n只限该受众中的联系人；不写则所有人。"
+        ),
+        examples=["lapsed"],
+    )
+    only: DaysEntry | None = Field(
+        None,
+        title="仅限",
+        description=(
+            "Only on these days of a calendar; left out: whenever cron says.\n"
+            "只在日历的这些日子触发；不写则按 cron。"
+        ),
+        examples=[{"workdays": "office"}],
+    )
+    not_on: DaysEntry | None = Field(
+        None,
+        title="除外",
+        description=(
+            "Not on these days of a calendar; left out: whenever cron says.\n"
+            "在日历的这些日子不触发；不写则按 cron。"
+        ),
+        examples=[{"holidays": "office"}],
+    )
     per_second: int = Field(
         200,
         title="每秒人数",
-        description="How many contacts enter per second at most, for each time zone.",
+        description=(
+            "How many contacts enter per second at most, for each time zone; 200 when left out.\n"
+            "每个时区每秒最多进入多少人；默认 200。"
+        ),
         ge=1,
         le=10_000,
     )
@@ -76,16 +117,42 @@ class ParameterEntry(Part):
 
     for_people: ClassVar[frozenset[str]] = frozenset({"title"})
 
-    type: Literal["text", "number", "boolean"] = Field(title="类型", description="text, number or boolean.")
-    title: str = Field("", title="标题", description="What people read in lists.", max_length=200)
-    required: bool = Field(False, title="必填", description="true: a request without it is refused.")
+    type: Literal["text", "number", "boolean"] = Field(
+        title="类型",
+        description=(
+            "What its value is: text, number or boolean (true or false).\n"
+            "值的类型：文本、数字或布尔（true/false）。"
+        ),
+    )
+    title: str = Field(
+        "",
+        title="标题",
+        description=(
+            "What people read in lists; left out, they read its name.\n列表中显示的名称；不写则显示参数名。"
+        ),
+        examples=["原因"],
+        max_length=200,
+    )
+    required: bool = Field(
+        False,
+        title="必填",
+        description=(
+            "true: a request without it is refused. false when left out.\n"
+            "true：请求缺少它就被拒绝；默认 false。"
+        ),
+    )
 
 
 class ApiEntry(Part):
     """Contacts enter when a system asks for it: POST /v1/journeys/{id}/enter."""
 
     parameters: dict[Id, ParameterEntry] = Field(
-        {}, title="参数", description="What a request may bring along; anything else is refused."
+        {},
+        title="参数",
+        description=(
+            "What a request may bring along; anything else is refused.\n请求可以携带的参数；其他一律拒绝。"
+        ),
+        examples=[{"reason": {"type": "text", "required": True}}],
     )
 
     @model_validator(mode="after")

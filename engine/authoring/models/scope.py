@@ -14,15 +14,20 @@ class ScopeEntry(Part):
     purposes: Items[Id] = Field(
         (),
         title="用途",
-        description="Only messages of these purposes, as the purposes file names them.",
+        description=(
+            "Only messages of these purposes, as the purposes file names them.\n只限这些用途的消息。"
+        ),
         examples=[["marketing"]],
     )
     channels: Items[Id] = Field(
         (),
         title="渠道",
-        description="Only messages that go out on these channels.",
+        description="Only messages that go out on these channels.\n只限走这些渠道的消息。",
         examples=[["sms", "email"]],
     )
     journeys: Items[Id] = Field(
-        (), title="旅程", description="Only messages of these journeys.", examples=[["welcome"]]
+        (),
+        title="旅程",
+        description="Only messages that come from these journeys.\n只限这些旅程的消息。",
+        examples=[["welcome"]],
     )

@@ -17,42 +17,122 @@ OutcomeName = Literal["sent", "capped", "blocked", "failed", "expired", "unknown
 class SendStep(Part):
     """Send one message through the first channel that can; the run waits for the outcome."""
 
-    send: Id = Field(title="发送", description="Id of this step.")
-    content: Id = Field(title="内容", description="Id of the content to send.")
+    send: Id = Field(
+        title="发送",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions and tests cite it.\n"
+            "本步骤的编号，在旅程内唯一；决策记录与测试引用它。"
+        ),
+        examples=["hello"],
+    )
+    content: Id = Field(
+        title="内容",
+        description="Id of the content to send, as the content files name it.\n要发送的内容编号。",
+        examples=["welcome_hello"],
+    )
     channels: Items[Id] = Field(
-        title="渠道", description="Channels in order; the first that can is used.", min_length=1
+        title="渠道",
+        description="Channels in order; the first that can is used.\n按顺序尝试的渠道，用第一个可用的。",
+        examples=[["wecom", "sms"]],
+        min_length=1,
     )
     purpose: Id | None = Field(
-        None, title="用途", description="Consent purpose, when it is not the journey's."
+        None,
+        title="用途",
+        description=(
+            "Consent purpose of this message; left out: the journey's.\n本消息的同意用途；不写则用旅程的。"
+        ),
+        examples=["service"],
     )
     deadline: Duration | None = Field(
-        None, title="时限", description="The message must leave within this time (real time), or it expires."
+        None,
+        title="时限",
+        description=(
+            "The message must leave within this time (real time), or it expires; left out: as long as "
+            "its purpose allows.\n"
+            "消息须在此时间内（真实时间）发出，否则过期；不写则以用途允许的时长为限。"
+        ),
+        examples=["20s"],
     )
     outcomes: dict[OutcomeName, Items[Step]] = Field(
-        {}, title="按结果", description="Steps for single outcomes; otherwise the run simply goes on."
+        {},
+        title="按结果",
+        description=(
+            "Steps after single outcomes; without any for it, the run simply goes on.\n"
+            "按发送结果执行的步骤；没写的结果则直接继续。"
+        ),
+        examples=[{"failed": [{"stop": "give_up"}]}],
     )
 
 
 class WaitStep(Part):
     """Wait for a time; the parts apply in the order for, days, at, weekdays, calendar."""
 
-    wait: Id = Field(title="等待", description="Id of this step.")
+    wait: Id = Field(
+        title="等待",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions and tests cite it.\n"
+            "本步骤的编号，在旅程内唯一；决策记录与测试引用它。"
+        ),
+        examples=["three_days"],
+    )
     for_: Duration | None = Field(
-        None, alias="for", title="时长", description="Exact time, as 1d for 24 hours."
+        None,
+        alias="for",
+        title="时长",
+        description=(
+            "Exact time to wait: 1d is 24 hours, whatever the clock says.\n精确等待的时长：1d 即 24 小时。"
+        ),
+        examples=["1d"],
     )
-    days: int | None = Field(None, title="天数", description="Calendar days; 1 is tomorrow.", ge=1, le=3650)
+    days: int | None = Field(
+        None,
+        title="天数",
+        description=(
+            "Calendar days to wait on the contact's clock; 1 is tomorrow.\n"
+            "等待的自然日数（联系人当地）；1 表示明天。"
+        ),
+        examples=[1],
+        ge=1,
+        le=3650,
+    )
     at: ClockTime | None = Field(
-        None, title="时刻", description='Then the first such time on the contact\'s own clock, as "10:00".'
+        None,
+        title="时刻",
+        description=(
+            "Then the first such time on the contact's own clock, in quotes.\n"
+            "然后等到联系人当地的这个时刻，写在引号里。"
+        ),
+        examples=["10:00"],
     )
-    weekdays: Items[Weekday] = Field((), title="星期", description="Only on these days, as [mon, tue].")
+    weekdays: Items[Weekday] = Field(
+        (),
+        title="星期",
+        description=(
+            "Goes on only on these days of the week; left out: any day.\n"
+            "然后只在这些星期几继续；不写则任何一天。"
+        ),
+        examples=[["mon", "tue"]],
+    )
     until: str | None = Field(
         None,
         title="直到",
-        description="Path of a fact that is a moment, as contact.trial_ends_at; only calendar may follow.",
+        description=(
+            "Path of a fact that is a moment, until which it waits; only `calendar` may stand beside "
+            "it.\n"
+            "等到某个事实所指的时刻；旁边只能写 calendar。"
+        ),
+        examples=["contact.last_order_at"],
         min_length=1,
     )
     calendar: Id | None = Field(
-        None, title="工作日历", description="Then the next working time of this calendar."
+        None,
+        title="工作日历",
+        description=(
+            "Then the next working time of this calendar; left out: no such wait.\n"
+            "然后等到该日历的下一个工作时间；不写则不等。"
+        ),
+        examples=["office"],
     )
 
     @model_validator(mode="after")
@@ -72,13 +152,23 @@ class WaitStep(Part):
 class WaitForStep(Part):
     """Wait for an event, or until a condition holds, at most for the time of `up_to`."""
 
-    wait_for: Id = Field(title="等待事件", description="Id of this step.")
+    wait_for: Id = Field(
+        title="等待事件",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions and tests cite it.\n"
+            "本步骤的编号，在旅程内唯一；决策记录与测试引用它。"
+        ),
+        examples=["first_browse"],
+    )
     event: OneOrMore | None = Field(
         None,
         title="事件",
         description=(
-            "Event type that is waited for, or a list of them. Without it the condition alone is waited for: "
-            "it is asked at once, at every later event of the contact, and when `up_to` has passed."
+            "Event type that is waited for, or a list of them. Without it the condition alone is "
+            "waited for: it is asked at once, at every later event of the contact, and when `up_to` "
+            "has passed.\n"
+            "等待的事件类型，可写一组；不写则只等条件成立："
+            "立即、该联系人之后的每个事件、以及 up_to 到时都会检查。"
         ),
         examples=["product_viewed"],
     )
@@ -86,20 +176,33 @@ class WaitForStep(Part):
         None,
         title="条件",
         description=(
-            "Which of these events count; sees event, contact and journey facts. Without `event`: what must "
-            "come true of the contact."
+            "Which of these events count; sees event, contact and journey facts. Without `event`: "
+            "what must come true of the contact.\n"
+            "哪些事件算数；可用事件、联系人与旅程事实。没有 event 时：联系人须满足的条件。"
         ),
         examples=[{"event.amount": {"gte": 100}}],
     )
     up_to: Duration | None = Field(
         None,
         title="最长等待",
-        description="The longest time to wait; then the run goes on with `otherwise`.",
+        description=(
+            "The longest time to wait; then the run goes on with `otherwise`. Left out: until it "
+            "comes, however long.\n"
+            "最长等待时间，之后执行 otherwise；不写则一直等。"
+        ),
         examples=["2d"],
     )
-    then: Items[Step] = Field((), title="等到时", description="Steps when it has come.")
+    then: Items[Step] = Field(
+        (),
+        title="等到时",
+        description="Steps when what was waited for has come.\n等到之后执行的步骤。",
+        examples=[[{"send": "thanks", "content": "thanks", "channels": ["sms"]}]],
+    )
     otherwise: Items[Step] = Field(
-        (), title="未等到时", description="Steps when the time has passed in vain."
+        (),
+        title="未等到时",
+        description="Steps when the time has passed in vain.\n超时未等到时执行的步骤；须写 up_to。",
+        examples=[[{"stop": "gave_up"}]],
     )
 
     @model_validator(mode="after")
@@ -116,35 +219,96 @@ class WaitForStep(Part):
 
 
 class Case(Part):
-    when: Condition = Field(title="条件", description="Sees contact and journey facts.")
-    steps: Items[Step] = Field(title="步骤", description="Steps when the condition is true.")
+    """One way of a branch, and when it is taken."""
+
+    when: Condition = Field(
+        title="条件",
+        description=(
+            "When this way is taken; sees contact and journey facts.\n走这条路的条件；可用联系人与旅程事实。"
+        ),
+        examples=[{"contact.tags": {"has": "vip"}}],
+    )
+    steps: Items[Step] = Field(
+        title="步骤",
+        description="Steps when the condition is true.\n条件成立时执行的步骤；[] 表示什么都不做。",
+    )
 
 
 class BranchStep(Part):
     """Go the way of the first case that is true."""
 
-    branch: Id = Field(title="分支", description="Id of this step.")
+    branch: Id = Field(
+        title="分支",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions and tests cite it.\n"
+            "本步骤的编号，在旅程内唯一；决策记录与测试引用它。"
+        ),
+        examples=["by_value"],
+    )
     cases: Items[Case] = Field(
-        title="情形", description="The cases in order; the first that is true is taken.", min_length=1
+        title="情形",
+        description=(
+            "The cases in order; the first that is true is taken.\n各种情形，按顺序取第一个成立的。"
+        ),
+        examples=[[{"when": {"contact.tags": {"has": "vip"}}, "steps": []}]],
+        min_length=1,
     )
     else_: Items[Step] = Field(
-        (), alias="else", title="否则", description="Steps when no case is true, or the facts do not say."
+        (),
+        alias="else",
+        title="否则",
+        description=(
+            "Steps when no case is true, or the facts do not say; left out: the run goes on.\n"
+            "没有情形成立或事实不明时的步骤；不写则直接继续。"
+        ),
     )
 
 
 class SetStep(Part):
     """Keep values with the run; later conditions and texts read them as journey.values.<name>."""
 
-    set: Id = Field(title="赋值", description="Id of this step.")
-    values: dict[Id, Scalar] = Field(title="值", description="Names and values.", min_length=1)
+    set: Id = Field(
+        title="赋值",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions and tests cite it.\n"
+            "本步骤的编号，在旅程内唯一；决策记录与测试引用它。"
+        ),
+        examples=["remember"],
+    )
+    values: dict[Id, Scalar] = Field(
+        title="值列表",
+        description=(
+            "Names and what each keeps; read later as journey.values.<name>.\n"
+            "要保存的名称和值，之后写 journey.values.<名称> 读取。"
+        ),
+        examples=[{"offer": "coupon_10"}],
+        min_length=1,
+    )
 
 
 class TagStep(Part):
     """Add tags to the contact or remove them."""
 
-    tag: Id = Field(title="打标签", description="Id of this step.")
-    add: Items[str] = Field((), title="添加", description="Tags to add.")
-    remove: Items[str] = Field((), title="移除", description="Tags to remove.")
+    tag: Id = Field(
+        title="打标签",
+        description=(
+            "Name of this step, not the tag: that stands under `add` or `remove`.\n"
+            "本步骤的编号（不是标签）；标签写在 add 或 remove 下。"
+        ),
+        examples=["mark_loyal"],
+    )
+    add: Items[str] = Field(
+        (),
+        title="添加",
+        description="Tags that the contact has from then on.\n给联系人添加的标签。",
+        examples=[["vip"]],
+    )
+    remove: Items[str] = Field(
+        (),
+        title="移除",
+        description="Tags that the contact loses, if it has them.\n从联系人移除的标签。",
+        examples=[["new_customer"]],
+    )
 
     @model_validator(mode="after")
     def _does_something(self) -> TagStep:
@@ -160,21 +324,38 @@ class TagStep(Part):
 class StopStep(Part):
     """End the run here."""
 
-    stop: Id = Field(title="结束", description="Id of this step.")
+    stop: Id = Field(
+        title="结束",
+        description="Name of this step, which ends the run.\n本步骤的编号；到此结束旅程。",
+        examples=["done"],
+    )
 
 
 class Arm(Part):
     """One way of an experiment."""
 
-    id: Id = Field(title="编号", description="The arm's name, as results cite it.", examples=["short_text"])
+    id: Id = Field(
+        title="编号",
+        description="The arm's name, as results cite it.\n实验组编号，结果中引用它。",
+        examples=["short_text"],
+    )
     weight: int = Field(
         title="权重",
-        description="Its share of the contacts, relative to the other arms: 1 and 1 are half each.",
+        description=(
+            "Its share of the contacts, relative to the other arms: 1 and 1 are half each.\n"
+            "相对其他组的份额：1 和 1 各占一半。"
+        ),
         ge=1,
         le=10_000,
         examples=[1],
     )
-    steps: Items[Step] = Field((), title="步骤", description="What its contacts get; none: nothing here.")
+    steps: Items[Step] = Field(
+        (),
+        title="步骤",
+        description=(
+            "What its contacts get; left out: nothing here.\n该组联系人执行的步骤；不写则什么都不做。"
+        ),
+    )
 
 
 class ExperimentStep(Part):
@@ -182,19 +363,37 @@ class ExperimentStep(Part):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
-    experiment: Id = Field(title="实验", description="Id of this step.")
-    arms: Items[Arm] = Field(title="实验组", description="The ways, two at least.", min_length=2)
+    experiment: Id = Field(
+        title="实验",
+        description=(
+            "Name of this step, one of its kind in the journey; results cite it.\n"
+            "本步骤的编号，在旅程内唯一。"
+        ),
+        examples=["subject_line"],
+    )
+    arms: Items[Arm] = Field(
+        title="实验组",
+        description="The ways between which contacts are split, two at least.\n各实验组，至少两个。",
+        examples=[[{"id": "short", "weight": 1}, {"id": "long", "weight": 1}]],
+        min_length=2,
+    )
     seed: str = Field(
         "",
         title="种子",
-        description="Any word; a new one draws the arms anew. Without it: the ids of journey and step.",
+        description=(
+            "Any word; a new one draws the arms anew. Without it: the ids of journey and step.\n"
+            "任意一个词；换一个就重新分组。不写则用旅程和步骤的编号。"
+        ),
         max_length=100,
         examples=["2026-spring"],
     )
     stratify_by: Items[str] = Field(
         (),
         title="分层",
-        description="Facts of contacts by which the arms are balanced.",
+        description=(
+            "Facts of contacts by which the arms are balanced, three at most.\n"
+            "用哪些联系人事实平衡各组，最多三个。"
+        ),
         max_length=3,
         examples=[["contact.stage"]],
     )
@@ -213,9 +412,25 @@ class ExperimentStep(Part):
 class Choice(Part):
     """One answer that a person can give."""
 
-    id: Id = Field(title="编号", description="The answer's name.", examples=["solved"])
-    title: str = Field(title="标题", description="What stands on the button.", min_length=1, max_length=100)
-    steps: Items[Step] = Field((), title="步骤", description="Steps after this answer.")
+    id: Id = Field(
+        title="编号",
+        description="The answer's name, as records cite it.\n选项编号，记录中引用它。",
+        examples=["solved"],
+    )
+    title: str = Field(
+        title="标题",
+        description="What stands on the button of this answer.\n按钮上显示的文字。",
+        examples=["已解决"],
+        min_length=1,
+        max_length=100,
+    )
+    steps: Items[Step] = Field(
+        (),
+        title="步骤",
+        description=(
+            "Steps after this answer; left out: the run goes on.\n选此项后执行的步骤；不写则直接继续。"
+        ),
+    )
 
 
 class AskStep(Part):
@@ -223,24 +438,50 @@ class AskStep(Part):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
-    ask: Id = Field(title="人工任务", description="Id of this step.")
+    ask: Id = Field(
+        title="人工任务",
+        description=(
+            "Name of this step, one of its kind in the journey; the task carries it.\n"
+            "本步骤的编号，在旅程内唯一。"
+        ),
+        examples=["call_back"],
+    )
     queue: Id = Field(
         title="队列",
-        description="Whose list the task appears on: a queue of wayline.yaml.",
+        description=(
+            "Whose list the task appears on: a queue of wayline.yaml.\n"
+            "任务出现在谁的列表：wayline.yaml 的队列。"
+        ),
         examples=["support"],
     )
     question: str = Field(
         title="问题",
-        description="What is to be decided, for the person who does it.",
+        description="What is to be decided, for the person who does it.\n需要人来决定的问题。",
         min_length=1,
         max_length=1000,
         examples=["请回电了解不满的原因"],
     )
-    choices: Items[Choice] = Field(title="选项", description="The answers that are possible.", min_length=1)
-    deadline: Duration = Field(
-        title="时限", description="How long the task may lie there; then `otherwise`.", examples=["24h"]
+    choices: Items[Choice] = Field(
+        title="选项",
+        description="The answers that a person can give.\n可以选择的答案。",
+        examples=[[{"id": "solved", "title": "已解决"}]],
+        min_length=1,
     )
-    otherwise: Items[Step] = Field((), title="超时后", description="Steps when nobody answered in time.")
+    deadline: Duration = Field(
+        title="时限",
+        description=(
+            "How long the task may lie there; then `otherwise`.\n任务最多停留多久，之后执行 otherwise。"
+        ),
+        examples=["24h"],
+    )
+    otherwise: Items[Step] = Field(
+        (),
+        title="超时后",
+        description=(
+            "Steps when nobody answered in time; left out: the run goes on.\n"
+            "超时无人处理时的步骤；不写则直接继续。"
+        ),
+    )
 
     @model_validator(mode="after")
     def _answers_differ(self) -> AskStep:
@@ -258,15 +499,39 @@ class CallStep(Part):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
-    call: Id = Field(title="调用", description="Id of this step.")
-    action: Id = Field(title="动作", description="The plugin's action.", examples=["grant_points"])
+    call: Id = Field(
+        title="调用",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions cite it.\n"
+            "本步骤的编号，在旅程内唯一。"
+        ),
+        examples=["give_points"],
+    )
+    action: Id = Field(
+        title="动作",
+        description="What is to be done: the name of a plugin's action.\n要执行的插件动作。",
+        examples=["grant_points"],
+    )
     values: dict[Id, Scalar] = Field(
-        {}, title="参数", description="What the action is told.", examples=[{"points": 50}]
+        {},
+        title="参数",
+        description="What the action is told, by name.\n传给动作的参数。",
+        examples=[{"points": 50}],
     )
     deadline: Duration | None = Field(
-        None, title="时限", description="How long it may take in all, with repetitions.", examples=["10m"]
+        None,
+        title="时限",
+        description="How long it may take in all, with repetitions.\n最多可用多久（含重试）。",
+        examples=["10m"],
     )
-    failed: Items[Step] = Field((), title="失败时", description="Steps when it could not be done.")
+    failed: Items[Step] = Field(
+        (),
+        title="失败时",
+        description=(
+            "Steps when it could not be done; left out: the run goes on.\n"
+            "未能完成时执行的步骤；不写则直接继续。"
+        ),
+    )
 
 
 class StartStep(Part):
@@ -274,10 +539,24 @@ class StartStep(Part):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
-    start: Id = Field(title="启动旅程", description="Id of this step.")
-    journey: Id = Field(title="旅程", description="The other journey.", examples=["repurchase"])
+    start: Id = Field(
+        title="启动旅程",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions cite it.\n"
+            "本步骤的编号，在旅程内唯一。"
+        ),
+        examples=["on_to_repurchase"],
+    )
+    journey: Id = Field(
+        title="旅程",
+        description="Id of the other journey that the contact enters.\n联系人要进入的另一个旅程的编号。",
+        examples=["repurchase"],
+    )
     values: dict[Id, Scalar] = Field(
-        {}, title="参数", description="What the other journey is told.", examples=[{"reason": "vip"}]
+        {},
+        title="参数",
+        description="What the other journey is told, by name.\n传给另一个旅程的参数。",
+        examples=[{"reason": "vip"}],
     )
 
 
@@ -286,19 +565,43 @@ class RepeatStep(Part):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
-    repeat: Id = Field(title="重复", description="Id of this step.")
-    times: int | None = Field(None, title="次数", description="How many times.", ge=2, le=1000, examples=[3])
+    repeat: Id = Field(
+        title="重复",
+        description=(
+            "Name of this step, one of its kind in the journey; decisions cite it.\n"
+            "本步骤的编号，在旅程内唯一。"
+        ),
+        examples=["remind"],
+    )
+    times: int | None = Field(
+        None,
+        title="次数",
+        description="How many times its steps are done; instead of `while`.\n重复多少次；与 while 二选一。",
+        ge=2,
+        le=1000,
+        examples=[3],
+    )
     while_: Condition | None = Field(
         None,
         alias="while",
         title="条件",
-        description="Asked before each time; sees contact and journey facts. Needs `at_most`.",
+        description=(
+            "Asked before each time; sees contact and journey facts. Needs `at_most`.\n"
+            "每次之前检查的条件；可用联系人与旅程事实，须写 at_most。"
+        ),
         examples=[{"contact.tags": {"lacks": "answered"}}],
     )
     at_most: int | None = Field(
-        None, title="最多次数", description="The bound of `while`.", ge=1, le=1000, examples=[5]
+        None,
+        title="最多次数",
+        description="How many times at most, however long `while` holds.\n配合 while：最多重复多少次。",
+        ge=1,
+        le=1000,
+        examples=[5],
     )
-    steps: Items[Step] = Field(title="步骤", description="What is repeated.", min_length=1)
+    steps: Items[Step] = Field(
+        title="步骤", description="The steps that are done each time.\n每次重复执行的步骤。", min_length=1
+    )
 
     @model_validator(mode="after")
     def _is_bounded(self) -> RepeatStep:

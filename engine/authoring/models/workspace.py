@@ -19,11 +19,29 @@ class Attribute(Part):
 
     type: Literal["text", "number", "boolean", "instant", "labels"] = Field(
         title="类型",
-        description="Its values: text, number, boolean, instant (a moment) or labels (a set of words).",
+        description=(
+            "Its values: text, number, boolean, instant (a moment) or labels (a set of words).\n"
+            "值的类型：text 文本、number 数字、boolean 布尔、instant 时刻、labels 一组词。"
+        ),
     )
-    title: str = Field("", title="标题", description="What people read in lists.", max_length=200)
+    title: str = Field(
+        "",
+        title="标题",
+        description=(
+            "What people read in lists; left out, they read its name.\n列表中显示的名称；不写则显示属性名。"
+        ),
+        examples=["城市"],
+        max_length=200,
+    )
     choices: Items[str] = Field(
-        (), title="可选值", description="The values that conditions may ask for, when the set is closed."
+        (),
+        title="可选值",
+        description=(
+            "The values that conditions may ask for, when the set is closed; only for text. Left out: "
+            "any.\n"
+            "条件中允许的取值（仅限文本）；不写则不限。"
+        ),
+        examples=[["上海", "北京"]],
     )
 
     @model_validator(mode="after")
@@ -40,7 +58,7 @@ class Queue(Part):
 
     title: str = Field(
         title="标题",
-        description="What people read above the list.",
+        description="What people read above the list.\n列表上方显示的名称。",
         min_length=1,
         max_length=200,
         examples=["客服"],
@@ -53,71 +71,123 @@ class WorkspaceFile(Head):
     unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("queues", "no task is given to anyone"),)
 
     kind: Literal["workspace"] = Field(
-        title="种类", description="Always workspace, in the file wayline.yaml."
+        title="种类",
+        description="Always workspace, in the file wayline.yaml.\n固定写 workspace：即文件 wayline.yaml。",
     )
     timezone: Zone = Field(
-        title="时区", description="IANA time zone used for contacts whose own is not known."
+        title="时区",
+        description=(
+            "IANA time zone used for contacts whose own is not known.\n联系人时区未知时使用的时区。"
+        ),
     )
     locales: Items[Locale] = Field(
         title="语言",
-        description="Languages of the contents, as zh or en; the first is the default.",
+        description=(
+            "Languages of the contents, as zh or en; the first is the default.\n"
+            "内容使用的语言，第一种为默认。"
+        ),
+        examples=[["zh", "en"]],
         min_length=1,
     )
     identities: Items[Id] = Field(
         title="身份平台",
-        description="Platforms on which contacts have addresses, as email or wecom.",
+        description=(
+            "Platforms on which contacts have addresses, as email or wecom.\n联系人拥有地址的平台。"
+        ),
+        examples=[["email", "wecom"]],
         min_length=1,
     )
     attributes: dict[Id, Attribute] = Field(
         {},
         title="联系人属性",
-        description="Facts about contacts beyond the built-in ones; conditions name them contact.<name>.",
+        description=(
+            "Facts about contacts beyond the built-in ones; conditions name them contact.<name>.\n"
+            "内置之外的联系人事实；条件中写 contact.<名称>。"
+        ),
+        examples=[{"city": {"type": "text", "choices": ["上海", "北京"]}}],
     )
     queues: dict[Id, Queue] = Field(
         {},
         title="任务队列",
-        description="Lists of tasks for people; `ask` steps and reviews name them.",
+        description=(
+            "Lists of tasks for people; `ask` steps and reviews name them.\n"
+            "供人处理的任务列表；ask 步骤与审核引用它。"
+        ),
         examples=[{"support": {"title": "客服"}}],
     )
     late_after: Duration = Field(
         timedelta(days=7),
         title="迟到界限",
-        description="An event that happened longer ago than this is counted but starts no journey.",
+        description=(
+            "An event that happened longer ago than this is counted but starts no journey; 7d when "
+            "left out.\n"
+            "早于此时长的事件仍计入统计，但不再触发旅程；默认 7d。"
+        ),
+        examples=["7d"],
     )
     ahead_by: Duration = Field(
         timedelta(days=1),
         title="超前界限",
-        description="How far a sender's clock may run ahead; later events become dead letters.",
+        description=(
+            "How far a sender's clock may run ahead; later events become dead letters. 1d when left "
+            "out.\n"
+            "发送方时钟最多可超前多久，再晚的事件进入死信；默认 1d。"
+        ),
+        examples=["1d"],
     )
 
 
 class PurposeEntry(Part):
     """One reason for which contacts may be written to."""
 
-    id: Id = Field(title="编号", description="The purpose's name, as journeys and caps use it.")
+    id: Id = Field(
+        title="编号",
+        description=(
+            "The purpose's name, as journeys and caps use it.\n用途的编号，旅程与频次上限中引用它。"
+        ),
+        examples=["marketing"],
+    )
     title: str = Field(
         title="标题",
-        description="What people read, also where they unsubscribe.",
+        description="What people read, also where they unsubscribe.\n用途名称，退订页上也会显示。",
+        examples=["优惠与活动"],
         min_length=1,
         max_length=200,
     )
     version: str = Field(
         title="版本",
-        description="Version of the notice people consent to, in quotes; recorded with every consent.",
+        description=(
+            "Version of the notice people consent to, in quotes; recorded with every consent.\n"
+            "所同意告知书的版本，写在引号里；随每次同意记录。"
+        ),
+        examples=["2026-03"],
         min_length=1,
         max_length=50,
     )
     kind: Literal["marketing", "transactional", "legal"] = Field(
         title="性质",
-        description="marketing needs consent and obeys caps; transactional and legal are exempt from caps.",
+        description=(
+            "marketing needs consent and obeys caps; transactional and legal are exempt from caps. A "
+            "refusal still stops transactional, never legal.\n"
+            "marketing 须同意并受频次限制；transactional、legal 不受限；明确拒绝可阻止 transactional，"
+            "但不能阻止 legal。"
+        ),
     )
     max_hold: Duration = Field(
-        title="最长等待", description="How long a message may be held back before it expires."
+        title="最长等待",
+        description=(
+            "How long a message may be held back before it expires.\n消息最多可被扣住多久，之后过期。"
+        ),
+        examples=["3d"],
     )
     repeat_unknown: bool = Field(
         False,
         title="未知时重发",
-        description="true: a message of unknown fate is sent again and may arrive twice; never marketing.",
+        description=(
+            "true: a message of unknown fate is sent again and may arrive twice; never marketing. "
+            "false when left out.\n"
+            "true：发送结果不明时重发，可能重复；营销不可用。默认 false。"
+        ),
     )
 
     @model_validator(mode="after")
@@ -131,72 +201,152 @@ class PurposeEntry(Part):
 class PurposesFile(Head):
     """The consent purposes of the workspace."""
 
-    kind: Literal["purposes"] = Field(title="种类", description="Always purposes.")
-    purposes: Items[PurposeEntry] = Field(title="用途", description="The purposes.", min_length=1)
+    kind: Literal["purposes"] = Field(
+        title="种类",
+        description=(
+            "Always purposes: this file holds consent purposes.\n固定写 purposes：本文件定义同意用途。"
+        ),
+    )
+    purposes: Items[PurposeEntry] = Field(
+        title="用途",
+        description="The purposes for which contacts may be written to.\n可以联系客户的各种用途。",
+        min_length=1,
+    )
 
 
 class EventEntry(Part):
     """One type of event: what it is called and which properties it carries."""
 
-    id: Id = Field(title="编号", description="The type's name, as senders and journeys use it.")
+    id: Id = Field(
+        title="编号",
+        description=(
+            "The type's name, as senders and journeys use it.\n事件类型的编号，发送方与旅程使用它。"
+        ),
+        examples=["order_paid"],
+    )
     title: str = Field(
-        title="标题", description="What people read in lists of events.", min_length=1, max_length=200
+        title="标题",
+        description="What people read in lists of events.\n事件列表中显示的名称。",
+        examples=["支付订单"],
+        min_length=1,
+        max_length=200,
     )
     schema_: dict[str, Any] = Field(
         {},
         alias="schema",
         title="属性结构",
-        description="JSON Schema of the properties; events that do not fit become dead letters.",
+        description=(
+            "JSON Schema of the properties; events that do not fit become dead letters. Left out: any "
+            "properties.\n"
+            "属性的 JSON Schema；不符合的事件进入死信，不写则不限。"
+        ),
+        examples=[{"type": "object", "properties": {"amount": {"type": "number"}}}],
     )
     effect: Literal["order", "consent_granted", "consent_withdrawn", "deleted"] | None = Field(
         None,
         title="系统效果",
-        description="What the engine itself does with it: order counts a paid order of property amount.",
+        description=(
+            "What the engine itself does with it: order counts an order and adds its `amount`; "
+            "consent_granted and consent_withdrawn write the consent ledger; deleted stops all "
+            "messages.\n"
+            "系统处理：order 计入订单及 amount；consent_granted/consent_withdrawn 记入同意台账；"
+            "deleted 停发一切消息。不写则无。"
+        ),
     )
     counts_as_activity: bool = Field(
         True,
         title="算作活跃",
-        description="Whether it shows that the contact did something (moves contact.last_active_at).",
+        description=(
+            "Whether it shows that the contact did something (moves contact.last_active_at); true "
+            "when left out.\n"
+            "是否表示联系人有所行动（更新最近活跃时间）；默认 true。"
+        ),
     )
 
 
 class EventsFile(Head):
     """Event types."""
 
-    kind: Literal["events"] = Field(title="种类", description="Always events.")
-    events: Items[EventEntry] = Field(title="事件类型", description="The event types.", min_length=1)
+    kind: Literal["events"] = Field(
+        title="种类",
+        description="Always events: this file holds event types.\n固定写 events：本文件定义事件类型。",
+    )
+    events: Items[EventEntry] = Field(
+        title="事件类型",
+        description="The event types; others become dead letters.\n事件类型列表；未列出的进入死信。",
+        min_length=1,
+    )
 
 
 class TagEntry(Part):
     """A tag that a contact carries exactly while a condition is true."""
 
-    tag: str = Field(title="标签", description="The tag, in any language.", min_length=1, max_length=64)
-    level: Literal["basic", "behaviour", "value"] = Field(
-        title="层级", description="basic (who it is), behaviour (what it does) or value (what it is worth)."
+    tag: str = Field(
+        title="标签",
+        description="The tag that contacts carry, in any language.\n标签，可用任何语言。",
+        examples=["高价值"],
+        min_length=1,
+        max_length=64,
     )
-    when: Condition = Field(title="条件", description="Who carries it; sees the contact's facts.")
+    level: Literal["basic", "behaviour", "value"] = Field(
+        title="层级",
+        description=(
+            "basic (who it is), behaviour (what it does) or value (what it is worth).\n"
+            "层级：basic 基础属性、behaviour 行为、value 价值。"
+        ),
+    )
+    when: Condition = Field(
+        title="条件",
+        description=(
+            "Who carries it, exactly as long as this is true; sees the contact's facts.\n"
+            "谁带此标签（条件成立期间）；可用联系人事实。"
+        ),
+        examples=[{"contact.total_spent": {"gte": 5000}}],
+    )
 
 
 class TagsFile(Head):
     """What Wayline computes of every contact, in this order: counts, scores, classes, tags."""
 
-    kind: Literal["tags"] = Field(title="种类", description="Always tags.")
+    kind: Literal["tags"] = Field(
+        title="种类",
+        description=(
+            "Always tags: what is computed of every contact.\n固定写 tags：本文件定义为每位联系人计算的内容。"
+        ),
+    )
     counts: Items[CountEntry] = Field(
         (),
         title="窗口统计",
-        description="Numbers over a moving window, as orders in the last 90 days.",
+        description=(
+            "Numbers over a moving window, asked for as contact.<id>.\n"
+            "滑动窗口内的统计数，条件中写 contact.<编号>。"
+        ),
+        examples=[[{"id": "orders_90d", "of": {"event": "order_paid"}, "within": "90d"}]],
         min_length=1,
     )
     scores: Items[ScoreEntry] = Field(
-        (), title="评分", description="Scores from 1 to 5, as for RFM.", min_length=1
+        (),
+        title="评分",
+        description="Scores from 1 to 5, as for RFM.\n1 到 5 的评分，例如 RFM。",
+        min_length=1,
     )
     classes: Items[ClassEntry] = Field(
         (),
         title="分类",
-        description="Divisions of all contacts, as by activity; stage is the life-cycle stage.",
+        description=(
+            "Divisions of all contacts, as by activity; stage is the life-cycle stage.\n"
+            "对全体联系人的划分，如活跃度；stage 为生命周期阶段。"
+        ),
         min_length=1,
     )
-    tags: Items[TagEntry] = Field((), title="标签", description="Tags that follow from facts.", min_length=1)
+    tags: Items[TagEntry] = Field(
+        (),
+        title="标签",
+        description=(
+            "Tags that follow from facts; they come and go by themselves.\n由事实产生的标签，会自动增减。"
+        ),
+        min_length=1,
+    )
 
     @model_validator(mode="after")
     def _computes_something(self) -> TagsFile:

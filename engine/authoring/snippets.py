@@ -1,0 +1,76 @@
+"""Beginnings that editors offer while a file is written: a journey, its commonest steps, a cap.
+
+Each body is what a complete file could hold, in the keys' usual order; `$1` and `${1:word}` are the places
+through which the tab key leads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SNIPPETS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "JourneyFile": (
+        "new journey 新建旅程",
+        "A whole journey: who comes in, what ends it, and its first message.",
+        {
+            "kind": "journey",
+            "id": "${1:welcome}",
+            "title": "${2:新客欢迎}",
+            "owner": "${3:增长团队}",
+            "purpose": "${4:marketing}",
+            "enter": {"event": "${5:contact_added}"},
+            "goal": {"event": "${6:order_paid}", "within": "${7:14d}"},
+            "steps": [
+                {"send": "${8:hello}", "content": "${9:welcome_hello}", "channels": ["${10:email}"]},
+            ],
+        },
+    ),
+    "SendStep": (
+        "send 发送消息",
+        "Sends one message through the first channel that can.",
+        {"send": "${1:hello}", "content": "${2:welcome_hello}", "channels": ["${3:email}"]},
+    ),
+    "WaitStep": (
+        "wait 等待",
+        "Waits until a time of day, some days on, on the contact's own clock.",
+        {"wait": "${1:overnight}", "days": "${2|1,2,3,7|}", "at": '"${3:10:00}"'},
+    ),
+    "WaitForStep": (
+        "wait_for 等待事件",
+        "Waits for an event, and goes another way when it does not come in time.",
+        {
+            "wait_for": "${1:purchase}",
+            "event": "${2:order_paid}",
+            "up_to": "${3:3d}",
+            "then": [{"stop": "${4:bought}"}],
+        },
+    ),
+    "BranchStep": (
+        "branch 分支",
+        "Goes the way of the first case that is true.",
+        {
+            "branch": "${1:by_value}",
+            "cases": [{"when": {"contact.tags": {"has": "${2:vip}"}}, "steps": [{"stop": "${3:done}"}]}],
+        },
+    ),
+    "CapEntry": (
+        "cap 频次上限",
+        "So many messages of a purpose in a window.",
+        {
+            "id": "${1:weekly}",
+            "counts": {"purpose": "${2:marketing}"},
+            "limit": "${3|1,2,3,5|}",
+            "window": {"rolling": "${4:7d}"},
+            "when_full": "${5|skip,defer,next_channel|}",
+        },
+    ),
+}
+"""Name of the part's model -> label, what it is, and what is written."""
+
+
+def snippets_of(model: str) -> dict[str, Any]:
+    """What the schema of a part says of beginnings; empty when there are none for it."""
+    if model not in SNIPPETS:
+        return {}
+    label, description, body = SNIPPETS[model]
+    return {"defaultSnippets": [{"label": label, "description": description, "body": body}]}
