@@ -20,7 +20,8 @@ from engine.authoring.conditions import Rulebook
 from engine.authoring.counts import compile_counts, count_facts
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.journeys import compile_journey
-from engine.authoring.models.limits import BreakerEntry, CapEntry, RollingEntry
+from engine.authoring.models.breakers import BreakerEntry
+from engine.authoring.models.limits import CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
 from engine.authoring.overlaying import overlay_hash

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from engine.authoring.models.breakers import BreakerEntry, BreakersFile
 from engine.authoring.models.budgets import BudgetEntry, BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.limits import BreakerEntry, BreakersFile, CapEntry, CapsFile
+from engine.authoring.models.limits import CapEntry, CapsFile
 from engine.authoring.models.messages import (
     ChannelEntry,
     ChannelsFile,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from engine.authoring.models.brand import BrandFile
+from engine.authoring.models.breakers import BreakersFile
 from engine.authoring.models.budgets import BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.limits import BreakersFile, CapsFile
+from engine.authoring.models.limits import CapsFile
 from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
 from engine.authoring.models.part import Head
 from engine.authoring.models.plans import PlanFile

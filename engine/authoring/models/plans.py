@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from engine.authoring.models.breakers import LevelsEntry
 from engine.authoring.models.fields import Date, Duration, Id, Items
-from engine.authoring.models.limits import LevelsEntry
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
