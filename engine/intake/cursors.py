@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from hashlib import sha256
 from itertools import islice
 
 import structlog
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -26,6 +27,12 @@ LEASE = timedelta(minutes=1)
 _MOST_MISSED = 1000
 
 _log = structlog.get_logger(__name__)
+
+
+class Passed(Enum):
+    """A row that was due, and whose firing is not to be: too late, or of a paused journey."""
+
+    MISSED = auto()
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,13 @@ def arm(session: Session, bundle: Bundle, now: datetime) -> None:
                 .execution_options(synchronize_session=False)
             )
     insert_new(session, ScheduleRow, new)
-    for key, row in known.items():
-        if key not in wanted:
-            session.delete(row)
-    session.flush()
+    for name, zone in sorted(known.keys() - wanted.keys()):
+        # Another process may have done so already.
+        session.execute(
+            delete(ScheduleRow)
+            .where(col(ScheduleRow.journey) == name, col(ScheduleRow.zone) == zone)
+            .execution_options(synchronize_session=False)
+        )
     session.expire_all()
 
 
@@ -98,27 +108,36 @@ def zones_in_use(session: Session) -> list[str]:
 
 def take_up(
     session: Session, control: ControlRow, bundle: Bundle, now: datetime, real_now: datetime
-) -> Firing | None:
-    """A firing that is due or was left, leased; None when there is none, or the due one is not to be."""
+) -> Firing | Passed | None:
+    """A firing that is due or was left, leased; None when there is none.
+
+    Those that have rested longest come first: a large one must not keep the others waiting to its end.
+    """
     query = (
         select(ScheduleRow)
-        .where(due(now, real_now))
-        .order_by(col(ScheduleRow.next_at), col(ScheduleRow.journey), col(ScheduleRow.zone))
+        .where(due(now, real_now), col(ScheduleRow.journey).in_(sorted(scheduled(bundle))))
+        .order_by(
+            col(ScheduleRow.ready_at).nulls_first(),
+            col(ScheduleRow.next_at),
+            col(ScheduleRow.journey),
+            col(ScheduleRow.zone),
+        )
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     row = session.scalars(query).one_or_none()
-    program = scheduled(bundle).get(row.journey) if row is not None else None
-    if row is None or program is None or program.entry.schedule is None:
+    if row is None:
         return None
+    schedule = scheduled(bundle)[row.journey].entry.schedule
+    assert schedule is not None, "scheduled() gives no others"
     if row.fires_at is None:
-        _begin(row, program.entry.schedule, bundle, now)
+        _begin(row, schedule, bundle, now)
     if row.fires_at is None:
-        return None
+        return Passed.MISSED
     if row.journey in {*control.paused_journeys, *bundle.paused_journeys}:
         _miss(row, row.fires_at, "paused", 1)
         row.fires_at = None
-        return None
+        return Passed.MISSED
     row.lease = secrets.token_hex(8)
     row.ready_at = real_now + LEASE
     session.flush()

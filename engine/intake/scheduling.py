@@ -26,7 +26,7 @@ from engine.clock import Clock, FixedClock
 from engine.contacts.profile import Profile, contact_facts
 from engine.errors import WaylineError
 from engine.intake.accepting import Intake
-from engine.intake.cursors import Firing, arm, due, read_contacts, take_up
+from engine.intake.cursors import Firing, Passed, arm, due, read_contacts, take_up
 from engine.intake.firing import SOURCE, firing_event, scheduled
 from engine.intake.incoming import IncomingEvent
 from engine.journeys.event import SCHEDULE_FIRED, event_facts
@@ -85,6 +85,8 @@ class Schedules:
         firing = await self._store.run(self._take_up)
         if firing is None:
             return 0
+        if firing is Passed.MISSED:
+            return 1
         page = await self._store.run(self._page, firing)
         if page is None:
             return 1
@@ -104,7 +106,7 @@ class Schedules:
             # Its lease brings it back; the others of the page are carried all the same.
             _log.warning("a run could not be carried", run_id=run_id, error=type(error).__name__)
 
-    def _take_up(self) -> Firing | None:
+    def _take_up(self) -> Firing | Passed | None:
         """A firing with something left to do, leased to this caller."""
         real_now = self._clock.now()
         with self._store.read() as session:

@@ -8,9 +8,10 @@ event does. What a count says does not depend on the order in which the events a
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from math import fsum
 from typing import Any
 
@@ -44,6 +45,11 @@ class Count:
     version: str = ""
     """Hash of everything that a tally depends on; tallies of another version say nothing."""
 
+    @cached_property
+    def width(self) -> int:
+        """The window in microseconds."""
+        return self.within // _TICK
+
 
 def ticks(moment: datetime) -> int:
     """Microseconds since 1970."""
@@ -70,14 +76,14 @@ def tallied(count: Count, tally: Tally, at: datetime, amount: float, now: dateti
 
     `amount` is what the event adds to a sum. The tally given stays as it is.
     """
-    cut = ticks(now) - _width(count)
+    cut = ticks(now) - count.width
     exact = [list(each) for each in tally.get("exact", ()) if each[0] > cut]
     portions = {number: (last, many, sum_) for number, last, many, sum_ in tally.get("portions", ())}
     if ticks(at) > cut:
         insort(exact, [ticks(at), amount] if count.sums is not None else [ticks(at)])
     if len(exact) > MOST_EXACT:
         last, *added = exact.pop(0)
-        number = last * PORTIONS // _width(count)
+        number = last * PORTIONS // count.width
         before, many, sum_ = portions.get(number, (last, 0, 0.0))
         portions[number] = (max(before, last), many + 1, round(sum_ + fsum(added), SUM_DIGITS))
     kept: dict[str, Any] = {"v": count.version}
@@ -90,10 +96,12 @@ def tallied(count: Count, tally: Tally, at: datetime, amount: float, now: dateti
 
 def value_at(count: Count, tally: Tally, now: datetime) -> int | float:
     """What the count says at `now`: how many events, or their sum, rounded to the millionth."""
-    cut = ticks(now) - _width(count)
     exact = tally.get("exact", ())
+    if not exact:  # and no portions then: they are of events before the exact ones
+        return 0 if count.sums is None else 0.0
+    cut = ticks(now) - count.width
     portions = [each for each in tally.get("portions", ()) if each[1] > cut]
-    first = bisect_right(exact, cut, key=_moment)
+    first = _first_after(exact, cut)
     if count.sums is None:
         many: int = sum(each[2] for each in portions)
         return len(exact) - first + many
@@ -102,17 +110,20 @@ def value_at(count: Count, tally: Tally, now: datetime) -> int | float:
 
 def next_change_at(count: Count, tally: Tally, now: datetime) -> datetime | None:
     """The first moment after `now` at which the value changes by time alone; None when it never does."""
-    cut = ticks(now) - _width(count)
-    moments = [each[1] for each in tally.get("portions", ()) if each[1] > cut]
     exact = tally.get("exact", ())
-    first = bisect_right(exact, cut, key=_moment)
+    if not exact:
+        return None
+    cut = ticks(now) - count.width
+    moments = [each[1] for each in tally.get("portions", ()) if each[1] > cut]
+    first = _first_after(exact, cut)
     if first < len(exact):
         moments.append(exact[first][0])
-    return moment_of(min(moments) + _width(count)) if moments else None
+    return moment_of(min(moments) + count.width) if moments else None
 
 
-def _width(count: Count) -> int:
-    return count.within // _TICK
+def _first_after(exact: Sequence[list[Any]], cut: int) -> int:
+    """The place of the first event after the cut. Nearly always all of them are: they are kept so."""
+    return 0 if exact[0][0] > cut else bisect_right(exact, cut, key=_moment)
 
 
 def _moment(kept: list[Any]) -> int:

@@ -321,6 +321,41 @@ async def test_the_pace_of_a_schedule_is_kept(quick: Works) -> None:
     assert len(quick.fired()) == 3
 
 
+async def test_what_is_missed_does_not_keep_the_next_firing_waiting(quick: Works) -> None:
+    """A dispatcher rests when a job did nothing; a firing that is passed over is something done."""
+    quick.publish(
+        *(
+            journey('{cron: "0 10 * * *", timezone: workspace}', ALWAYS, name)
+            for name in ("one", "two", "three")
+        )
+    )
+    quick.people(ann=None)
+    assert await quick.schedules.fire_due() == 0
+    with quick.store.begin() as session:
+        change_control(session, paused_journeys=["one", "three"])
+    quick.clock.advance(3 * HOUR)
+    assert [await quick.schedules.fire_due() for _ in range(4)] == [1, 1, 1, 0]
+    assert [event for event, _ in quick.fired()] == ["ann"]
+
+
+async def test_a_large_firing_leaves_room_for_others(quick: Works) -> None:
+    quick.publish(
+        journey('{cron: "0 10 * * *", timezone: workspace}', ALWAYS + ", when: {contact.vip: true}", "large"),
+        journey('{cron: "1 10 * * *", timezone: workspace}', ALWAYS, "small"),
+    )
+    quick.people(**{f"p{number}": None for number in range(8)})
+    await quick.drain()
+    quick.clock.advance(2 * HOUR + timedelta(minutes=1))
+    taken: list[tuple[str, str]] = []
+    for _ in range(4):
+        await quick.schedules.fire_due()
+        quick.clock.advance(timedelta(seconds=1))
+        with quick.store.read() as session:
+            rows = session.scalars(select(ScheduleRow).where(col(ScheduleRow.journey) == "small"))
+            taken += [(row.journey, row.after_id) for row in rows]
+    assert taken[-1][1] == "p3", "the pages take turns"
+
+
 def test_zones_in_use_are_those_of_contacts(works: Works) -> None:
     works.people(ann="Europe/Berlin", bob=None, eve="Asia/Tokyo", sam="Asia/Tokyo")
     with works.store.read() as session:
