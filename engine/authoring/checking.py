@@ -81,9 +81,10 @@ def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
         Draft202012Validator.check_schema(entry.schema_)
     except SchemaError as error:
         at: YamlPath = ("schema", *(part for part in error.absolute_path))
-        yield event.problem(
-            "RS053", "this is not JSON Schema: " + _schema_fault(error), "see https://json-schema.org", at=at
-        )
+        hint = "see https://json-schema.org"
+        if at[-1] == "type":
+            hint = "types are string, number, integer, boolean and array"
+        yield event.problem("RS053", "this is not JSON Schema: " + _schema_fault(error), hint, at=at)
         return
     for name in sorted(_EVERY_EVENTS_OWN & set(entry.schema_.get("properties", ()))):
         message = f"'event.{name}' is a fact of every event; a property of that name would hide it"

@@ -127,6 +127,7 @@ class _Compiler:
             if enter.api is not None
             else (),
             audience=enter.audience.entered or enter.audience.left if enter.audience is not None else None,
+            words=way.words,
         )
 
     def _reentry(self, enter: EnterEntry, way: WayIn) -> Reentry:

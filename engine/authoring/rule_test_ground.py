@@ -35,6 +35,8 @@ class Ground:
     """The journeys under test."""
     knows_all: bool = True
     """Whether every journey under test could be read; if not, unknown names prove nothing."""
+    runs_all: bool = False
+    """Whether no file of a journey is named, so that all of them run."""
 
     def note(self, code: str, message: str, hint: str, at: YamlPath, *, key: bool = False) -> None:
         """A problem at a value, or at the key that leads to it."""

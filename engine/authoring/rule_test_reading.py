@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, SchemaError
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.definitions import Defined, Definitions, kind_of
@@ -75,6 +75,7 @@ def _find_journeys(ground: Ground, found: Definitions) -> None:
                 message = f"'{name}' is switched off, so there is nothing to test"
                 ground.note("RS085", message, "set 'enabled: true' there, or remove these tests", at)
     if not ground.programs and ground.knows_all:
+        ground.runs_all = True
         ground.programs.update(ground.bundle.programs)
 
 
@@ -88,7 +89,9 @@ def _suite(ground: Ground) -> Suite:
             ground.note("RS042", f"two tests are called '{entry.name}'", "rename one of them", (*at, "name"))
         seen.add(entry.name)
         tests.append(_test(ground, entry, at))
-    return Suite(ground.file.source.file, tuple(ground.programs), tuple(tests))
+    named = ground.programs if not ground.runs_all else ()
+    about = {*named, *(each.journey for test in tests for each in test.expected if each.journey)}
+    return Suite(ground.file.source.file, tuple(ground.programs), tuple(tests), frozenset(about))
 
 
 def _test(ground: Ground, entry: RuleTestEntry, at: YamlPath) -> RuleTest:
@@ -170,6 +173,8 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
             meant |= {each for each in declared if f"'{each}'" in hint}
             hint = hint or known_list(declared)
             ground.note("RS088", message, hint, (*at, "properties", key), key=True)
+    if not _is_schema(kind.schema):
+        return  # told where it is declared
     checker = Draft202012Validator(dict(kind.schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
     for error in sorted(checker.iter_errors(properties), key=lambda each: str(each.absolute_path)):
         wanted = error.validator_value
@@ -292,3 +297,11 @@ def _is_moment(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
+
+
+def _is_schema(schema: Mapping[str, Any]) -> bool:
+    try:
+        Draft202012Validator.check_schema(dict(schema))
+    except SchemaError:
+        return False
+    return True

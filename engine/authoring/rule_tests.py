@@ -101,6 +101,8 @@ class Suite:
     journeys: tuple[str, ...]
     """Those that run in these tests."""
     tests: tuple[RuleTest, ...]
+    about: frozenset[str] = frozenset()
+    """Those whose file is named, or of which something is expected: the others run along."""
 
 
 @dataclass(frozen=True)

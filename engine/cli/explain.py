@@ -38,7 +38,9 @@ def explain(
 
     Example: wayline explain --contact email:a@example.com --journey welcome
     """
+    from engine.clock import SystemClock
     from engine.delivery import explaining
+    from engine.delivery.undecided import undecided
     from engine.governance.records import find_contact
 
     if (intent is None) == (contact is None):
@@ -56,20 +58,21 @@ def explain(
     assert contact is not None, "one of the two is given"
     named = contact
 
-    def look(session: Session, shelf: BundleShelf) -> list[Told]:
-        told = explaining.explain_contact(
-            session, shelf, find_contact(session, named), journey=journey, limit=limit
-        )
-        if journey is not None and not told:
-            known = shelf.live(session).programs
-            if journey not in known:
-                raise CommandError(
-                    f"there is no journey {journey!r}: {nearest(journey, known) or known_list(known)}"
-                )
-        return told
+    def look(session: Session, shelf: BundleShelf) -> tuple[list[Told], list[str]]:
+        contact_id = find_contact(session, named)
+        told = explaining.explain_contact(session, shelf, contact_id, journey=journey, limit=limit)
+        if journey is None or told:
+            return told, ["nothing was decided yet"]
+        bundle = shelf.live(session)
+        known = bundle.programs
+        if journey not in known:
+            raise CommandError(
+                f"there is no journey {journey!r}: {nearest(journey, known) or known_list(known)}"
+            )
+        return told, undecided(session, bundle, contact_id, journey, SystemClock().now())
 
-    told = read(look)
+    told, otherwise = read(look)
     if output is Format.JSON:
         print_json([explaining.as_data(each) for each in told])
     else:
-        typer.echo(explaining.render_decisions(told) or "nothing was decided yet\n", nl=False)
+        typer.echo(explaining.render_decisions(told) or "\n".join(otherwise) + "\n", nl=False)

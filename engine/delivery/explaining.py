@@ -221,7 +221,9 @@ def _reason_lines(decision: Told) -> list[str]:
     for each in decision.reasons:
         lines += each.tree.lines("      ")
         if each.turned_by:
-            lines.append(f"      it would have come out otherwise with {' and '.join(each.turned_by)}")
+            first, *more = each.turned_by
+            lines.append(f"      it would have come out otherwise if {first}")
+            lines += [f"        and {wish}" for wish in more]
     return lines
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.authoring.bundle import Bundle
+from engine.delivery.wording import PATTERNS, in_words, pattern_in_words
 from engine.rules.condition import All, Any, Condition, Test, YamlPath, tests_of
 from engine.rules.counterfactual import Change, turning
-from engine.rules.explaining import answer_in, wanted_by
+from engine.rules.explaining import answer_in
 from engine.rules.truth import Truth, all_of, any_of, negate
 
 
@@ -61,7 +62,7 @@ def reasons(bundle: Bundle, rule: str, told: Sequence[str], at: datetime) -> Rea
         return None
     builder = _Builder(bundle, rule, iter(zip(told, truths, strict=True)))
     changes = turning(condition, truths, at) or ()
-    return Reasons(rule, builder.build(condition)[0], tuple(_written(change) for change in changes))
+    return Reasons(rule, builder.build(condition)[0], tuple(_said(change, bundle) for change in changes))
 
 
 class _Builder:
@@ -95,7 +96,9 @@ class _Builder:
         return f"{place.file}:{place.line}" if place is not None else ""
 
 
-def _written(change: Change) -> str:
-    """`contact.order_count gte 3, not lt 10`: one fact and what it would have had to be."""
-    wishes = (("" if truth is Truth.TRUE else "not ") + wanted_by(test) for test, truth in change.tests)
-    return f"{change.tests[0][0].path} {', '.join(wishes)}"
+def _said(change: Change, bundle: Bundle) -> str:
+    """One fact and what it would have had to be, in words."""
+    test = change.tests[0][0]
+    if test.path == PATTERNS and test.wanted in bundle.programs:
+        return pattern_in_words(change, bundle.programs[str(test.wanted)].entry.words)
+    return in_words(change)

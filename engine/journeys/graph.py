@@ -26,7 +26,7 @@ _ENTER = "ENTER_"
 def to_mermaid(program: Program) -> str:
     """The journey as Mermaid text: steps as boxes, exits as labelled arrows, leaves and goal into the end."""
     lines = ["flowchart TD"]
-    entered_by = " or ".join(program.entry.events)
+    entered_by = program.entry.words or " or ".join(program.entry.events)
     lines.append(f'  {_ENTER}(["{_text(f"{program.journey}: {entered_by}")}"]) --> {_node(program.first)}')
     for step in program.steps.values():
         lines.append(f"  {_node(step.id)}{_shape(step)}")

@@ -124,6 +124,8 @@ class Entry:
     """Of these, what it must bring along."""
     audience: str | None = None
     """Whose `audience_entered` or `audience_left` lets contacts in; None: it has another way in."""
+    words: str = ""
+    """The way in for people, where the names of the events do not say it."""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,13 @@ def kind_of(value: object) -> FactType | None:
             return None
 
 
+_SHOWN = 8
+_DECLARED = {
+    "event": "new properties are declared with the event's type, in the file of kind events",
+    "contact": "new ones are declared under attributes in wayline.yaml, or computed in a file of kind tags",
+}
+
+
 class Catalogue:
     """The facts of one place: built-in ones, the workspace's attributes, an event's properties."""
 
@@ -90,8 +97,27 @@ class Catalogue:
 
     def nearest(self, path: str) -> str | None:
         """The known path most like `path`, for a "did you mean"; None when nothing is close."""
-        close = difflib.get_close_matches(path, self._facts, n=1, cutoff=0.6)
+        group, dot, name = path.partition(".")
+        own = {fact.partition(".")[2]: fact for fact in self._facts if fact.startswith(f"{group}.")}
+        if dot and own:
+            # The group is right: what it shares with every fact of the group says nothing.
+            close = difflib.get_close_matches(name, own, n=1, cutoff=0.6)
+            if close:
+                return own[close[0]]
+        same = [fact for fact in sorted(self._facts) if fact.partition(".")[2] == (name or path)]
+        close = same or difflib.get_close_matches(path, self._facts, n=1, cutoff=0.75)
         return close[0] if close else None
+
+    def known_in(self, path: str) -> str:
+        """A hint for a fact that is like no other: what there is, and where more is declared."""
+        group = path.partition(".")[0]
+        known = [fact.path for fact in self if fact.path.startswith(f"{group}.")]
+        own = [each for each in known if self._facts[each] not in BUILT_IN] or known
+        declared = _DECLARED.get(group)
+        if declared is None or not known:
+            return "`wayline facts` lists what a condition may ask about"
+        shown = ", ".join(own[:_SHOWN]) + (f" and {len(own) - _SHOWN} more" if len(own) > _SHOWN else "")
+        return f"known are {shown} (all: `wayline facts`); {declared}"
 
     @property
     def personal(self) -> frozenset[str]:

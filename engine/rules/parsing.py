@@ -144,7 +144,7 @@ class _Reader:
         near = self.catalogue.nearest(path)
         if near is None:
             near = next(iter(difflib.get_close_matches(path, _COMBINATORS, n=1)), None)
-        hint = f"did you mean {near!r}?" if near else "`wayline facts` lists what a condition may ask about"
+        hint = f"did you mean {near!r}?" if near else self.catalogue.known_in(path)
         known = {*_COMBINATORS, *(fact.path for fact in self.catalogue)}
         swap = (path, meant) if (meant := only_meant(path, known)) is not None else ()
         self.fault(faults.UNKNOWN_FACT, at, f"{path!r} is not a known fact", hint, swap)

@@ -227,7 +227,8 @@ def _reference(fact: Fact, op: Op, raw: dict[object, object], catalogue: Catalog
     other = catalogue.get(path) if isinstance(path, str) else None
     if other is None:
         near = catalogue.nearest(path) if isinstance(path, str) else None
-        hint = f"did you mean {near!r}?" if near else "`wayline facts` lists what a condition may ask about"
+        known = catalogue.known_in(path) if isinstance(path, str) else ""
+        hint = f"did you mean {near!r}?" if near else known or "`wayline facts` lists what there is"
         raise MisfitError(faults.UNKNOWN_FACT, f"{shown(path)} is not a known fact", hint, ("fact",))
     needed = FactType.TEXT if fact.type is FactType.LABELS else fact.type
     if other.type is not needed:

@@ -70,3 +70,9 @@ def test_every_step_exit_and_end_is_drawn() -> None:
         '  ANY_2["leave: condition"] -.-> END_\n'
         '  ANY_3["goal: paid within 7d"] -.-> END_\n'
     )
+
+
+def test_a_way_in_that_its_event_does_not_tell_is_drawn_in_words() -> None:
+    entry = Entry(("replied",), None, Reentry(ReentryKind.NEVER), words="3 times replied in a row within 1d")
+    program = Program("j", "v", "marketing", 50, entry, (), None, "end", {"end": Stop("end")})
+    assert 'ENTER_(["j: 3 times replied in a row within 1d"]) --> s_end' in to_mermaid(program)

@@ -45,7 +45,8 @@ async def test_a_refusal_shows_its_conditions_and_the_smallest_change(spine: Any
         - any of
           - contact.order_count  (was 1, wanted gte 2)  choosy.yaml:13
           - contact.tags  (was without labels, wanted has vip)  choosy.yaml:14
-      it would have come out otherwise with event.amount gte 100 and contact.order_count gte 2
+      it would have come out otherwise if event.amount had been 100 or more
+        and contact.order_count had been 2 or more
       can be changed by operations staff
 """
     )
@@ -58,9 +59,9 @@ async def test_an_entry_and_a_leave_show_what_let_them_happen(spine: Any) -> Non
     await spine.feed("viewed", price=80)
     entered, left = told(spine, "entry.entered").splitlines(), told(spine, "run.left").splitlines()
     assert "        + event.amount  (was 140, wanted gte 100)  choosy.yaml:11" in entered
-    assert "      it would have come out otherwise with event.amount not lt 900" in entered
+    assert "      it would have come out otherwise if event.amount had been 900 or more" in entered
     assert "      + event.price  (was 80, wanted gt 50)  choosy.yaml:18" in left
-    assert "      it would have come out otherwise with event.price not gt 50" in left
+    assert "      it would have come out otherwise if event.price had been 50 or less" in left
 
 
 async def test_a_branch_shows_the_cases_that_decided_it(spine: Any) -> None:
@@ -85,9 +86,9 @@ async def test_a_branch_shows_the_cases_that_decided_it(spine: Any) -> None:
   + forked enter  2026-05-04 03:00:00Z
   + branch worth went to case 2  2026-05-04 03:00:00Z
       - contact.total_spent  (was 80, wanted gte 500)  forked.yaml:11
-      it would have come out otherwise with contact.total_spent gte 500
+      it would have come out otherwise if contact.total_spent had been 500 or more
       + contact.total_spent  (was 80, wanted gte 50)  forked.yaml:13
-      it would have come out otherwise with contact.total_spent not gte 50"""
+      it would have come out otherwise if contact.total_spent had been less than 50"""
     )
     assert spine.reasons("branch") == ["run.branched"]
 

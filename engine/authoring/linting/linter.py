@@ -32,7 +32,7 @@ def check_whole(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
 def advice(found: Definitions, suites: Sequence[Suite]) -> Iterator[Problem]:
     """What could be tidied up in a workspace without mistakes: RW036, and RW037 for untested journeys."""
     yield from check_unused(found)
-    tested = {name for suite in suites for name in suite.journeys}
+    tested = {name for suite in suites for name in suite.about}
     for name, journey in found.journeys.items():
         if name not in tested:
             beside = f"{PurePosixPath(journey.source.file).stem}.test.yaml"
