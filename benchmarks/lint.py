@@ -5,14 +5,13 @@ Run it with `python -m benchmarks.lint`.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
+from benchmarks.commands import Timed, time_command
 from benchmarks.ground import machine
 
 FILES = 500
@@ -193,29 +192,20 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-def measure(files: int = FILES, times: int = TIMES) -> list[float]:
-    """Seconds of the whole command, from the shell's call to its last line, once for every time."""
+def measure(files: int = FILES, times: int = TIMES) -> Timed:
+    """The command over a workspace of so many files."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), workspace(files))
-        command = [sys.executable, "-m", "engine.cli", "lint", folder]
-        seconds = []
-        for _ in range(times):
-            begun = perf_counter()
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            seconds.append(perf_counter() - begun)
-            assert done.returncode == 0, done.stdout
-            assert f"{files} files" in done.stdout, done.stdout
-        return seconds
+        timed = time_command(["lint", folder], times)
+    assert f"{files} files" in timed.printed, timed.printed
+    return timed
 
 
 def main() -> int:
     """Print how long it takes, and how many files that is a second."""
     print(machine())
-    seconds = measure()
-    print(
-        f"lint of {FILES} files: median {median(seconds):.2f} s of {TIMES} (best {min(seconds):.2f}, worst "
-        f"{max(seconds):.2f}), {FILES / median(seconds):,.0f} files/s, start of the command included"
-    )
+    timed = measure()
+    print(f"lint of {FILES} files: {timed}; {FILES / median(timed.seconds):,.0f} files/s")
     return 0
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
+
+from pydantic import BaseModel
 
 from engine.authoring.bundle import EventType
 from engine.authoring.models.journey import JourneyFile
@@ -235,4 +238,10 @@ def nested_lists(step: AnyStep) -> Iterator[tuple[YamlPath, Sequence[AnyStep]]]:
 
 def step_id(step: AnyStep) -> str:
     """The id of a step: what stands after its kind."""
-    return str(next(value for name, value in step if name in type(step).model_fields))
+    kind: type[BaseModel] = type(step)
+    return str(getattr(step, _first_key(kind)))
+
+
+@cache
+def _first_key(model: type[BaseModel]) -> str:
+    return next(iter(model.model_fields))

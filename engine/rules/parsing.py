@@ -23,6 +23,7 @@ MOST_TESTS = 400
 """How many single tests one condition may have."""
 
 _COMBINATORS: dict[str, type[All] | type[Any] | type[None_]] = {"all": All, "any": Any, "none": None_}
+_TESTS = frozenset(Op)
 _EXISTS = {Op.EXISTS}
 _EQUALITY = {Op.EQ, Op.NE} | _EXISTS
 TESTS_FOR: dict[FactType, frozenset[Op]] = {
@@ -192,7 +193,7 @@ class _Reader:
             return None
         parts: list[Condition | None] = []
         for name, value in raw.items():
-            if name not in set(Op):
+            if name not in _TESTS:
                 self._unknown_test(fact, str(name), name, (*at, str(name)))
                 parts.append(None)
                 continue
