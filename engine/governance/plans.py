@@ -7,7 +7,7 @@ times here are delivery time: a plan ends when its day is over, whatever the jou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -19,19 +19,16 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle, Plan
-from engine.authoring.loading import bundle_with_plans
-from engine.authoring.overlaying import overlay_hash
 from engine.clock import Clock
 from engine.delivery.intents import wake, wake_capped
 from engine.errors import CommandError, NotFound, RulesetError
 from engine.gate.stages import plan_scope
+from engine.governance.overlays import Checked, check, overlaid
 from engine.journeys.localtime import clock_moment
-from engine.rules.proving import Unproved, prove
-from engine.store.bulk import insert_new
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, lock_control, read_control
 from engine.store.database import Store
-from engine.store.tables import ControlRow, OverlayRow, SwitchRow
+from engine.store.tables import ControlRow, SwitchRow
 
 BY_TIME = "time"
 
@@ -89,6 +86,7 @@ def switch_on(
     A plan that is on already gets the new end. NotFound for an unknown plan, CommandError when it may not be
     on so long, or not beside those that are; RulesetError when the workspace would be wrong with it.
     """
+    checked = _check_ahead(session, shelf, lambda on: on | {name})
     control = lock_control(session)
     base = _base(session, shelf, control)
     plan = base.plans.get(name)
@@ -110,7 +108,7 @@ def switch_on(
             )
     ends = until if until is not None else ends
     on = {"id": name, "since": now.isoformat(), "until": ends.isoformat(), "by": by, "reason": reason}
-    _put(session, control, base, [*others, on])
+    _put(session, control, base, [*others, on], checked)
     session.add(SwitchRow(kind="plan", subject=name, action="on", at=now, until=ends, by=by, reason=reason))
     wake_capped(session, now=now)
     return ends
@@ -120,11 +118,26 @@ def switch_off(
     session: Session, shelf: BundleShelf, name: str, *, by: str, reason: str, now: datetime
 ) -> bool:
     """Take a plan out of force, and look again at what it held; whether it was on."""
+    return _take_out(session, shelf, name, by=by, reason=reason, now=now, only_if_over=False)
+
+
+def _take_out(
+    session: Session,
+    shelf: BundleShelf,
+    name: str,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    only_if_over: bool,
+) -> bool:
+    checked = _check_ahead(session, shelf, lambda on: on - {name})
     control = lock_control(session)
-    if all(each["id"] != name for each in control.plans):
+    found = next((each for each in control.plans if each["id"] == name), None)
+    if found is None or (only_if_over and not _is_over(found, now)):
         return False
     remaining = [each for each in control.plans if each["id"] != name]
-    _put(session, control, _base(session, shelf, control), remaining)
+    _put(session, control, _base(session, shelf, control), remaining, checked)
     session.add(SwitchRow(kind="plan", subject=name, action="off", at=now, by=by, reason=reason))
     wake(session, plan_scope(name), now=now)
     wake_capped(session, now=now)
@@ -133,11 +146,14 @@ def switch_off(
 
 def end_due(session: Session, shelf: BundleShelf, now: datetime) -> list[str]:
     """Switch off the plans whose end has come; their ids."""
-    due = [each["id"] for each in lock_control(session).plans if _is_over(each, now)]
+    due = [each["id"] for each in read_control(session).plans if _is_over(each, now)]
+    ended = []
     for name in due:
-        switch_off(session, shelf, name, by=BY_TIME, reason="its end has come", now=now)
-        _log.info("a plan has ended", plan=name)
-    return due
+        # Somebody may have given it a later end meanwhile.
+        if _take_out(session, shelf, name, by=BY_TIME, reason="its end has come", now=now, only_if_over=True):
+            ended.append(name)
+            _log.info("a plan has ended", plan=name)
+    return ended
 
 
 def history(session: Session, name: str | None = None, limit: int = 50) -> list[SwitchRow]:
@@ -146,32 +162,6 @@ def history(session: Session, name: str | None = None, limit: int = 50) -> list[
     if name is not None:
         query = query.where(col(SwitchRow.subject) == name)
     return list(session.scalars(query.limit(limit)))
-
-
-def kept_on(
-    session: Session, control: ControlRow, files: Mapping[str, str], base_hash: str
-) -> tuple[str, list[dict[str, Any]]]:
-    """The hash that a new bundle is in force under while the present plans stay on, and those plans.
-
-    CommandError when one of them is not in it or does not fit it: a plan is never dropped silently.
-    """
-    names = sorted(each["id"] for each in control.plans)
-    if not names:
-        return base_hash, []
-    try:
-        bundle_with_plans(files, names)
-    except KeyError as error:
-        raise CommandError(
-            f"the plan {error.args[0]!r} is on, and this bundle has no such plan; switch it off first"
-        ) from None
-    except RulesetError as error:
-        shown = "; ".join(
-            f"{each.place.file}:{each.place.line} {each.message}" for each in error.problems[:3]
-        )
-        raise CommandError(
-            f"this bundle does not fit the plans that are on ({', '.join(names)}): {shown}"
-        ) from None
-    return _overlaid(session, base_hash, names), list(control.plans)
 
 
 class PlanKeeper:
@@ -202,35 +192,40 @@ def _base(session: Session, shelf: BundleShelf, control: ControlRow) -> Bundle:
     return shelf.get(session, wanted)
 
 
-def _put(session: Session, control: ControlRow, base: Bundle, plans: Sequence[Mapping[str, Any]]) -> None:
+def _check_ahead(
+    session: Session, shelf: BundleShelf, change: Callable[[frozenset[str]], frozenset[str]]
+) -> Checked | None:
+    """What can be checked before the control row is held: meanwhile nobody could stop or send anything.
+
+    What is wrong is said when it is checked again under the lock.
+    """
+    control = read_control(session)
+    base = _base(session, shelf, control)
+    names = change(frozenset(each["id"] for each in control.plans))
+    if not names or not names <= base.plans.keys():
+        return None
+    try:
+        return check(base, sorted(names))
+    except (RulesetError, CommandError):
+        return None
+
+
+def _put(
+    session: Session,
+    control: ControlRow,
+    base: Bundle,
+    plans: Sequence[Mapping[str, Any]],
+    checked: Checked | None,
+) -> None:
     names = sorted(each["id"] for each in plans)
     live = base.hash
     if names:
-        _proved(bundle_with_plans(base.files, names), base)
-        live = _overlaid(session, base.hash, names)
+        if checked != Checked(base.hash, tuple(names)):
+            check(base, names)
+        live = overlaid(session, base.hash, names)
     change_control(
         session, live_bundle=live, published_bundle=base.hash, plans=[dict(each) for each in plans]
     )
-
-
-def _proved(bundle: Bundle, base: Bundle) -> None:
-    """Return when the matcher can be trusted with what plans add: journeys that were switched off till now.
-
-    CommandError otherwise. Everything else was proved when the bundle was published.
-    """
-    if bundle.rules == base.rules:
-        return
-    try:
-        prove(bundle.rules)
-    except Unproved as doubt:
-        raise CommandError(f"the rule {doubt.rule!r} was not decided safely: {doubt.why}") from doubt
-
-
-def _overlaid(session: Session, base: str, plans: Sequence[str]) -> str:
-    """The hash of the bundle with these plans on, written down so that every process can make it."""
-    made = overlay_hash(base, plans)
-    insert_new(session, OverlayRow, [{"hash": made, "base": base, "plans": list(plans)}])
-    return made
 
 
 def _latest_end(plan: Plan, base: Bundle, now: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +12,12 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.definitions import WORKSPACE_FILE
-from engine.authoring.loading import bundle_to_publish
+from engine.authoring.loading import bundle_to_publish, published_bundle
 from engine.errors import NotFound, Place, Problem, RulesetError
-from engine.governance.plans import kept_on
+from engine.governance.overlays import check_kept_on, kept_on
 from engine.plugin.registry import Registry
 from engine.rules.proving import Unproved, prove
-from engine.store.control import change_control, ensure_control, lock_control
+from engine.store.control import change_control, ensure_control, lock_control, read_control
 from engine.store.tables import BundleRow
 
 
@@ -47,7 +47,7 @@ def publish(
     bundle = bundle_to_publish(files, registry)
     prove_rules(bundle)
     ensure_control(session, now)
-    return _put_in_force(session, bundle.hash, dict(files), by=by, now=now)
+    return _put_in_force(session, bundle.hash, dict(files), lambda: bundle, by=by, now=now)
 
 
 def prove_rules(bundle: Bundle) -> None:
@@ -74,7 +74,8 @@ def rollback(session: Session, number: int, *, by: str, now: datetime) -> Publis
     row = session.get(BundleRow, number)
     if row is None:
         raise NotFound(f"no bundle has the number {number}")
-    return _put_in_force(session, row.hash, row.files, by=by, now=now)
+    files = row.files
+    return _put_in_force(session, row.hash, files, lambda: published_bundle(files), by=by, now=now)
 
 
 def list_bundles(session: Session, *, limit: int = 50) -> list[BundleRow]:
@@ -83,13 +84,22 @@ def list_bundles(session: Session, *, limit: int = 50) -> list[BundleRow]:
 
 
 def _put_in_force(
-    session: Session, wanted: str, files: dict[str, str], *, by: str, now: datetime
+    session: Session,
+    wanted: str,
+    files: dict[str, str],
+    bundle: Callable[[], Bundle],
+    *,
+    by: str,
+    now: datetime,
 ) -> Published:
+    # While the control row is held nobody can send or stop anything, so what takes long comes before.
+    checked = check_kept_on(read_control(session), wanted, bundle)
     control = lock_control(session)  # two who publish at once take turns
     latest = session.scalar(select(func.max(col(BundleRow.number)))) or 0
     if wanted == (control.published_bundle or control.live_bundle):
         return Published(latest, wanted)
-    live, plans = kept_on(session, control, files, wanted)
+    check_kept_on(control, wanted, bundle, checked)
+    live, plans = kept_on(session, control, wanted)
     session.add(BundleRow(number=latest + 1, hash=wanted, files=files, published_at=now, published_by=by))
     change_control(session, live_bundle=live, published_bundle=wanted, plans=plans)
     return Published(latest + 1, wanted)

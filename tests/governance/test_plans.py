@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_with_plans
@@ -16,7 +17,10 @@ from engine.contacts.consent import ConsentEntry, record_consent
 from engine.delivery.explaining import explain_intent, render
 from engine.delivery.service import Delivery
 from engine.errors import CommandError, NotFound
-from engine.governance.plans import PlanKeeper, history, list_plans, switch_off, switch_on
+from engine.governance import overlays as overlays_module
+from engine.governance import plans as plans_module
+from engine.governance import publishing as publishing_module
+from engine.governance.plans import PlanKeeper, end_due, history, list_plans, switch_off, switch_on
 from engine.governance.publishing import list_bundles, publish, rollback
 from engine.intake.accepting import Intake
 from engine.intake.incoming import IncomingEvent
@@ -26,9 +30,9 @@ from engine.runs.service import Runs
 from engine.simulation.people import Person
 from engine.simulation.virtual import VirtualWorld
 from engine.store.bundles import BundleShelf
-from engine.store.control import read_control
+from engine.store.control import change_control, lock_control, read_control
 from engine.store.database import Store
-from engine.store.tables import ContactRow, DecisionRow, IdentityRow, IntentRow, RunRow
+from engine.store.tables import ContactRow, ControlRow, DecisionRow, IdentityRow, IntentRow, RunRow
 from plugins.generators import template
 
 NOW = datetime(2026, 9, 28, 2, 0, tzinfo=UTC)
@@ -241,6 +245,48 @@ async def test_a_plan_ends_by_itself_and_it_is_recorded(works: Works) -> None:
     with works.store.read() as session:
         acts = [(row.action, row.by, row.reason) for row in history(session)]
     assert acts == [("off", "time", "its end has come"), ("on", "eva", "recall")]
+
+
+def test_a_plan_that_got_a_later_end_meanwhile_is_not_ended(
+    quick: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the keeper's look and its act an operator prolongs the plan."""
+    quick.on("crisis", until=NOW + DAY)
+    quick.clock.advance(DAY)
+
+    def prolonged(session: Session) -> ControlRow:
+        control = lock_control(session)
+        later = [{**each, "until": (NOW + 3 * DAY).isoformat()} for each in control.plans]
+        return change_control(session, plans=later)
+
+    monkeypatch.setattr(plans_module, "lock_control", prolonged)
+    with quick.store.begin() as session:
+        assert end_due(session, quick.shelf, quick.clock.now()) == []
+    assert quick.states()["crisis"]
+
+
+@pytest.mark.parametrize("act", ["on", "publish"])
+def test_the_control_row_is_held_only_once_everything_is_compiled(
+    quick: Works, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Whoever holds it stops every hand-over, and the kill switch has to wait."""
+    order: list[str] = []
+    for module in (plans_module, publishing_module):
+        monkeypatch.setattr(module, "lock_control", _noted(order, "held", lock_control))
+    monkeypatch.setattr(overlays_module, "bundle_with_plans", _noted(order, "compiled", bundle_with_plans))
+    quick.on("crisis")
+    if act == "publish":
+        order.clear()
+        quick.publish(heat=FILES["heat.yaml"].replace("title: t", "title: hot"))
+    assert order == ["compiled", "held"]
+
+
+def _noted(order: list[str], what: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*args: Any) -> Any:
+        order.append(what)
+        return real(*args)
+
+    return noted
 
 
 def test_a_plan_may_be_on_no_longer_than_its_file_says(quick: Works) -> None:
