@@ -26,7 +26,7 @@ from engine.contacts.updating import apply_event, apply_traits, learn_timezone
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
 from engine.intake.consenting import consent_entry
-from engine.intake.happening import Happening, crossed, store, tell
+from engine.intake.happening import Happening, crossed, must_still_hold, store, tell
 from engine.intake.incoming import Incoming, Unusable
 from engine.intake.schemas import SchemaShelf
 from engine.intake.writing import insert_dead_letters, known_event_ids
@@ -179,6 +179,7 @@ class Intake:
         write_profiles(session, (profiles[id_] for id_ in {event.contact_id for _, event in ordered}))
         # Last, for the end of the ledger's chain is locked from here on.
         record_consents(session, consents)
+        must_still_hold(session, bundle)
         return taken
 
     def _usable(

@@ -12,12 +12,14 @@ from engine.authoring.bundle import Bundle
 from engine.clock import Clocks
 from engine.contacts.computing import Computed
 from engine.contacts.crossing import crossing_events
+from engine.contacts.identity import RacedError
 from engine.contacts.profile import Profile
 from engine.intake.recognising import Recognising
 from engine.intake.writing import insert_events
 from engine.journeys.event import Event
 from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
+from engine.store.control import read_control
 from engine.store.tables import ControlRow
 
 if TYPE_CHECKING:
@@ -80,6 +82,16 @@ def tell(
     reacting.finish()
     recognising.finish()
     return run_ids
+
+
+def must_still_hold(session: Session, bundle: Bundle) -> None:
+    """RacedError when another bundle has come into force since the transaction began; ask at its end.
+
+    Else contacts that were held here could be left as the old rules have it, after the sweep that computes
+    everybody under the new ones has waited for them or passed them by.
+    """
+    if read_control(session).live_bundle != bundle.hash:
+        raise RacedError("another bundle is in force by now")
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from engine.contacts.crossing import BY_RULES, BY_TIME, sweep_cause
 from engine.contacts.profile import Profile
 from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import lock_profiles, write_profiles
-from engine.intake.happening import Happening, crossed, store, tell
+from engine.intake.happening import Happening, crossed, must_still_hold, store, tell
 from engine.store.bulk import insert_new, plan_for_now
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of, read_control
@@ -136,6 +136,7 @@ class Sweeper:
             profiles = lock_profiles(session, pick(session, bundle, clocks.journey_now()))
             run_ids = self._compute(session, control, bundle, clocks, profiles, because)
             write_profiles(session, profiles.values())
+            must_still_hold(session, bundle)
             return Swept(len(profiles), tuple(run_ids))
 
     def _compute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.orm import Session
 
+from engine.contacts.profile import Profile
+from engine.contacts.rows import write_profiles
 from engine.errors import NotFound
+from engine.governance.publishing import publish
+from engine.intake import accepting
 from engine.intake.accepting import Receipt
 from engine.store.database import Store
 from engine.store.tables import (
@@ -252,3 +257,28 @@ def test_nothing_is_lost(sqlite_bench: Bench, messages: list[Any]) -> None:
     assert sum(counts(receipt)) == len(messages)
     assert sqlite_bench.count(EventRow) == stored + receipt.accepted
     assert sqlite_bench.count(DeadLetterRow) == letters + receipt.dead
+
+
+def test_rules_that_change_while_a_batch_is_taken_in_decide_it(
+    postgres_store: Store,
+    make_bench: Callable[[Store], Bench],
+    shipped_files: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its contacts could stay as the old rules have it: the sweep under the new ones has passed by."""
+    bench = make_bench(postgres_store)
+    files = {**shipped_files, "tags.yaml": shipped_files["tags.yaml"].replace("{gte: 2}", "{gte: 1}")}
+    write = write_profiles
+    publishes = [1]
+
+    def meanwhile(session: Session, profiles: Iterable[Profile]) -> None:
+        write(session, profiles)
+        if publishes:
+            publishes.pop()
+            with bench.store.begin() as other:
+                publish(other, files, by="test", now=NOW)
+
+    monkeypatch.setattr(accepting, "write_profiles", meanwhile)
+    assert counts(bench.accept(order(1))) == (1, 0, 0)
+    assert "repeat_buyer" in bench.one(ContactRow).derived_tags
+    assert bench.count(EventRow) == 1
