@@ -175,15 +175,6 @@ class MemoryGateState:
         found.sort(key=lambda wish: (-wish.intent.priority, wish.intent.created_at, wish.intent.key))
         return [wish.intent.key for wish in found]
 
-    def next_due_at(self) -> datetime | None:
-        """The delivery time at which a held intent is looked at next by itself; None when none will be."""
-        moments: list[datetime] = []
-        for wish in self._open.values():
-            if wish.state == IntentState.HELD:
-                moments += [self._time.real(wish.wake_at)] if wish.wake_at is not None else []
-                moments += [each for each in (wish.retry_at, wish.deadline_at) if each is not None]
-        return min(moments, default=None)
-
     # GateState
 
     def claim(self, key: str, at: datetime) -> Claim | Outcome | None:

@@ -163,11 +163,6 @@ class VirtualWorld:
         """The `contact.` facts of a person now."""
         return contact_facts(self._person(contact_id).profile, self._bundle, self.now)
 
-    def profile_tags(self, contact_id: str) -> frozenset[str]:
-        """The tags a person carries now."""
-        profile = self._people[contact_id].profile
-        return frozenset(profile.tags | profile.derived_tags)
-
     def active_runs(self, contact_id: str) -> dict[str, str | None]:
         """The journeys a person is in now -> the step they are at."""
         return {run.program.journey: run.state.position for run in self._people[contact_id].active.values()}
