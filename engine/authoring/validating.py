@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +20,10 @@ from engine.rules.wanted import number_hint
 
 Model = TypeVar("Model", bound=Part)
 
+_MOST_KEYS = 8
+_WEEKDAYS = dict(
+    zip("一二三四五六日天", ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "sun"), strict=True)
+)
 _WANTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -130,11 +134,24 @@ def _translate(source: Source, model: type[Part], item: Mapping[str, Any]) -> Pr
     if kind == "literal_error":
         choices = [choice.strip(" '") for choice in context["expected"].replace(" or ", ",").split(",")]
         message = f"must be one of {', '.join(choices)}; this is {_shown(raw)}"
-        hint, swap = nearest(str(raw), choices), _swap(str(raw), choices)
+        hint, swap = nearest(str(raw), choices) or _other_word(str(raw), choices), _swap(str(raw), choices)
         return _problem(source, path, "RS006", message, hint, key=is_key, swap=swap)
     if kind in _WANTED:
-        return _wrong_type(source, path, kind, raw)
+        if loc[-1:] == ("int",):
+            return None  # told of the number that it may be instead
+        path = path[:-1] if loc[-1:] == ("float",) else path
+        return _wrong_type(source, path, kind, raw, _shape(model, loc))
     return _out_of_bounds(source, path, kind, raw, context)
+
+
+def _other_word(raw: str, choices: Sequence[str]) -> str:
+    """A hint for a weekday in Chinese or in full, and for a length of time where `{after: …}` was meant."""
+    day = _WEEKDAYS.get(raw[-1:] if raw[:-1] in {"周", "星期", "礼拜"} else "", raw[:3].lower())
+    if day in choices and "mon" in choices:
+        return f"write {day}"
+    if "always" in choices and raw[:1].isdigit():
+        return f"write {{after: {raw}}} for a while after the last run"
+    return ""
 
 
 def _meant(model: type[Part], item: Mapping[str, Any]) -> tuple[str | int, ...]:
@@ -176,7 +193,14 @@ def _not_a_step(source: Source, path: YamlPath, raw: Any) -> Problem:
     return _problem(source, path, "RS023", "this step does not say what kind it is", hint, swap=swap)
 
 
-def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any) -> Problem:
+def _shape(model: type[Part], loc: tuple[str | int, ...]) -> str:
+    """The keys that a part is written with, for a hint; "" for what has no keys of its own."""
+    part = part_at(model, loc)
+    keys = list(keys_of(part))[:_MOST_KEYS] if part is not None else []
+    return f"its keys are {', '.join(keys)}" if keys else ""
+
+
+def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any, shape: str) -> Problem:
     wanted = _WANTED[kind]
     hint = ""
     swap: tuple[str, ...] = ()
@@ -187,6 +211,8 @@ def _wrong_type(source: Source, path: YamlPath, kind: str, raw: Any) -> Problem:
     elif isinstance(raw, str) and wanted.startswith("a mapping") and ":" in raw:
         before, _, after = raw.partition(":")
         hint = f"put a space after the colon: {{{before.strip()}: {after.strip()}}}"
+    elif wanted.startswith("a mapping"):
+        hint = shape
     elif wanted == "a list":
         hint = "as [one, two], or each on a line of its own after '- '"
     elif isinstance(raw, str) and wanted in {"a number", "a whole number"}:

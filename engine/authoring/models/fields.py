@@ -47,11 +47,24 @@ def _id(text: str) -> str:
     raise refuse("RS029", message, hint)
 
 
+_UNITS = {
+    **dict.fromkeys(("秒", "秒钟", "second", "sec"), "s"),
+    **dict.fromkeys(("分", "分钟", "minute", "min"), "m"),
+    **dict.fromkeys(("小时", "个小时", "时", "hour", "hr"), "h"),
+    **dict.fromkeys(("天", "日", "day"), "d"),
+    **dict.fromkeys(("周", "星期", "个星期", "week"), "w"),
+}
+_SPOKEN = re.compile(rf"([1-9][0-9]*) ?({'|'.join(_UNITS)})s?", re.IGNORECASE)
+"""A length of time as people say it, in Chinese or English."""
+
+
 def _duration(text: str) -> timedelta:
     try:
         duration = parse_duration(text)
     except ValueError as error:
         message, _, hint = str(error).partition("; ")
+        if (meant := _SPOKEN.fullmatch(text)) is not None:
+            hint = f"write {meant[1]}{_UNITS[meant[2].lower()]}"
         raise refuse("RS026", message, hint) from None
     if not duration:
         raise refuse("RS026", f"'{text}' is no time at all", "a duration is longer than nothing")
@@ -91,7 +104,12 @@ def _date(text: str) -> str:
             return date.fromisoformat(text).isoformat()
     except ValueError:
         pass
-    raise refuse("RS031", f"'{text}' is not a date of the calendar", 'as "2026-03-01", in quotes')
+    hint = 'as "2026-03-01", in quotes'
+    parts = re.fullmatch(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?", text)
+    if parts is not None:
+        plain = f"{parts[1]}-{int(parts[2]):02}-{int(parts[3]):02}"
+        hint = f'write "{plain}", in quotes' if plain != text else "there is no such day"
+    raise refuse("RS031", f"'{text}' is not a date of the calendar", hint)
 
 
 def _locale(text: str) -> str:
@@ -106,7 +124,21 @@ def zone_names() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-_BEIJING = ("asia/beijing", "beijing", "china", "cst", "asia/peking", "gmt+8", "utc+8", "utc+08:00", "+08:00")
+_BEIJING = (
+    "asia/beijing",
+    "北京",
+    "上海",
+    "中国",
+    "北京时间",
+    "beijing",
+    "china",
+    "cst",
+    "asia/peking",
+    "gmt+8",
+    "utc+8",
+    "utc+08:00",
+    "+08:00",
+)
 
 
 def zone(text: str) -> str:
