@@ -15,12 +15,13 @@ from sqlmodel import col
 
 from engine.gate.consent import ConsentRecord
 from engine.store.bulk import insert_new, table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import ChainRow, ConsentRow
 
 CHAIN = "consent"
 # Built once and over the table: every send asks it twice.
 _CONSENT = table_of(ConsentRow)
-_RECORDS = (
+_RECORDS = Prepared(
     select(*(_CONSENT.c[field.name] for field in fields(ConsentRecord)))
     .where(_CONSENT.c.contact_id == bindparam("contact_id"))
     .order_by(_CONSENT.c.id)
@@ -95,7 +96,7 @@ def record_consents(session: Session, entries: Sequence[ConsentEntry]) -> None:
 
 def consent_records(session: Session, contact_id: str) -> list[ConsentRecord]:
     """Everything the ledger holds of one contact, in the order written, as decisions need it."""
-    return [ConsentRecord(**row._mapping) for row in session.execute(_RECORDS, {"contact_id": contact_id})]
+    return [ConsentRecord(*row) for row in _RECORDS.rows(session, {"contact_id": contact_id})]
 
 
 def verify_chain(session: Session) -> list[ChainFault]:

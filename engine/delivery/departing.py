@@ -20,11 +20,12 @@ from engine.gate.model import Answer, Verdict
 from engine.gate.stages import check_hand_over
 from engine.gate.state import Claim, Departure, Moment, Passage, RulesChanged, Standing
 from engine.store.bulk import table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import ContactRow
 
 # Built once: putting a statement together costs as much as running it.
 _CONTACT = table_of(ContactRow)
-_DATE_LAST_SEND = (
+_NOTE_SEND = (
     update(_CONTACT)
     .where(_CONTACT.c.id == bindparam("contact_id"))
     .values(
@@ -32,10 +33,13 @@ _DATE_LAST_SEND = (
         sends_since_active=_CONTACT.c.sends_since_active + bindparam("more"),
     )
 )
-_AND_MAKE_DUE = _DATE_LAST_SEND.values(
-    profile_due_at=case(
-        (_CONTACT.c.profile_due_at < bindparam("due_at"), _CONTACT.c.profile_due_at),
-        else_=bindparam("due_at"),
+_DATE_LAST_SEND = Prepared(_NOTE_SEND)
+_AND_MAKE_DUE = Prepared(
+    _NOTE_SEND.values(
+        profile_due_at=case(
+            (_CONTACT.c.profile_due_at < bindparam("due_at"), _CONTACT.c.profile_due_at),
+            else_=bindparam("due_at"),
+        )
     )
 )
 
@@ -159,7 +163,7 @@ def _hand_over(
             confirm_places(session, intent.key, now.journey)
         values = {"contact_id": intent.contact_id, "moment": now.journey, "more": more}
         if view.rules.recomputes_on_send:
-            session.execute(_AND_MAKE_DUE, {**values, "due_at": now.journey + OWN_DOING})
+            _AND_MAKE_DUE.run(session, {**values, "due_at": now.journey + OWN_DOING})
         else:
-            session.execute(_DATE_LAST_SEND, values)
+            _DATE_LAST_SEND.run(session, values)
     return None

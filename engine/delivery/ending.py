@@ -18,10 +18,11 @@ from engine.gate.stages import KILL_SCOPE, lets_through
 from engine.gate.state import Aftermath, Attempt, Claim, Moment, Passage
 from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
+from engine.store.prepared import Prepared
 from engine.store.tables import AttemptRow, BreakerRow
 
 # Built once: putting a statement together costs as much as running it.
-_INSERT_ATTEMPT = insert(table_of(AttemptRow))
+_INSERT_ATTEMPT = Prepared(insert(table_of(AttemptRow)))
 
 
 def settle(
@@ -124,7 +125,7 @@ def _record_attempt(session: Session, intent: Intent, attempt: Attempt, now: Mom
         "code": attempt.code,
         "probe": attempt.is_probe,
     }
-    session.execute(_INSERT_ATTEMPT, [values])
+    _INSERT_ATTEMPT.run(session, values)
     count_attempt(attempt)
 
 

@@ -11,13 +11,14 @@ from engine.gate.caps import applicable_caps
 from engine.gate.model import Intent
 from engine.gate.state import Moment, View
 from engine.store.bulk import table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import CapPlaceRow
 
 # Built once: putting a statement together costs as much as running it.
 _PLACE = table_of(CapPlaceRow)
-_INSERT = insert(_PLACE)
-_FORGET = delete(_PLACE).where(_PLACE.c.intent_key == bindparam("key"))
-_CONFIRM = (
+_INSERT = Prepared(insert(_PLACE))
+_FORGET = Prepared(delete(_PLACE).where(_PLACE.c.intent_key == bindparam("key")))
+_CONFIRM = Prepared(
     update(_PLACE)
     .where(_PLACE.c.intent_key == bindparam("key"), _PLACE.c.state == "leased")
     .values(state="confirmed", at=bindparam("moment"), lease_until=None)
@@ -45,7 +46,7 @@ def take_places(
     caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
     if not is_first:
         # Taken anew: an earlier attempt's may be released, or belong to caps that do not apply here.
-        session.execute(_FORGET, {"key": intent.key})
+        _FORGET.run(session, {"key": intent.key})
     rows = [
         {
             "cap_id": cap.id,
@@ -61,11 +62,11 @@ def take_places(
         }
         for cap in caps
     ]
-    if rows:
-        session.execute(_INSERT, rows)
+    for row in rows:
+        _INSERT.run(session, row)
     return len(rows)
 
 
 def confirm_places(session: Session, key: str, at: datetime) -> None:
     """The intent's places count for good, dated with the hand-over (journey time)."""
-    session.execute(_CONFIRM, {"key": key, "moment": at})
+    _CONFIRM.run(session, {"key": key, "moment": at})

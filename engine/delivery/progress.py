@@ -9,11 +9,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from engine.gate.state import Claim, LeaseLost
 from engine.store.bulk import table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import IntentRow
 
 
@@ -43,19 +44,20 @@ _NAMES = tuple(field.name for field in fields(Progress))
 
 # Built once: putting a statement together costs as much as running it.
 _INTENT = table_of(IntentRow)
-_LOCK = (
+_LOCK = Prepared(
     select(*(_INTENT.c[name] for name in _NAMES))
     .where(_INTENT.c.key == bindparam("of_key"))
     .with_for_update()
 )
-_WHOLE = select(_INTENT).where(_INTENT.c.key == bindparam("of_key"))
-_LOCK_WHOLE = _WHOLE.with_for_update()
-_SAVE = update(_INTENT).where(_INTENT.c.key == bindparam("of_key"))
+_OF_KEY = select(_INTENT).where(_INTENT.c.key == bindparam("of_key"))
+_WHOLE = Prepared(_OF_KEY)
+_LOCK_WHOLE = Prepared(_OF_KEY.with_for_update())
+_SAVE = Prepared(update(_INTENT).where(_INTENT.c.key == bindparam("of_key")))
 
 
 def lock_progress(session: Session, key: str) -> Progress | None:
     """How far the intent has come, its row held by this transaction; None for one that does not exist."""
-    found = session.execute(_LOCK, {"of_key": key}).one_or_none()
+    found = _LOCK.row(session, {"of_key": key})
     return None if found is None else Progress(*found)
 
 
@@ -69,14 +71,14 @@ def owned_progress(session: Session, claim: Claim) -> Progress:
 
 def save_progress(session: Session, key: str, progress: Progress) -> None:
     """Write the row of an intent that this transaction has locked."""
-    session.execute(_SAVE, {**vars(progress), "of_key": key})
+    _SAVE.run(session, {**vars(progress), "of_key": key})
 
 
-def read_whole(session: Session, key: str, *, lock: bool) -> Row[Any] | None:
+def read_whole(session: Session, key: str, *, lock: bool) -> Any | None:
     """Every column of the intent's row, under their names; None for one that does not exist."""
-    return session.execute(_LOCK_WHOLE if lock else _WHOLE, {"of_key": key}).one_or_none()
+    return (_LOCK_WHOLE if lock else _WHOLE).row(session, {"of_key": key})
 
 
 def save_lease(session: Session, key: str, owner: str | None, until: datetime | None) -> None:
     """Name who works on an intent that this transaction has locked, and until when (delivery time)."""
-    session.execute(_SAVE, {"of_key": key, "lease_owner": owner, "lease_until": until})
+    _SAVE.run(session, {"of_key": key, "lease_owner": owner, "lease_until": until})

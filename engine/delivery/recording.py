@@ -11,10 +11,11 @@ from sqlmodel import col
 
 from engine.gate.model import Answer
 from engine.store.bulk import table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import DecisionRow, OutboxRow, RunRow
 
 # Built once: putting a statement together costs as much as running it.
-_INSERT_DECISION = insert(table_of(DecisionRow))
+_INSERT_DECISION = Prepared(insert(table_of(DecisionRow)))
 _LOCK_RUN = (
     select(RunRow)
     .where(col(RunRow.id) == bindparam("run_id"))
@@ -59,7 +60,7 @@ def record_decision(
         "hold_until": answer.hold_until,
         "bundle_hash": version or subject.bundle_hash,
     }
-    session.execute(_INSERT_DECISION, [values])
+    _INSERT_DECISION.run(session, values)
 
 
 def lock_run(session: Session, run_id: str | None) -> RunRow | None:

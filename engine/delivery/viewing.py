@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
@@ -20,6 +20,7 @@ from engine.gate.caps import horizon
 from engine.gate.model import Intent
 from engine.gate.state import GateRules, Identity, Moment, Place, PublishedBreaker, Standing, View
 from engine.store.bulk import table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import (
     AttemptRow,
     BreakerRow,
@@ -56,10 +57,11 @@ SITUATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
 WITH_BREAKERS = _CONTROL.outerjoin(_BREAKER, _BREAKER.c.state != "closed")
 """What they are selected from."""
 
-_SITUATION = select(*SITUATION_COLUMNS).select_from(WITH_BREAKERS)
-_SHARED_SITUATION = _SITUATION.with_for_update(read=True, of=_CONTROL)
-_WHOLE_CONTACT = select(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id"))
-_LOCK_STANDING = (
+_SELECT_SITUATION = select(*SITUATION_COLUMNS).select_from(WITH_BREAKERS)
+_SITUATION = Prepared(_SELECT_SITUATION)
+_SHARED_SITUATION = Prepared(_SELECT_SITUATION.with_for_update(read=True, of=_CONTROL))
+_WHOLE_CONTACT = Prepared(select(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")))
+_LOCK_STANDING = Prepared(
     select(
         _CONTACT.c.timezone,
         _CONTACT.c.tags,
@@ -71,29 +73,33 @@ _LOCK_STANDING = (
     .where(_CONTACT.c.id == bindparam("contact_id"))
     .with_for_update()
 )
-_IDENTITIES = (
+_IDENTITIES = Prepared(
     select(_IDENTITY.c.platform, _IDENTITY.c.address, _IDENTITY.c.suppressed)
     .where(_IDENTITY.c.contact_id == bindparam("contact_id"))
     .order_by(_IDENTITY.c.added_at.desc(), _IDENTITY.c.platform, _IDENTITY.c.address)
 )
-_PLACES = select(
-    _PLACE.c.cap_id,
-    _PLACE.c.intent_key,
-    _PLACE.c.at,
-    _PLACE.c.state,
-    _PLACE.c.purpose,
-    _PLACE.c.channel,
-    _PLACE.c.journey,
-    _PLACE.c.tags,
-).where(
-    _PLACE.c.contact_id == bindparam("contact_id"),
-    or_(
-        and_(_PLACE.c.state == "confirmed", _PLACE.c.at >= bindparam("since")),
-        and_(_PLACE.c.state == "leased", _PLACE.c.lease_until > bindparam("delivery_now")),
-    ),
+_PLACES = Prepared(
+    select(
+        _PLACE.c.cap_id,
+        _PLACE.c.intent_key,
+        _PLACE.c.at,
+        _PLACE.c.state,
+        _PLACE.c.purpose,
+        _PLACE.c.channel,
+        _PLACE.c.journey,
+        _PLACE.c.tags,
+    ).where(
+        _PLACE.c.contact_id == bindparam("contact_id"),
+        or_(
+            and_(_PLACE.c.state == "confirmed", _PLACE.c.at >= bindparam("since")),
+            and_(_PLACE.c.state == "leased", _PLACE.c.lease_until > bindparam("delivery_now")),
+        ),
+    )
 )
-_REFUSALS = select(_ATTEMPT.c.channel, _ATTEMPT.c.code).where(
-    _ATTEMPT.c.intent_key == bindparam("key"), _ATTEMPT.c.result == "rejected"
+_REFUSALS = Prepared(
+    select(_ATTEMPT.c.channel, _ATTEMPT.c.code).where(
+        _ATTEMPT.c.intent_key == bindparam("key"), _ATTEMPT.c.result == "rejected"
+    )
 )
 
 
@@ -114,13 +120,13 @@ def read_situation(session: Session, *, share: bool = False) -> Situation:
 
     With `share` nobody changes the control row before this transaction ends: a kill comes before or after.
     """
-    rows = session.execute(_SHARED_SITUATION if share else _SITUATION).all()
+    rows = (_SHARED_SITUATION if share else _SITUATION).rows(session, {})
     if not rows:
         raise NotFound("this workspace was never set up; `wayline up` and `wayline publish` do it")
     return situation_of(rows)
 
 
-def situation_of(rows: Sequence[Row[Any]]) -> Situation:
+def situation_of(rows: Sequence[Sequence[Any]]) -> Situation:
     """The situation out of rows that end in `SITUATION_COLUMNS`: one for each breaker, or one without any."""
     plain = [tuple(row)[-len(SITUATION_COLUMNS) :] for row in rows]
     live_bundle, killed_at, kill_reason, origin, journey_origin, scale = plain[0][:6]
@@ -166,7 +172,7 @@ def read_view(
 
 def lock_standing(session: Session, contact_id: str) -> Standing | None:
     """Whether the contact may be reached, their row held by this transaction; None for no such contact."""
-    found = session.execute(_LOCK_STANDING, {"contact_id": contact_id}).one_or_none()
+    found = _LOCK_STANDING.row(session, {"contact_id": contact_id})
     return None if found is None else standing_of(found)
 
 
@@ -200,20 +206,20 @@ def read_places(session: Session, intent: Intent, rules: GateRules, now: Moment)
     }
     return tuple(
         Place(cap_id, key, at, state == "confirmed", purpose_id, channel, journey, frozenset(tags))
-        for cap_id, key, at, state, purpose_id, channel, journey, tags in session.execute(_PLACES, asked)
+        for cap_id, key, at, state, purpose_id, channel, journey, tags in _PLACES.rows(session, asked)
     )
 
 
 def _identities(session: Session, contact_id: str) -> tuple[Identity, ...]:
-    return tuple(Identity(*row) for row in session.execute(_IDENTITIES, {"contact_id": contact_id}))
+    return tuple(Identity(*row) for row in _IDENTITIES.rows(session, {"contact_id": contact_id}))
 
 
 def _refusals(session: Session, key: str) -> dict[str, str]:
-    return {channel: code for channel, code in session.execute(_REFUSALS, {"key": key})}  # noqa: C416
+    return dict(_REFUSALS.rows(session, {"key": key}))
 
 
 def _profile(session: Session, contact_id: str) -> Profile | None:
-    row = session.execute(_WHOLE_CONTACT, {"contact_id": contact_id}).one_or_none()
+    row = _WHOLE_CONTACT.row(session, {"contact_id": contact_id})
     return None if row is None else profile_of(row)
 
 

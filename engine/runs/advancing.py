@@ -30,6 +30,7 @@ from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
 from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
+from engine.store.prepared import Prepared
 from engine.store.tables import ContactRow, EventRow, IntentRow, RunRow
 
 
@@ -113,7 +114,7 @@ class Advancing:
         found = _standing(row, clocks)
         if found.intent_key is None:
             return found
-        intent = session.execute(_MESSAGE, {"key": found.intent_key}).one_or_none()
+        intent = _MESSAGE.row(session, {"key": found.intent_key})
         if intent is not None and intent.outcome is not None:
             return None
         is_held = intent is not None and intent.state == IntentState.HELD
@@ -169,7 +170,7 @@ def _tell(session: Session, kind: str, row: LockedRun, real_now: datetime, **mor
 def _outcome(
     session: Session, row: LockedRun, state: RunState, waiting: Waiting, clocks: Clocks
 ) -> _Found | None:
-    intent = session.execute(_MESSAGE, {"key": wished_by(state)}).one_or_none()
+    intent = _MESSAGE.row(session, {"key": wished_by(state)})
     if intent is None or intent.outcome is None:
         return None
     # An answer to a message counts from the moment it left, not from the moment we heard that it did.
@@ -182,7 +183,7 @@ _RUNS = table_of(RunRow)
 _CONTACTS = table_of(ContactRow)
 _RUN_FIELDS = tuple(field.name for field in fields(LockedRun))
 _PROFILE_FIELDS = profile_columns()
-_LOCK = (
+_LOCK = Prepared(
     select(
         *_PROFILE_FIELDS, *(_RUNS.c[name].label(f"run_{name}") for name in _RUN_FIELDS), *SITUATION_COLUMNS
     )
@@ -192,14 +193,18 @@ _LOCK = (
     .with_for_update(of=[_CONTACTS, _RUNS])
 )
 _INTENTS = table_of(IntentRow)
-_MESSAGE = select(
-    _INTENTS.c.state,
-    _INTENTS.c.outcome,
-    _INTENTS.c.handed_over_at,
-    _INTENTS.c.updated_at,
-    _INTENTS.c.expires_at,
-).where(_INTENTS.c.key == bindparam("key"))
-_SAVE = update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
+_MESSAGE = Prepared(
+    select(
+        _INTENTS.c.state,
+        _INTENTS.c.outcome,
+        _INTENTS.c.handed_over_at,
+        _INTENTS.c.updated_at,
+        _INTENTS.c.expires_at,
+    ).where(_INTENTS.c.key == bindparam("key"))
+)
+_SAVE = Prepared(
+    update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
+)
 
 
 Locked = tuple[Profile, LockedRun, Situation]
@@ -210,7 +215,7 @@ def lock_run(session: Session, run_id: str) -> Locked:
 
     What holds for every intent comes along, unlocked. `save` writes the run. UnknownRun if there is none.
     """
-    rows = session.execute(_LOCK, {"run_id": run_id}).all()
+    rows = _LOCK.rows(session, {"run_id": run_id})
     if not rows:
         raise UnknownRun(f"no run {run_id}")
     end = len(_PROFILE_FIELDS) + len(_RUN_FIELDS)
@@ -224,8 +229,7 @@ def save(session: Session, row: LockedRun, **values: Any) -> None:
     RevisionLostError otherwise. Locks keep that from happening; the comparison proves it.
     """
     values["revision"] = row.revision + 1
-    result = session.execute(_SAVE, {**values, "of_run": row.id, "as_read": row.revision})
-    if getattr(result, "rowcount", 0) != 1:
+    if _SAVE.run(session, {**values, "of_run": row.id, "as_read": row.revision}) != 1:
         raise RevisionLostError(f"run {row.id} was advanced by another driver")
     vars(row).update((name, value) for name, value in values.items() if name in _RUN_FIELDS)
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
-from sqlmodel import col
 
 from engine.clock import Clocks
 from engine.contacts.computing import change_tags
@@ -43,15 +42,22 @@ from engine.runs.telling import Notes, reasoned
 from engine.runs.waiting import forget_waits, look_back, wait_row
 from engine.store.bulk import insert_rows, table_of
 from engine.store.bundles import BundleShelf
+from engine.store.prepared import Prepared
 from engine.store.tables import ContactRow, EventRow, WaitRow
 
 _KEPT_EVENTS = 4096
 
 _CONTACT = table_of(ContactRow)
-_SET_TAGS = (
+_SET_TAGS = Prepared(
     update(_CONTACT)
     .where(_CONTACT.c.id == bindparam("contact_id"))
     .values(tags=bindparam("all_tags"), profile_due_at=bindparam("due_at"))
+)
+_EVENT = table_of(EventRow)
+_ENTRY_EVENT = Prepared(
+    select(_EVENT.c.properties, _EVENT.c.type, _EVENT.c.occurred_at).where(
+        _EVENT.c.event_id == bindparam("of_event")
+    )
 )
 
 
@@ -139,7 +145,7 @@ class Move:
                 contact = self._contact
                 change_tags(contact, effect.add, effect.remove, self._now)
                 values = {"all_tags": sorted(contact.tags), "due_at": contact.profile_due_at}
-                self._session.execute(_SET_TAGS, {"contact_id": contact.id, **values})
+                _SET_TAGS.run(self._session, {"contact_id": contact.id, **values})
 
     def _already_here(self, state: RunState, since_seq: int, after: datetime | None) -> Event | None:
         """The event that a wait which has just begun is for, when it came before the wait was written."""
@@ -239,7 +245,7 @@ class EntryEvents:
             if (known := self._known.get(event_id)) is not None:
                 self._known.move_to_end(event_id)
                 return known
-        row = session.scalars(select(EventRow).where(col(EventRow.event_id) == event_id)).one_or_none()
+        row = _ENTRY_EVENT.row(session, {"of_event": event_id})
         if row is None:
             return {}
         found = {**row.properties, "type": row.type, "occurred_at": row.occurred_at.isoformat()}

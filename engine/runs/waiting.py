@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -15,8 +15,18 @@ from engine.journeys.interpreter import Decider
 from engine.journeys.matching import Listener, ListenerKind
 from engine.rules.facts import Facts
 from engine.runs.states import RunRecord
-from engine.store.bulk import is_one_of
+from engine.store.bulk import is_one_of, table_of
+from engine.store.prepared import Prepared
 from engine.store.tables import EventRow, WaitRow
+
+_WAIT = table_of(WaitRow)
+_HEARD = Prepared(
+    select(_WAIT.c.matched_event_id).where(
+        _WAIT.c.run_id == bindparam("of_run"),
+        _WAIT.c.kind == ListenerKind.STEP.value,
+        _WAIT.c.matched_event_id.is_not(None),
+    )
+)
 
 
 def wait_row(run: RunRecord, listener: Listener) -> dict[str, Any]:
@@ -35,12 +45,8 @@ def wait_row(run: RunRecord, listener: Listener) -> dict[str, Any]:
 
 def heard_event(session: Session, run_id: str) -> str | None:
     """The event that the run's present step was waiting for, when it has come."""
-    query = select(col(WaitRow.matched_event_id)).where(
-        col(WaitRow.run_id) == run_id,
-        col(WaitRow.kind) == ListenerKind.STEP.value,
-        col(WaitRow.matched_event_id).is_not(None),
-    )
-    return session.scalars(query).first()
+    found = _HEARD.rows(session, {"of_run": run_id})
+    return str(found[0].matched_event_id) if found else None
 
 
 def forget_waits(session: Session, run_ids: Collection[str], *, step_only: bool) -> None:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Integer,
-    Row,
     String,
     Table,
     TableValuedAlias,
@@ -35,6 +34,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col
 
+from engine.store.prepared import Prepared
+
 _PLACE = "#"
 """Beside the columns of a row that travels: its place among the others, as rows are written in order.
 
@@ -47,7 +48,9 @@ def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
     if not rows:
         return
     if is_postgresql(session):
-        session.execute(_insert_at_once(table, tuple(rows[0])), {"rows": _numbered(rows)})
+        _insert_at_once(table, tuple(rows[0])).run(session, {"rows": _numbered(rows)})
+    elif len(rows) == 1:
+        _insert_one(table).run(session, rows[0])
     else:
         session.execute(_insert_one_by_one(table), rows)
 
@@ -58,7 +61,7 @@ def insert_new(
     rows: Sequence[Mapping[str, Any]],
     *,
     returning: tuple[str, ...] = (),
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Insert the rows; one that meets a row with its key (or another unique value) is left out silently.
 
     The columns `returning` of those that were inserted. On PostgreSQL it waits for a transaction that is
@@ -68,11 +71,16 @@ def insert_new(
     if not rows:
         return ()
     if is_postgresql(session):
-        statement = _insert_new_at_once(table, tuple(rows[0]), returning)
-        result = session.execute(statement, {"rows": _numbered(rows)})
+        prepared, values = _insert_new_at_once(table, tuple(rows[0]), returning), {"rows": _numbered(rows)}
+    elif len(rows) == 1:
+        prepared, values = _insert_new_one(table, returning), dict(rows[0])
     else:
         result = session.execute(_insert_new_one_by_one(table, returning), list(rows))
-    return result.all() if returning else ()
+        return result.all() if returning else ()
+    if returning:
+        return prepared.rows(session, values)
+    prepared.run(session, values)
+    return ()
 
 
 def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -134,6 +142,16 @@ def _insert_one_by_one(table: type[SQLModel]) -> Executable:
 
 
 @cache
+def _insert_one(table: type[SQLModel]) -> Prepared:
+    return Prepared(_insert_one_by_one(table))
+
+
+@cache
+def _insert_new_one(table: type[SQLModel], returning: tuple[str, ...]) -> Prepared:
+    return Prepared(_insert_new_one_by_one(table, returning))
+
+
+@cache
 def _insert_new_one_by_one(table: type[SQLModel], returning: tuple[str, ...]) -> Executable:
     target = table_of(table)
     statement = sqlite.insert(target).on_conflict_do_nothing()
@@ -141,16 +159,18 @@ def _insert_new_one_by_one(table: type[SQLModel], returning: tuple[str, ...]) ->
 
 
 @cache
-def _insert_at_once(table: type[SQLModel], names: tuple[str, ...]) -> Executable:
-    return _insert_from_document(table, names)
+def _insert_at_once(table: type[SQLModel], names: tuple[str, ...]) -> Prepared:
+    return Prepared(_insert_from_document(table, names))
 
 
 @cache
 def _insert_new_at_once(
     table: type[SQLModel], names: tuple[str, ...], returning: tuple[str, ...]
-) -> Executable:
+) -> Prepared:
     statement = _insert_from_document(table, names).on_conflict_do_nothing()
-    return statement.returning(*(table_of(table).c[name] for name in returning)) if returning else statement
+    return Prepared(
+        statement.returning(*(table_of(table).c[name] for name in returning)) if returning else statement
+    )
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -115,14 +116,22 @@ def for_writing(engine: Engine) -> Engine:
 def _ask_after_rests(engine: Engine, seconds: Callable[[], float]) -> None:
     """A database that was restarted must not cost the next caller a transaction.
 
-    Asking before every transaction, as the pool would by itself, costs a round trip in each.
+    Asking before every transaction, as the pool would by itself, costs a round trip in each. When one was
+    lost, all that rested at that time are asked.
     """
+    lost_at = -math.inf
+
+    def lose(_connection: object, _record: object, _error: object) -> None:
+        nonlocal lost_at
+        lost_at = seconds()
 
     def note(_connection: object, record: ConnectionPoolEntry) -> None:
         record.info["rests_since"] = seconds()
 
     def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
-        if seconds() - record.info.get("rests_since", seconds()) < REST_SECONDS:
+        now = seconds()
+        rests_since = record.info.get("rests_since", now)
+        if now - rests_since < REST_SECONDS and rests_since > lost_at:
             return
         try:
             engine.dialect.do_ping(connection)
@@ -130,6 +139,7 @@ def _ask_after_rests(engine: Engine, seconds: Callable[[], float]) -> None:
             # The pool takes this one out and gives the caller the next, or a new one.
             raise DisconnectionError from error
 
+    event.listen(engine, "invalidate", lose)
     event.listen(engine, "checkin", note)
     event.listen(engine, "checkout", ask)
 
