@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # library -> the files or folders (with a closing slash) that may import it
 OWNERS: dict[str, tuple[str, ...]] = {
-    "yaml": ("engine/authoring/source.py",),
+    "yaml": ("engine/authoring/reading/source.py",),
     "durable_rules_engine": ("engine/rules/",),
     "durable": (),
     "croniter": ("engine/journeys/",),

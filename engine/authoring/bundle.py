@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, ProfileRules
-from engine.authoring.rule_tests import Landmarks, Suite
+from engine.authoring.rule_tests.tests import Landmarks, Suite
 from engine.errors import Place
 from engine.gate.model import Cap, Purpose
 from engine.journeys.calendar import WorkingCalendar

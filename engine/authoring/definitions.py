@@ -37,7 +37,7 @@ from engine.authoring.models.workspace import (
     TagsFile,
     WorkspaceFile,
 )
-from engine.authoring.source import Source, dotted
+from engine.authoring.reading.source import Source, dotted
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 

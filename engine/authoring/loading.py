@@ -7,28 +7,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.checking import check
-from engine.authoring.compiling import compile_bundle
-from engine.authoring.conditions import Rulebook
+from engine.authoring.checking.journeys import check_journey
+from engine.authoring.checking.plugins import check_plugins
+from engine.authoring.checking.proofreading import proofread
+from engine.authoring.checking.references import References
+from engine.authoring.checking.unacted import refused, unacted_in
+from engine.authoring.checking.workspace import check
+from engine.authoring.compiling.assembling import compile_bundle
+from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.overlaying import check_plans, together, with_plans
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
-from engine.authoring.folders import read_folder
-from engine.authoring.journey_checks import check_journey
-from engine.authoring.landmarks import landmarks
 from engine.authoring.linting.linter import advice, check_meaning, check_whole
 from engine.authoring.linting.secrets import secrets_in
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.kinds import KINDS, model_of
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
-from engine.authoring.overlaying import check_plans, together, with_plans
-from engine.authoring.plugin_checks import check_plugins
-from engine.authoring.proofreading import proofread
-from engine.authoring.references import References
-from engine.authoring.renaming import renamed
-from engine.authoring.rule_test_reading import TEST_SUFFIX, read_tests
-from engine.authoring.source import Source, read
-from engine.authoring.unacted import refused, unacted_in
-from engine.authoring.validating import validate
+from engine.authoring.reading.folders import read_folder
+from engine.authoring.reading.renaming import renamed
+from engine.authoring.reading.source import Source, read
+from engine.authoring.reading.validating import validate
+from engine.authoring.rule_tests.landmarks import landmarks
+from engine.authoring.rule_tests.reading import TEST_SUFFIX, read_tests
 from engine.errors import Problem, RulesetError
 from engine.plugin.registry import Registry
 from engine.rules.faults import FAULTS

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.authoring.folders import read_folder
 from engine.authoring.loading import load_files
-from engine.authoring.source import MAX_CHARACTERS, read
+from engine.authoring.reading.folders import read_folder
+from engine.authoring.reading.source import MAX_CHARACTERS, read
 from engine.errors import Place, Problem
 from engine.plugin.registry import Registry
 

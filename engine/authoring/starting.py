@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.authoring.folders import read_folder
-from engine.authoring.rule_test_reading import TEST_SUFFIX
+from engine.authoring.reading.folders import read_folder
+from engine.authoring.rule_tests.reading import TEST_SUFFIX
 from engine.authoring.schemas import schema_line, write_schemas
 from engine.authoring.shipped import shipped_folder
 from engine.errors import CommandError

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.catalogues import program_facts, property_facts
+from engine.authoring.compiling.catalogues import program_facts, property_facts
 from engine.authoring.mending import mend_folder
+from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.reporting import as_data, count_of, report
 from engine.authoring.schemas import stale_schemas, write_schemas
 from engine.authoring.starting import start_workspace
 from engine.authoring.upcoming import Upcoming, upcoming
-from engine.authoring.validating import known_list, nearest
 from engine.cli.output import Format, FormatOption, print_json
 from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace
 from engine.clock import SystemClock

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
 from engine.cli.database import read
 from engine.cli.output import Format, FormatOption, print_json
 from engine.errors import CommandError

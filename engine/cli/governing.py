@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
 from engine.cli.database import read, who, write
 from engine.cli.output import Format, FormatOption, print_json, print_table
 from engine.cli.records import OF_A_CONTACT, Contact

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.reporting import as_data, count_of, report
-from engine.authoring.validating import known_list, nearest
 from engine.cli.output import Format, FormatOption, print_json
 from engine.cli.workspaces import Folder, folder_of, load_workspace
 from engine.errors import CommandError
@@ -20,7 +20,7 @@ from engine.plugin.registry import load_registry
 
 if TYPE_CHECKING:
     from engine.authoring.bundle import Bundle
-    from engine.authoring.rule_tests import RuleTest, Suite
+    from engine.authoring.rule_tests.tests import RuleTest, Suite
     from engine.simulation.testing import TestReport
 
 _COLOURS = {"FAIL": "red", "+": "green", "-": "red", "?": "yellow", "~": "yellow"}

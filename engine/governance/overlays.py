@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
+from engine.authoring.compiling.overlaying import overlay_hash
 from engine.authoring.loading import bundle_with_plans
-from engine.authoring.overlaying import overlay_hash
 from engine.errors import CommandError, RulesetError
 from engine.rules.proving import Unproved, prove
 from engine.store.bulk import insert_new

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from engine.authoring.rule_tests import Expectation, RuleTest
+from engine.authoring.rule_tests.tests import Expectation, RuleTest
 from engine.errors import Place
 from engine.gate.reasons import describe
 from engine.rules.duration import format_duration

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.rule_tests import Way
+from engine.authoring.rule_tests.tests import Way
 from engine.errors import Place
 from engine.journeys.program import Branch
 from engine.simulation.journal import Asked, Entry, Moved

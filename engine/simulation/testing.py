@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.rule_tests import Cast, RuleTest, Suite
+from engine.authoring.rule_tests.tests import Cast, RuleTest, Suite
 from engine.plugin.registry import Registry
 from engine.rules.explaining import Explanation, explain
 from engine.rules.matcher import Matcher

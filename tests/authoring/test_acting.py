@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.authoring.bundle import Bundle
+from engine.authoring.checking.unacted import is_unacted
 from engine.authoring.codes import CODES
-from engine.authoring.folders import read_folder
 from engine.authoring.loading import (
     bundle_to_publish,
     load_files,
@@ -22,10 +22,10 @@ from engine.authoring.loading import (
 )
 from engine.authoring.models.kinds import KINDS, model_of
 from engine.authoring.models.part import Part
-from engine.authoring.source import read
-from engine.authoring.unacted import is_unacted
-from engine.authoring.validating import validate
-from engine.authoring.walking import parts_of
+from engine.authoring.reading.folders import read_folder
+from engine.authoring.reading.source import read
+from engine.authoring.reading.validating import validate
+from engine.authoring.reading.walking import parts_of
 from engine.errors import RulesetError
 from engine.rules.condition import YamlPath
 

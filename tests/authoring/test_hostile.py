@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.authoring import folders
-from engine.authoring.folders import read_folder
 from engine.authoring.loading import load_files, load_folder
-from engine.authoring.source import read
+from engine.authoring.reading import folders
+from engine.authoring.reading.folders import read_folder
+from engine.authoring.reading.source import read
 from engine.errors import Place
 
 HEAD = "kind: caps\nid: a\ntitle: a\nowner: a\n"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.authoring.codes import CODES
 from engine.authoring.loading import bundle_of, load_files, load_folder, published_bundle
-from engine.authoring.source import MAX_CHARACTERS, read
+from engine.authoring.reading.source import MAX_CHARACTERS, read
 from engine.errors import CommandError, RulesetError
 
 JARGON = (

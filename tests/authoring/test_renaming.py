@@ -12,9 +12,9 @@ from pydantic import Field
 
 from engine.authoring.models.fields import Id, Items
 from engine.authoring.models.part import Head, Part, Renamed
-from engine.authoring.renaming import old_keys, renamed
-from engine.authoring.source import read
-from engine.authoring.validating import validate_as
+from engine.authoring.reading.renaming import old_keys, renamed
+from engine.authoring.reading.source import read
+from engine.authoring.reading.validating import validate_as
 from engine.errors import Place
 
 

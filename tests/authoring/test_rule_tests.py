@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from engine.authoring.loading import load_files, published_bundle
-from engine.authoring.rule_tests import RuleTest, Suite
-from engine.authoring.source import read
+from engine.authoring.reading.source import read
+from engine.authoring.rule_tests.tests import RuleTest, Suite
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "rulesets").rglob("*.test.yaml"))

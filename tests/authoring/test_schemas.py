@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from engine.authoring.folders import read_folder
 from engine.authoring.models.kinds import KINDS
+from engine.authoring.reading.folders import read_folder
+from engine.authoring.reading.source import read
+from engine.authoring.reading.validating import validate
 from engine.authoring.schemas import schema_files
-from engine.authoring.source import read
-from engine.authoring.validating import validate
 
 CASES = Path(__file__).parents[1] / "cases"
 FILES = [

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from engine.authoring.built_in import AUDIENCE_ENTERED
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of, load_folder
+from engine.authoring.reading.source import read
 from engine.authoring.schemas import schema_files, stale_schemas
-from engine.authoring.source import read
 from engine.journeys.program import ReentryKind, Send, Wait
 from engine.plugin.contracts import Draft, Severity
 from engine.plugin.registry import Registry

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.authoring.loading import load_files
-from engine.authoring.source import read
+from engine.authoring.reading.source import read
 from engine.plugin.registry import load_registry
 from engine.rules.condition import YamlPath
 from engine.simulation.testing import run_tests

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.authoring.source import MAX_CHARACTERS, Source, dotted, read
+from engine.authoring.reading.source import MAX_CHARACTERS, Source, dotted, read
 from engine.errors import Place
 
 # The core schema of YAML 1.2, written down independently: what is not text there.

@@ -59,7 +59,7 @@ def world(
     kept = {
         name: text
         for name, text in files.items()
-        if not name.startswith("journeys/") and not name.endswith(".test.yaml")
+        if not name.startswith(("journeys/", "plans/")) and not name.endswith(".test.yaml")
     }
     with closing(VirtualWorld(bundle_of({**kept, **more}), START)) as made:
         made.add(Person("ann", {"app": "ann"}))

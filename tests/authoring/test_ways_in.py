@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.authoring.conditions import Rulebook
+from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.ways_in import way_in
 from engine.authoring.definitions import Defined
 from engine.authoring.loading import load_files
 from engine.authoring.models.journey import EnterEntry
-from engine.authoring.source import read
-from engine.authoring.ways_in import way_in
+from engine.authoring.reading.source import read
 from engine.errors import Place
 from engine.rules.condition import Op, Test
 from engine.rules.evaluator import evaluate

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.authoring.folders import read_folder
 from engine.authoring.loading import load_files
+from engine.authoring.reading.folders import read_folder
 from engine.errors import Problem
 from engine.plugin.registry import Registry, load_registry
 from tests.mutations.seeding import FILE_MISTAKES, LINE_MISTAKES, Mistake, mistakes

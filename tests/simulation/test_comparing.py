@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.authoring.rule_tests import Cast, Expectation, RuleTest, Window
+from engine.authoring.rule_tests.tests import Cast, Expectation, RuleTest, Window
 from engine.errors import Place
 from engine.simulation.comparing import Lived, compare, since
 from engine.simulation.records import Sent

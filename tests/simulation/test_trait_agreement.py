@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of
-from engine.authoring.rule_test_reading import IDENTIFY
+from engine.authoring.rule_tests.reading import IDENTIFY
 from engine.clock import FixedClock
 from engine.contacts.profile import contact_facts
 from engine.contacts.rows import profile_of

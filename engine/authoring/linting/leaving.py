@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.authoring.conditions import Written
+from engine.authoring.compiling.conditions import Written
 from engine.authoring.models.journey import JourneyFile
 from engine.errors import Problem
 from engine.rules.condition import tests_of

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.conditions import Written
+from engine.authoring.compiling.conditions import Written
 from engine.authoring.definitions import Definitions
 from engine.authoring.linting.leaving import check_leaves
 from engine.authoring.linting.limits import check_caps
 from engine.authoring.linting.logic import check_conditions
 from engine.authoring.linting.timing import check_timing
 from engine.authoring.linting.unused import check_unused
-from engine.authoring.rule_tests import Suite
+from engine.authoring.rule_tests.tests import Suite
 from engine.errors import Problem
 
 

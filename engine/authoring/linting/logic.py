@@ -7,8 +7,8 @@ from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
-from engine.authoring.conditions import Written
-from engine.authoring.source import dotted
+from engine.authoring.compiling.conditions import Written
+from engine.authoring.reading.source import dotted
 from engine.errors import Problem
 from engine.rules.condition import All, Any, Condition, FactRef, None_, Op, Test
 from engine.rules.contradictions import written as as_written

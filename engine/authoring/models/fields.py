@@ -247,4 +247,4 @@ Condition = Annotated[
     BeforeValidator(_condition),
     WithJsonSchema({"anyOf": [{"type": "object", "minProperties": 1}, {"type": "array", "minItems": 1}]}),
 ]
-"""A condition as written; `engine.authoring.conditions` reads it."""
+"""A condition as written; `engine.authoring.compiling.conditions` reads it."""

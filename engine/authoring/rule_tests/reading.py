@@ -14,14 +14,14 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError
 
 from engine.authoring.bundle import Bundle
+from engine.authoring.checking.references import References
 from engine.authoring.definitions import Defined, Definitions, kind_of
 from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleTestEntry, RuleTestFile
-from engine.authoring.references import References
-from engine.authoring.rule_test_expecting import read_expectations
-from engine.authoring.rule_test_ground import Ground
-from engine.authoring.rule_tests import ONLY_CONTACT, Cast, Happening, RuleTest, Suite
-from engine.authoring.source import Source
-from engine.authoring.validating import known_list, nearest, validate_as
+from engine.authoring.reading.source import Source
+from engine.authoring.reading.validating import known_list, nearest, validate_as
+from engine.authoring.rule_tests.expecting import read_expectations
+from engine.authoring.rule_tests.ground import Ground
+from engine.authoring.rule_tests.tests import ONLY_CONTACT, Cast, Happening, RuleTest, Suite
 from engine.errors import Problem
 from engine.journeys.event import JOURNEY_REQUESTED
 from engine.rules.condition import YamlPath

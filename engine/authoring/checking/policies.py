@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.authoring.catalogues import Catalogues
-from engine.authoring.conditions import Rulebook
+from engine.authoring.checking.references import References
+from engine.authoring.compiling.catalogues import Catalogues
+from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.limits import CapsFile
 from engine.authoring.models.review import ReviewFile
 from engine.authoring.models.scope import ScopeEntry
-from engine.authoring.references import References
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import FactType

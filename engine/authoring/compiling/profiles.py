@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.authoring.bundle import TagRule
-from engine.authoring.catalogues import Catalogues
-from engine.authoring.conditions import Rulebook
+from engine.authoring.compiling.catalogues import Catalogues
+from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.profile import ScoreEntry
 from engine.authoring.profile_rules import (
@@ -24,7 +24,7 @@ from engine.authoring.profile_rules import (
     ProfileRules,
     Score,
 )
-from engine.authoring.source import dotted
+from engine.authoring.reading.source import dotted
 from engine.errors import Problem
 from engine.rules.condition import Condition, FactRef, Op, Test, YamlPath, tests_of
 from engine.rules.facts import BUILT_IN, Fact, FactType

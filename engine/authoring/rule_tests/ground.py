@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from engine.authoring.bundle import Bundle
+from engine.authoring.checking.references import References
 from engine.authoring.definitions import Defined
 from engine.authoring.models.moments import Span, Stated
 from engine.authoring.models.rule_test import RuleTestFile
-from engine.authoring.references import References
-from engine.authoring.rule_tests import Cast, Window
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
+from engine.authoring.rule_tests.tests import Cast, Window
 from engine.errors import Problem
 from engine.journeys.localtime import clock_moment
 from engine.journeys.program import Program

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from jsonschema import Draft202012Validator, SchemaError
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
-from engine.authoring.counts import check_counts
+from engine.authoring.checking.policies import check_policies
+from engine.authoring.checking.references import References
+from engine.authoring.compiling.counts import check_counts
 from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
 from engine.authoring.models.limits import CapEntry
 from engine.authoring.models.messages import ContentEntry
 from engine.authoring.models.workspace import EventEntry
-from engine.authoring.policy_checks import check_policies
-from engine.authoring.references import References
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.messages import ChannelEntry, CheckEntry, FromEnvironment
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.plugin.registry import Registry
 

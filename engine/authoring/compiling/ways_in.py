@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT
+from engine.authoring.compiling.patterns import pattern_events
 from engine.authoring.models.journey import EnterEntry
 from engine.authoring.models.patterns import PatternEntry
 from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.schedules import DaysEntry, ScheduleEntry
-from engine.authoring.patterns import pattern_events
 from engine.journeys.event import JOURNEY_REQUESTED, SCHEDULE_FIRED
 from engine.rules.condition import All, Condition, Op, Test, YamlPath
 from engine.rules.duration import format_duration

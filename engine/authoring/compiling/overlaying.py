@@ -9,12 +9,12 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+from engine.authoring.checking.references import References
 from engine.authoring.definitions import Defined, Definitions, collect
 from engine.authoring.models.part import Head
 from engine.authoring.models.plans import PlanFile
-from engine.authoring.references import References
-from engine.authoring.source import Source
-from engine.authoring.validating import known_list, nearest, validate
+from engine.authoring.reading.source import Source
+from engine.authoring.reading.validating import known_list, nearest, validate
 from engine.errors import Problem
 
 Documents = Sequence[tuple[Source, Head]]

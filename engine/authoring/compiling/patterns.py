@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from engine.authoring.catalogues import Catalogues
-from engine.authoring.conditions import Rulebook
+from engine.authoring.compiling.catalogues import Catalogues
+from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.patterns import CountedEvent, PatternEntry, SequenceEvent

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from engine.authoring.anatomy import keys_of, part_at
 from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.steps import STEP_KINDS
-from engine.authoring.source import Source, dotted
+from engine.authoring.reading.anatomy import keys_of, part_at
+from engine.authoring.reading.source import Source, dotted
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.spelling import only_meant

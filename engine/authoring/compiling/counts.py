@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
 from engine.authoring.bundle import EventType
-from engine.authoring.catalogues import Catalogues
-from engine.authoring.conditions import Rulebook
+from engine.authoring.checking.references import References
+from engine.authoring.compiling.catalogues import Catalogues
+from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.counts import CountEntry
-from engine.authoring.references import References
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.rules.counting import Count
 from engine.rules.facts import BUILT_IN, Fact, FactType

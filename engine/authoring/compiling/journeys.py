@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.authoring.calendars import WEEKDAYS, Calendars, compile_schedule
-from engine.authoring.catalogues import Catalogues, nested_lists, step_id, walk
-from engine.authoring.conditions import Rulebook
+from engine.authoring.checking.unacted import is_unacted
+from engine.authoring.compiling.calendars import WEEKDAYS, Calendars, compile_schedule
+from engine.authoring.compiling.catalogues import Catalogues, nested_lists, step_id, walk
+from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.ways_in import WayIn, way_in
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
 from engine.authoring.models.steps import (
@@ -23,9 +25,7 @@ from engine.authoring.models.steps import (
     WaitForStep,
     WaitStep,
 )
-from engine.authoring.source import dotted
-from engine.authoring.unacted import is_unacted
-from engine.authoring.ways_in import WayIn, way_in
+from engine.authoring.reading.source import dotted
 from engine.errors import Problem
 from engine.journeys.program import (
     Branch,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.authoring.definitions import WORKSPACE_FILE
-from engine.authoring.source import MAX_CHARACTERS
+from engine.authoring.reading.source import MAX_CHARACTERS
 from engine.errors import CommandError, Place, Problem
 
 MOST_FILES = 10_000

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.spelling import only_meant

@@ -14,21 +14,21 @@ from engine.authoring.bundle import (
     EventType,
     Workspace,
 )
-from engine.authoring.calendars import WEEKDAYS, compile_calendars
-from engine.authoring.catalogues import Catalogues
-from engine.authoring.conditions import Rulebook
-from engine.authoring.counts import compile_counts, count_facts
+from engine.authoring.checking.policies import check_policy_conditions
+from engine.authoring.compiling.calendars import WEEKDAYS, compile_calendars
+from engine.authoring.compiling.catalogues import Catalogues
+from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.counts import compile_counts, count_facts
+from engine.authoring.compiling.journeys import compile_journey
+from engine.authoring.compiling.overlaying import overlay_hash
+from engine.authoring.compiling.patterns import compile_pattern
+from engine.authoring.compiling.plans import compile_plans, under_plans
+from engine.authoring.compiling.profiles import compile_profile, computed_facts
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.journeys import compile_journey
 from engine.authoring.models.breakers import BreakerEntry
 from engine.authoring.models.limits import CapEntry, RollingEntry
 from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
-from engine.authoring.overlaying import overlay_hash
-from engine.authoring.patterns import compile_pattern
-from engine.authoring.plans import compile_plans, under_plans
-from engine.authoring.policy_checks import check_policy_conditions
-from engine.authoring.profiles import compile_profile, computed_facts
 from engine.errors import Problem
 from engine.gate.model import (
     CalendarUnit,

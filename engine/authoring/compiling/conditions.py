@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.authoring.catalogues import COMPUTED_FACTS
+from engine.authoring.compiling.catalogues import COMPUTED_FACTS
 from engine.authoring.definitions import Defined
-from engine.authoring.source import dotted
+from engine.authoring.reading.source import dotted
 from engine.errors import Place, Problem
 from engine.rules.condition import All, Condition, Rule, Test, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType

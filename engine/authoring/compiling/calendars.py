@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from engine.authoring.checking.references import References
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.schedules import DaysEntry, ScheduleEntry
 from engine.authoring.models.steps import WaitStep
-from engine.authoring.references import References
 from engine.errors import Problem
 from engine.journeys.calendar import Hours, WorkingCalendar
 from engine.journeys.schedule import Days, Schedule

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date
 
 from engine.authoring.bundle import Bundle, Plan
+from engine.authoring.compiling.overlaying import together
 from engine.authoring.definitions import Definitions
-from engine.authoring.overlaying import together
 from engine.journeys.program import Program, Send, Step
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.authoring.catalogues import nested_lists, step_id, walk
+from engine.authoring.compiling.catalogues import nested_lists, step_id, walk
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.steps import BranchStep
-from engine.authoring.rule_tests import Landmarks, Way
-from engine.authoring.source import dotted
+from engine.authoring.reading.source import dotted
+from engine.authoring.rule_tests.tests import Landmarks, Way
 from engine.errors import Place
 from engine.rules.condition import YamlPath
 

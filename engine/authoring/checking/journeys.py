@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.authoring.calendars import check_schedule, check_wait
-from engine.authoring.catalogues import step_id, type_of, walk
+from engine.authoring.checking.references import References
+from engine.authoring.compiling.calendars import check_schedule, check_wait
+from engine.authoring.compiling.catalogues import step_id, type_of, walk
+from engine.authoring.compiling.patterns import events_of
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.steps import (
@@ -18,8 +20,6 @@ from engine.authoring.models.steps import (
     WaitForStep,
     WaitStep,
 )
-from engine.authoring.patterns import events_of
-from engine.authoring.references import References
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import FactType

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.authoring.models.part import Part
-from engine.authoring.source import Source, dotted
-from engine.authoring.walking import parts_of
+from engine.authoring.reading.source import Source, dotted
+from engine.authoring.reading.walking import parts_of
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from engine.authoring import scalars
-from engine.authoring.faults import breakage, lookalike, straightened
+from engine.authoring.reading import scalars
+from engine.authoring.reading.faults import breakage, lookalike, straightened
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 

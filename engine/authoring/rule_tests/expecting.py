@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from engine.authoring.conditions import Rulebook
+from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.models.rule_test import ExpectEntry, RuleTestEntry
-from engine.authoring.rule_test_ground import MINUTE, Ground
-from engine.authoring.rule_tests import Cast, Expectation, Window
-from engine.authoring.validating import known_list, nearest
+from engine.authoring.reading.validating import known_list, nearest
+from engine.authoring.rule_tests.ground import MINUTE, Ground
+from engine.authoring.rule_tests.tests import Cast, Expectation, Window
 from engine.gate.reasons import REASONS, describe
 from engine.journeys.program import Program, Send
 from engine.rules.condition import YamlPath

@@ -1,0 +1,1 @@
+"""Whether files that can be read fit together: names, journeys, plugins, texts."""
