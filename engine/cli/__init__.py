@@ -41,6 +41,10 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say and return the exit status."""
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            typer.echo("wayline: an argument is not UTF-8 text; check the terminal's encoding", err=True)
+            return 2
     try:
         make_app(arguments)(list(arguments), prog_name="wayline")
     except SystemExit as ended:

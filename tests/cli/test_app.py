@@ -122,3 +122,9 @@ def test_a_database_that_cannot_be_written_is_said_so(published: Command, tmp_pa
     shown = published("kill", "on")
     assert (shown.status, shown.out) == (2, "")
     assert shown.err == "wayline: the database could not do it: no such table: control\n"
+
+
+def test_an_argument_that_is_no_text_is_refused_without_a_trace(wayline: Command) -> None:
+    shown = wayline("lint", "\ud800")
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err == "wayline: an argument is not UTF-8 text; check the terminal's encoding\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ from engine.rules.facts import FactType
 
 # Only this one: it works alone and for nothing. Others may ask a service that costs money.
 PROOFREAD_GENERATOR = "template"
+# A variable in full-width or in single braces: nobody wants a recipient to read that.
+_LITERAL = re.compile(r"｛｛?[^｛｝]*｝?｝?|(?<!\{)\{\s*(?:contact|event|journey)\.[a-z0-9_.]+\s*\}(?!\})")
 _PATIENCE = timedelta(seconds=5)
 _MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 _ALWAYS_KNOWN = {"id", "created_at", "tags", "order_count", "total_spent"}
@@ -53,6 +56,11 @@ def _proofread(
     for locale, text in content.item.locales.items():
         for part in PARTS:
             template = str(getattr(text, part))
+            if (written := _LITERAL.search(template)) is not None:
+                message = f"'{written[0]}' would be sent as it stands"
+                hint = "variables are written {{ contact.city }}, in plain double braces"
+                yield content.problem("RS058", message, hint, at=("locales", locale, part))
+                continue
             if "{" not in template:
                 continue
             for full, sparse in settings:
