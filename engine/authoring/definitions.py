@@ -10,19 +10,13 @@ from typing import Generic, TypeVar
 from engine.authoring.models.breakers import BreakerEntry, BreakersFile
 from engine.authoring.models.budgets import BudgetEntry, BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
+from engine.authoring.models.channels import ChannelEntry, ChannelsFile
+from engine.authoring.models.checks import CheckEntry, ChecksFile, LexiconFile
+from engine.authoring.models.contents import ContentEntry, ContentFile
 from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import CapEntry, CapsFile
-from engine.authoring.models.messages import (
-    ChannelEntry,
-    ChannelsFile,
-    CheckEntry,
-    ChecksFile,
-    ContentEntry,
-    ContentFile,
-    LexiconFile,
-)
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.plans import PlanFile
 from engine.authoring.models.profile import AudienceFile, ClassEntry, ScoreEntry

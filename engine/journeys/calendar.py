@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day, next_moment
-
-if TYPE_CHECKING:
-    from engine.journeys.program import Wait
+from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
 
 OF_CONTACT = "contact"
 """Stands for each contact's own zone where a zone is named."""
 
 _DAY = timedelta(days=1)
-_SEARCHED_DAYS = 400
+SEARCHED_DAYS = 400
 """A calendar that has no working time within this many days is refused by the lint."""
 
 
@@ -82,7 +78,7 @@ class WorkingCalendar:
         """The first moment (UTC) of working time at or after this one; None when there is none for a year."""
         zone = self.zone(contact_zone)
         first = moment.astimezone(zone).date() - _DAY
-        for ahead in range(_SEARCHED_DAYS):
+        for ahead in range(SEARCHED_DAYS):
             spans = [span for span in self._spans(first + ahead * _DAY, zone) if span[1] > moment]
             if spans:
                 return max(moment.astimezone(UTC), min(start for start, _ in spans))
@@ -102,30 +98,3 @@ class WorkingCalendar:
             for each in self.hours_on(day)
         ]
         return [span for span in spans if span[0] < span[1]]
-
-
-def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:
-    """When a wait that begins `now` is over, in UTC: `next_moment`, and then working time of its calendar.
-
-    A wait for a time of day stays with it: it goes on to the first such time that is working time. `zone` is
-    the contact's.
-    """
-    first = moment = next_moment(wait, zone, now, until=until)
-    calendar = wait.calendar
-    if calendar is None:
-        return first
-    again = replace(wait, for_=None, days=None, until=None)
-    midnight = replace(again, at=MIDNIGHT)
-    for _ in range(_SEARCHED_DAYS):
-        if wait.at is not None:
-            if calendar.is_working(moment, zone):
-                return moment
-            moment = next_moment(again, zone, moment + timedelta(seconds=1))
-            continue
-        working = calendar.next_working(moment, zone)
-        if working is None:
-            break
-        if not wait.weekdays or working.astimezone(zone).isoweekday() in wait.weekdays:
-            return working
-        moment = next_moment(midnight, zone, working + timedelta(seconds=1))
-    return first  # a calendar without such a time keeps nobody waiting for ever

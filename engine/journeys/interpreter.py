@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from engine.journeys.calendar import wait_is_over_at
 from engine.journeys.program import (
     Branch,
     ChangeTags,
@@ -40,6 +39,7 @@ from engine.journeys.run import (
     WaitKind,
     journey_facts,
 )
+from engine.journeys.waiting import wait_is_over_at
 from engine.rules.facts import Facts, FactValue
 
 

@@ -1,4 +1,4 @@
-"""Local-time arithmetic: when a wait ends on a contact's own clock, and where calendar days and weeks begin.
+"""Local-time arithmetic: when a clock shows a time, and where calendar days, weeks and months begin.
 
 One rule covers every odd day of every zone: a clock time of a day is the *first* moment at which the local
 clock shows it or something later. So a time that a clock change leaves out becomes the first moment after the
@@ -7,19 +7,14 @@ gap, a time that comes twice counts once, the first time, and a day that a zone 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
-
-if TYPE_CHECKING:
-    from engine.journeys.program import Wait
 
 MIDNIGHT = time(0)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
-_SEARCHED_DAYS = 60  # more than a week of days and any skipped ones
 
 
 @lru_cache(maxsize=1024)
@@ -57,61 +52,6 @@ def clock_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
 def has_day(day: date, zone: ZoneInfo) -> bool:
     """Whether the zone's clock ever showed `day`; Samoa had no 30 December 2011."""
     return clock_moment(day, MIDNIGHT, zone).astimezone(zone).date() <= day
-
-
-def next_moment(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:
-    """When a wait that begins `now` is over, in UTC; never before `now`.
-
-    The parts apply in the order `until`, `for`, `days`, `at`, `weekdays`. `until` is the value of the wait's
-    fact; a missing or past one does not wait. `days` keeps the time of day unless `at` names one.
-    """
-    moment = max(now, until) if until is not None else now
-    moment = moment.astimezone(UTC)
-    if wait.for_ is not None:
-        moment += wait.for_
-    if wait.days is None and wait.at is None and _falls_on(moment.astimezone(zone).date(), wait.weekdays):
-        return moment
-    local = moment.astimezone(zone)
-    clock = wait.at if wait.at is not None else local.time()
-    if wait.days:
-        first = _nth_day_after(local.date(), wait.days, zone)
-    elif wait.at is not None:
-        # The day before may still own this time: its 23:30 comes after midnight when a jump leaves it out.
-        first = local.date() - 2 * _DAY
-    else:
-        first = local.date()
-    return _first_on(first, clock, zone, moment, wait.weekdays)
-
-
-def _first_on(
-    first: date, clock: time, zone: ZoneInfo, earliest: datetime, weekdays: Collection[int]
-) -> datetime:
-    """The first `clock` at or after `earliest` on an existing, allowed day from `first` on."""
-    for ahead in range(_SEARCHED_DAYS):
-        day = first + ahead * _DAY
-        if _falls_on(day, weekdays):
-            moment = clock_moment(day, clock, zone)
-            if moment >= earliest and has_day(day, zone):
-                return moment
-    raise ValueError(f"no {clock} on weekdays {sorted(weekdays)} within {_SEARCHED_DAYS} days")
-
-
-def _nth_day_after(day: date, count: int, zone: ZoneInfo) -> date:
-    """The `count`-th day after `day` that the zone has; skipped days do not count."""
-    target = day + count * _DAY
-    # Only a zone whose offset moved by half a day or more between the two can have skipped a day.
-    begins, ends = clock_moment(day, MIDNIGHT, zone), clock_moment(target, MIDNIGHT, zone)
-    if abs((ends - begins) - count * _DAY) < timedelta(hours=12):
-        return target
-    for _ in range(count):
-        day += _DAY
-        while not has_day(day, zone):
-            day += _DAY
-    return day
-
-
-def _falls_on(day: date, weekdays: Collection[int]) -> bool:
-    return not weekdays or day.isoweekday() in weekdays
 
 
 def calendar_span(

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.journeys.calendar import Hours, WorkingCalendar, wait_is_over_at
+from engine.journeys.calendar import Hours, WorkingCalendar
 from engine.journeys.program import Wait
+from engine.journeys.waiting import wait_is_over_at
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 WEEK = (1, 2, 3, 4, 5)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.journeys.localtime import calendar_span, clock_moment, has_day, next_moment, zone_of
+from engine.journeys.localtime import calendar_span, clock_moment, has_day, zone_of
 from engine.journeys.program import Wait
+from engine.journeys.waiting import next_moment
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,15 +11,8 @@ from engine.authoring.compiling.catalogues import step_id, type_of, walk
 from engine.authoring.compiling.patterns import events_of
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import (
-    AskStep,
-    SendStep,
-    SetStep,
-    StartStep,
-    TagStep,
-    WaitForStep,
-    WaitStep,
-)
+from engine.authoring.models.single_steps import SetStep, StartStep, TagStep, WaitStep
+from engine.authoring.models.steps import AskStep, SendStep, WaitForStep
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import FactType

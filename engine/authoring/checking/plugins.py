@@ -9,7 +9,8 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.models.messages import ChannelEntry, CheckEntry, FromEnvironment
+from engine.authoring.models.channels import ChannelEntry, FromEnvironment
+from engine.authoring.models.checks import CheckEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.plugin.registry import Registry

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.authoring.bundle import Bundle, EventType
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.models.messages import ContentEntry
+from engine.authoring.models.contents import ContentEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.journeys.program import Program, Send, SetValues

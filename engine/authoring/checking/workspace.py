@@ -11,8 +11,8 @@ from engine.authoring.checking.policies import check_policies
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.counts import check_counts
 from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
+from engine.authoring.models.contents import ContentEntry
 from engine.authoring.models.limits import CapEntry
-from engine.authoring.models.messages import ContentEntry
 from engine.authoring.models.workspace import EventEntry
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath

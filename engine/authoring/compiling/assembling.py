@@ -26,8 +26,10 @@ from engine.authoring.compiling.plans import compile_plans, under_plans
 from engine.authoring.compiling.profiles import compile_profile, computed_facts
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.breakers import BreakerEntry
+from engine.authoring.models.channels import FromEnvironment
+from engine.authoring.models.checks import LexiconFile
+from engine.authoring.models.contents import ContentEntry
 from engine.authoring.models.limits import CapEntry, RollingEntry
-from engine.authoring.models.messages import ContentEntry, FromEnvironment, LexiconFile
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
 from engine.errors import Problem
 from engine.gate.model import (

@@ -11,7 +11,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.schedules import DaysEntry, ScheduleEntry
-from engine.authoring.models.steps import WaitStep
+from engine.authoring.models.single_steps import WaitStep
 from engine.errors import Problem
 from engine.journeys.calendar import Hours, WorkingCalendar
 from engine.journeys.schedule import Days, Schedule

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from engine.authoring.bundle import EventType
 from engine.authoring.models.journey import JourneyFile
+from engine.authoring.models.single_steps import SetStep
 from engine.authoring.models.steps import (
     AskStep,
     BranchStep,
@@ -19,7 +20,6 @@ from engine.authoring.models.steps import (
     ExperimentStep,
     RepeatStep,
     SendStep,
-    SetStep,
     WaitForStep,
 )
 from engine.authoring.models.workspace import WorkspaceFile

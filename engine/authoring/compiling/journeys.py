@@ -14,17 +14,8 @@ from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.compiling.ways_in import WayIn, way_in
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
-from engine.authoring.models.steps import (
-    BranchStep,
-    ExperimentStep,
-    RepeatStep,
-    SendStep,
-    SetStep,
-    StopStep,
-    TagStep,
-    WaitForStep,
-    WaitStep,
-)
+from engine.authoring.models.single_steps import SetStep, StopStep, TagStep, WaitStep
+from engine.authoring.models.steps import BranchStep, ExperimentStep, RepeatStep, SendStep, WaitForStep
 from engine.authoring.reading.source import dotted
 from engine.errors import Problem
 from engine.journeys.program import (

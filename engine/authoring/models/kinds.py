@@ -8,10 +8,12 @@ from engine.authoring.models.brand import BrandFile
 from engine.authoring.models.breakers import BreakersFile
 from engine.authoring.models.budgets import BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
+from engine.authoring.models.channels import ChannelsFile
+from engine.authoring.models.checks import ChecksFile, LexiconFile
+from engine.authoring.models.contents import ContentFile
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import CapsFile
-from engine.authoring.models.messages import ChannelsFile, ChecksFile, ContentFile, LexiconFile
 from engine.authoring.models.part import Head
 from engine.authoring.models.plans import PlanFile
 from engine.authoring.models.profile import AudienceFile

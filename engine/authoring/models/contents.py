@@ -1,0 +1,116 @@
+"""Contents: the texts of messages, by language."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from engine.authoring.models.fields import Id, Items, Locale
+from engine.authoring.models.part import Head, Part, Unacted
+
+
+class Text(Part):
+    """What a message says in one language."""
+
+    subject: str = Field(
+        "",
+        title="主题",
+        description=(
+            "Subject or headline, for channels that have one; left out: none.\n"
+            "主题或标题，用于有标题的渠道；不写则没有。"
+        ),
+        examples=["欢迎加入"],
+        max_length=500,
+    )
+    body: str = Field(
+        title="正文",
+        description=(
+            "The message; {{ contact.… }}, {{ event.… }} and {{ journey.… }} are filled in.\n"
+            "正文；{{ contact.… }}、{{ event.… }}、{{ journey.… }} 会被填入。"
+        ),
+        examples=["您好 {{ contact.name }}"],
+        min_length=1,
+    )
+    call_to_action: str = Field(
+        "",
+        title="行动号召",
+        description=(
+            "The one thing to do next, as the text of a button; left out: none.\n"
+            "引导下一步的按钮文字；不写则没有。"
+        ),
+        examples=["立即查看"],
+        max_length=500,
+    )
+
+
+class Variant(Part):
+    """The same content, written for some channels."""
+
+    channels: Items[Id] = Field(
+        title="渠道",
+        description="The channels that get this text.\n使用这份文字的渠道。",
+        min_length=1,
+        examples=[["sms"]],
+    )
+    locales: dict[Locale, Text] = Field(
+        title="各语言",
+        description="The text of this variant by language.\n该版本各语言的文字。",
+        examples=[{"zh": {"body": "您好"}}],
+        min_length=1,
+    )
+
+
+class ContentEntry(Part):
+    """One message in all its languages."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("variants", "every channel gets the text in 'locales'"),
+    )
+
+    id: Id = Field(
+        title="编号",
+        description="The content's name, as send steps use it.\n内容的编号，发送步骤中引用它。",
+        examples=["welcome_hello"],
+    )
+    generator: Id = Field(
+        "template",
+        title="生成器",
+        description=(
+            "The plugin that makes the text; template (when left out) fills in variables.\n"
+            "生成文字的插件；默认 template，负责填入变量。"
+        ),
+        examples=["template"],
+    )
+    locales: dict[Locale, Text] = Field(
+        title="各语言",
+        description=(
+            "The text by language; a contact gets its own, or else the workspace's first.\n"
+            "各语言的文字；联系人收到自己的语言，否则用工作区的第一种。"
+        ),
+        min_length=1,
+        examples=[{"zh": {"body": "您好"}, "en": {"body": "Hello"}}],
+    )
+    variants: Items[Variant] = Field(
+        (),
+        title="渠道版本",
+        description=(
+            "Other texts of the same content for some channels.\n同一内容为某些渠道准备的其他文字。"
+        ),
+    )
+
+
+class ContentFile(Head):
+    """Contents of messages."""
+
+    kind: Literal["content"] = Field(
+        title="种类",
+        description=(
+            "Always content: this file holds contents of messages.\n固定写 content：本文件定义消息内容。"
+        ),
+    )
+    contents: Items[ContentEntry] = Field(
+        title="内容",
+        description="The contents that send steps can name.\n发送步骤可以引用的内容。",
+        min_length=1,
+    )

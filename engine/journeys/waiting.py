@@ -1,0 +1,97 @@
+"""When a wait step is over: on the contact's own clock, and in the working time of its calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from engine.journeys.calendar import SEARCHED_DAYS
+from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
+from engine.journeys.program import Wait
+
+_DAY = timedelta(days=1)
+_SEARCHED_FOR_WEEKDAY = 60  # more than a week of days and any skipped ones
+
+
+def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:
+    """When a wait that begins `now` is over, in UTC: `next_moment`, and then working time of its calendar.
+
+    A wait for a time of day stays with it: it goes on to the first such time that is working time. `zone` is
+    the contact's.
+    """
+    first = moment = next_moment(wait, zone, now, until=until)
+    calendar = wait.calendar
+    if calendar is None:
+        return first
+    again = replace(wait, for_=None, days=None, until=None)
+    midnight = replace(again, at=MIDNIGHT)
+    for _ in range(SEARCHED_DAYS):
+        if wait.at is not None:
+            if calendar.is_working(moment, zone):
+                return moment
+            moment = next_moment(again, zone, moment + timedelta(seconds=1))
+            continue
+        working = calendar.next_working(moment, zone)
+        if working is None:
+            break
+        if not wait.weekdays or working.astimezone(zone).isoweekday() in wait.weekdays:
+            return working
+        moment = next_moment(midnight, zone, working + timedelta(seconds=1))
+    return first  # a calendar without such a time keeps nobody waiting for ever
+
+
+def next_moment(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:
+    """When a wait that begins `now` is over, in UTC; never before `now`.
+
+    The parts apply in the order `until`, `for`, `days`, `at`, `weekdays`. `until` is the value of the wait's
+    fact; a missing or past one does not wait. `days` keeps the time of day unless `at` names one.
+    """
+    moment = max(now, until) if until is not None else now
+    moment = moment.astimezone(UTC)
+    if wait.for_ is not None:
+        moment += wait.for_
+    if wait.days is None and wait.at is None and _falls_on(moment.astimezone(zone).date(), wait.weekdays):
+        return moment
+    local = moment.astimezone(zone)
+    clock = wait.at if wait.at is not None else local.time()
+    if wait.days:
+        first = _nth_day_after(local.date(), wait.days, zone)
+    elif wait.at is not None:
+        # The day before may still own this time: its 23:30 comes after midnight when a jump leaves it out.
+        first = local.date() - 2 * _DAY
+    else:
+        first = local.date()
+    return _first_on(first, clock, zone, moment, wait.weekdays)
+
+
+def _first_on(
+    first: date, clock: time, zone: ZoneInfo, earliest: datetime, weekdays: Collection[int]
+) -> datetime:
+    """The first `clock` at or after `earliest` on an existing, allowed day from `first` on."""
+    for ahead in range(_SEARCHED_FOR_WEEKDAY):
+        day = first + ahead * _DAY
+        if _falls_on(day, weekdays):
+            moment = clock_moment(day, clock, zone)
+            if moment >= earliest and has_day(day, zone):
+                return moment
+    raise ValueError(f"no {clock} on weekdays {sorted(weekdays)} within {_SEARCHED_FOR_WEEKDAY} days")
+
+
+def _nth_day_after(day: date, count: int, zone: ZoneInfo) -> date:
+    """The `count`-th day after `day` that the zone has; skipped days do not count."""
+    target = day + count * _DAY
+    # Only a zone whose offset moved by half a day or more between the two can have skipped a day.
+    begins, ends = clock_moment(day, MIDNIGHT, zone), clock_moment(target, MIDNIGHT, zone)
+    if abs((ends - begins) - count * _DAY) < timedelta(hours=12):
+        return target
+    for _ in range(count):
+        day += _DAY
+        while not has_day(day, zone):
+            day += _DAY
+    return day
+
+
+def _falls_on(day: date, weekdays: Collection[int]) -> bool:
+    return not weekdays or day.isoweekday() in weekdays
