@@ -42,6 +42,9 @@ _PLACE = "#"
 No column has such a name.
 """
 
+_ID = "of_id"
+"""The parameter that says which row is meant; `id` would be a value to set."""
+
 
 def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows in the order given; all name the same columns."""
@@ -49,10 +52,8 @@ def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
         return
     if is_postgresql(session):
         _insert_at_once(table, tuple(rows[0])).run(session, {"rows": _numbered(rows)})
-    elif len(rows) == 1:
-        _insert_one(table).run(session, rows[0])
     else:
-        session.execute(_insert_one_by_one(table), rows)
+        _insert_one_by_one(table).run_each(session, rows)
 
 
 def insert_new(
@@ -71,15 +72,13 @@ def insert_new(
     if not rows:
         return ()
     if is_postgresql(session):
-        prepared, values = _insert_new_at_once(table, tuple(rows[0]), returning), {"rows": _numbered(rows)}
-    elif len(rows) == 1:
-        prepared, values = _insert_new_one(table, returning), dict(rows[0])
+        prepared = _insert_new_at_once(table, tuple(rows[0]), returning)
+        rows = [{"rows": _numbered(rows)}]
     else:
-        result = session.execute(_insert_new_one_by_one(table, returning), list(rows))
-        return result.all() if returning else ()
+        prepared = _insert_new_one_by_one(table, returning)
     if returning:
-        return prepared.rows(session, values)
-    prepared.run(session, values)
+        return prepared.rows_of_each(session, rows)
+    prepared.run_each(session, rows)
     return ()
 
 
@@ -90,7 +89,8 @@ def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
     if is_postgresql(session):
         session.execute(_update_at_once(table, tuple(rows[0])), {"rows": list(rows)})
     else:
-        session.execute(update(table), rows)
+        ready = [{(_ID if name == "id" else name): value for name, value in row.items()} for row in rows]
+        _update_one_by_one(table).run_each(session, ready)
 
 
 def is_one_of(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
@@ -137,25 +137,21 @@ _PLAN_FOR_NOW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 @cache
-def _insert_one_by_one(table: type[SQLModel]) -> Executable:
-    return insert(table_of(table))
+def _insert_one_by_one(table: type[SQLModel]) -> Prepared:
+    return Prepared(insert(table_of(table)))
 
 
 @cache
-def _insert_one(table: type[SQLModel]) -> Prepared:
-    return Prepared(_insert_one_by_one(table))
-
-
-@cache
-def _insert_new_one(table: type[SQLModel], returning: tuple[str, ...]) -> Prepared:
-    return Prepared(_insert_new_one_by_one(table, returning))
-
-
-@cache
-def _insert_new_one_by_one(table: type[SQLModel], returning: tuple[str, ...]) -> Executable:
+def _insert_new_one_by_one(table: type[SQLModel], returning: tuple[str, ...]) -> Prepared:
     target = table_of(table)
     statement = sqlite.insert(target).on_conflict_do_nothing()
-    return statement.returning(*(target.c[name] for name in returning)) if returning else statement
+    return Prepared(statement.returning(*(target.c[name] for name in returning)) if returning else statement)
+
+
+@cache
+def _update_one_by_one(table: type[SQLModel]) -> Prepared:
+    target = table_of(table)
+    return Prepared(update(target).where(target.c.id == bindparam(_ID)))
 
 
 @cache

@@ -63,6 +63,21 @@ class Prepared:
         cursor.close()
         return touched
 
+    def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for every row of values, in this order; all give the same names."""
+        connection = session.connection()
+        if _is_watched(connection):
+            session.execute(self._statement, list(rows))
+            return
+        form = self._form(connection, rows[0])
+        _execute(connection, form.text, [form.bound(row) for row in rows], many=True).close()
+
+    def rows_of_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """As `run_each`; what the statement answers, for all rows of values together."""
+        if _is_watched(session.connection()):
+            return list(session.execute(self._statement, list(rows)).all())
+        return [answered for row in rows for answered in self.rows(session, row)]
+
     def _form(self, connection: Connection, values: Mapping[str, Any]) -> _Form:
         key = (connection.dialect.name, tuple(values))
         form = self._forms.get(key)
@@ -154,10 +169,13 @@ def _is_watched(connection: Connection) -> bool:
     return bool(dispatch.before_cursor_execute) or bool(dispatch.after_cursor_execute)
 
 
-def _execute(connection: Connection, text: str, values: Any) -> DBAPICursor:
+def _execute(connection: Connection, text: str, values: Any, *, many: bool = False) -> DBAPICursor:
     cursor = connection.connection.cursor()
     try:
-        cursor.execute(text, values)
+        if many:
+            cursor.executemany(text, values)
+        else:
+            cursor.execute(text, values)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _told(connection, cursor, text, error) from error
     return cursor
