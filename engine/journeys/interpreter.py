@@ -91,7 +91,10 @@ def advance(
     resumed = walk.resume(run, cause)
     if resumed is None:
         return Advanced(run)
-    return replace(walk.walk(*resumed), path=tuple(walk.path))
+    done = walk.walk(*resumed)
+    waiting = done.run.waiting
+    begun = replace(waiting, began_at=now) if waiting is not None else None
+    return replace(done, run=replace(done.run, waiting=begun), path=tuple(walk.path))
 
 
 def _is_due(waiting: Waiting, now: datetime) -> bool:

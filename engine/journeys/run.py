@@ -35,6 +35,8 @@ class Waiting:
     kind: WaitKind
     step: StepId
     due_at: datetime | None = None
+    began_at: datetime | None = field(default=None, compare=False)
+    """Journey time, None when nobody wrote it down; waits for the same are equal whenever they began."""
 
 
 @dataclass(frozen=True)

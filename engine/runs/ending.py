@@ -32,6 +32,7 @@ def ended_values(ended: Ended, now: datetime) -> dict[str, Any]:
         "outcome": ended.outcome.value,
         "waiting": "ended",
         "due_at": None,
+        "waiting_since": None,
         "next_send_at": None,
         "lease_owner": None,
         "lease_until": None,

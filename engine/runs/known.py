@@ -42,6 +42,7 @@ class KnownRun:
     waiting: str = "ready"
     variables: dict[str, Any] = field(default_factory=dict)
     due_at: datetime | None = None
+    waiting_since: datetime | None = None
     durable: bool = False
     waits: list[KnownWait] = field(default_factory=list)
 

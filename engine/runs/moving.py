@@ -175,6 +175,7 @@ class Move:
             "variables": variables_of(state),
             "since_seq": self._contact.last_event_seq,
             "due_at": state.waiting.due_at if state.waiting is not None else None,
+            "waiting_since": state.waiting.began_at if state.waiting is not None else None,
             "next_send_at": next_send_at(self._program, state),
         }
         has_lasting = bool(self._program.leaves or self._program.goal)

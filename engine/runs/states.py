@@ -23,6 +23,7 @@ class RunRecord(Protocol):
     waiting: str
     variables: dict[str, Any]
     due_at: datetime | None
+    waiting_since: datetime | None
     durable: bool
 
 
@@ -45,8 +46,10 @@ class LockedRun:
     revision: int
     since_seq: int
     due_at: datetime | None
+    waiting_since: datetime | None
     priority: int
     durable: bool
+    started_at: datetime
 
 
 _WAITING = frozenset(WaitKind)
@@ -56,7 +59,7 @@ def state_of(row: RunRecord) -> RunState:
     """The record's run as the interpreter sees it."""
     waiting = None
     if row.position is not None and row.waiting in _WAITING:
-        waiting = Waiting(WaitKind(row.waiting), row.position, row.due_at)
+        waiting = Waiting(WaitKind(row.waiting), row.position, row.due_at, row.waiting_since)
     kept = row.variables
     return RunState(
         run_id=row.id,

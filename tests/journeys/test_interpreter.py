@@ -118,6 +118,7 @@ def test_a_wait_sleeps_until_its_moment_on_the_contacts_clock(decider: Rules) ->
     asleep = go(journey, FRESH, Started(), decider()).run
     due_at = datetime(2026, 5, 5, 2, 0, tzinfo=UTC)
     assert asleep.waiting == Waiting(WaitKind.TIMER, "night", due_at)
+    assert asleep.waiting.began_at == NOW
     assert next_send_at(journey, asleep) == due_at
     assert go(journey, asleep, TimerDue(), decider(), now=due_at - timedelta(seconds=1)) == Advanced(asleep)
     assert go(journey, asleep, TimerDue(), decider(), now=due_at).run.position == "hello"

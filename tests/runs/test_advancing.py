@@ -89,7 +89,7 @@ async def test_the_first_wait_hands_the_run_to_a_workflow_exactly_once(spine: Sp
         "version": run.version,
     }
     assert run.durable
-    assert run.next_send_at == now + DAY
+    assert (run.waiting_since, run.next_send_at) == (now, now + DAY)
     again = await spine.runs.carry(run.id, durable=True)
     assert again == carried
     assert spine.errands() == ["run.start"]

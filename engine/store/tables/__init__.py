@@ -9,7 +9,7 @@ from engine.store.tables.contacts import (
     PatternRow,
     ProfileSweepRow,
 )
-from engine.store.tables.governance import BundleRow, ControlRow, OverlayRow, SwitchRow
+from engine.store.tables.governance import BundleRow, ControlRow, InFlightRow, OverlayRow, SwitchRow
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
 from engine.store.tables.journeys import RunRow, ScheduleRow, WaitRow
 from engine.store.tables.messages import AttemptRow, BreakerRow, CapPlaceRow, DecisionRow, IntentRow
@@ -27,6 +27,7 @@ __all__ = [
     "DecisionRow",
     "EventRow",
     "IdentityRow",
+    "InFlightRow",
     "IntentRow",
     "OutboxRow",
     "OverlayRow",

@@ -46,11 +46,41 @@ class ControlRow(SQLModel, table=True):
     """When sending was last allowed again."""
     released_by: str | None = None
     paused_journeys: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
+    in_flight: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(Document, nullable=False, server_default="{}")
+    )
+    """Journey -> what is being done about those on their way in earlier versions: `policy` (migrate | drain |
+    end), `bundle` (hash, without plans) they go to, `left` (hashes) they come from."""
     time_origin: datetime = Field(sa_column=Column(Instant, nullable=False))
     time_journey_origin: datetime = Field(sa_column=Column(Instant, nullable=False))
     time_scale: float = 1.0
     write_key_hash: str | None = None
     operator_token_hash: str | None = None
+
+
+class InFlightRow(SQLModel, table=True):
+    """What a publish does about the people on their way in one journey, and how far that is."""
+
+    __tablename__ = "in_flight"
+    __table_args__ = (Index("ix_in_flight_open", "finished_at", "ready_at"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    journey: str
+    policy: str
+    """migrate | drain | end"""
+    number: int
+    """Of the bundle whose publish began it."""
+    after_id: str = ""
+    """The last run of the present round, in the order of ids."""
+    moved: int = 0
+    ended: int = 0
+    begun_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time, as all times here."""
+    ready_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Before it nobody takes it up: the end of a lease, or of a pause between two rounds."""
+    finished_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    finished_because: str | None = None
+    """done | replaced (a later publish decided anew) | restored (its earlier version is in force again)"""
 
 
 class OverlayRow(SQLModel, table=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from engine.store.columns import BigId, Document, Instant
@@ -19,6 +19,13 @@ class RunRow(SQLModel, table=True):
         Index("ix_run_contact", "contact_id", "journey"),
         Index("ix_run_lease", "status", "lease_until"),
         Index("ix_run_due", "status", "due_at"),
+        Index(
+            "ix_run_on_its_way",
+            "journey",
+            "id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -43,6 +50,8 @@ class RunRow(SQLModel, table=True):
     """A wait registered now looks back over the contact's events after this one."""
     due_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     """Journey time at which the present wait ends by itself."""
+    waiting_since: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time at which the present wait began; None for one that an earlier version began."""
     next_send_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     priority: int = 50
     lease_owner: str | None = None
