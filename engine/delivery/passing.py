@@ -20,7 +20,7 @@ from engine.gate.model import Answer, Outcome, Verdict
 from engine.gate.stages import Stage, usable_identity
 from engine.gate.state import Aftermath, Claim, Departure, GateState, Moment, Passage, RulesChanged
 from engine.plugin.calling import call_channel, call_preflight
-from engine.plugin.contracts import Channel, Message, Preflight
+from engine.plugin.contracts import Channel, Message, Preflight, SendResult
 
 HALTED_PAUSE = timedelta(seconds=30)
 """Delivery time between two looks at a hand-over that must not be repeated while everything is stopped."""
@@ -62,6 +62,10 @@ class Means:
     """How the memory is asked."""
     wait_for: Doing
     """How plugins are called that answer when they are done."""
+    preflight: Callable[[Channel, Message, timedelta], Preflight] = call_preflight
+    """How a channel is asked about a message, within a time-out."""
+    send: Callable[[Channel, Message, str, timedelta], Awaitable[SendResult]] = call_channel
+    """How a channel is given one with its key, within a time-out."""
 
     def now(self, claim: Claim) -> Moment:
         return Moment.of(self.clock.now(), claim.view.time)
@@ -204,7 +208,7 @@ def _made_and_asked(
     made = means.content.make(claim.intent, claim.view, way, live, pinned)
     if isinstance(made, Answer):
         return made, Preflight(False)
-    return made, call_preflight(channel, made.message, means.limits.preflight)
+    return made, means.preflight(channel, made.message, means.limits.preflight)
 
 
 async def _live(claim: Claim, means: Means) -> Bundle:
@@ -224,7 +228,7 @@ async def _send(
     claim: Claim, passage: Passage, channel: Channel, message: Message, means: Means, *, carried: bool
 ) -> tuple[Outcome | None, Aftermath]:
     """Stage 11 after its commit: the one call to the provider, and the record of its result."""
-    result = await call_channel(channel, message, claim.intent.key, means.limits.send)
+    result = await means.send(channel, message, claim.intent.key, means.limits.send)
     now = means.now(claim)
     aftermath = aftermath_of(claim, passage, result, channel.capabilities, means.limits, now)
     attempt = attempt_of(passage, result)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
@@ -13,7 +14,10 @@ from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
 OF_CONTACT = "contact"
 """Stands for each contact's own zone where a zone is named."""
 
+T = TypeVar("T")
+
 _DAY = timedelta(days=1)
+_MOST_REMEMBERED = 20_000
 SEARCHED_DAYS = 400
 """A calendar that has no working time within this many days is refused by the lint."""
 
@@ -45,6 +49,22 @@ class WorkingCalendar:
     @cached_property
     def _without_work(self) -> frozenset[date]:
         return frozenset(self.holidays)
+
+    @cached_property
+    def _remembered(self) -> dict[Hashable, object]:
+        return {}
+
+    def remember(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What `find` says, found once for a key: thousands of contacts ask the same of one calendar."""
+        memory = self._remembered
+        known = memory.get(key)
+        if known is not None:
+            return cast(T, known)
+        found = find()
+        if len(memory) >= _MOST_REMEMBERED:
+            memory.clear()
+        memory[key] = found
+        return found
 
     def is_holiday(self, day: date) -> bool:
         """Whether the date is a named holiday; an ordinary Sunday is none."""

@@ -32,6 +32,7 @@ def zone_of(name: str | None, default: str) -> ZoneInfo:
     return found if found is not None else ZoneInfo(default)
 
 
+@lru_cache(maxsize=65_536)
 def clock_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """The first moment (UTC) at which the zone's clock shows `clock` of `day` or later."""
     wanted = datetime.combine(day, clock)
@@ -49,6 +50,7 @@ def clock_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
     return after
 
 
+@lru_cache(maxsize=16_384)
 def has_day(day: date, zone: ZoneInfo) -> bool:
     """Whether the zone's clock ever showed `day`; Samoa had no 30 December 2011."""
     return clock_moment(day, MIDNIGHT, zone).astimezone(zone).date() <= day

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from engine.journeys.calendar import SEARCHED_DAYS
+from engine.journeys.calendar import SEARCHED_DAYS, WorkingCalendar
 from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
 from engine.journeys.program import Wait
 
@@ -21,17 +21,28 @@ def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetim
     A wait for a time of day stays with it: it goes on to the first such time that is working time. `zone` is
     the contact's.
     """
-    first = moment = next_moment(wait, zone, now, until=until)
+    first = next_moment(wait, zone, now, until=until)
     calendar = wait.calendar
     if calendar is None:
         return first
+    # Where a time of day is waited for, everybody of one zone comes to the same few moments.
+    if wait.at is not None:
+        key = (wait.at, wait.weekdays, zone, first)
+        return calendar.remember(key, lambda: _in_working_time(wait, calendar, zone, first))
+    return _in_working_time(wait, calendar, zone, first)
+
+
+def _in_working_time(wait: Wait, calendar: WorkingCalendar, zone: ZoneInfo, first: datetime) -> datetime:
+    """The first moment from `first` on that the wait's other parts and its calendar allow."""
+    moment = first
     again = replace(wait, for_=None, days=None, until=None)
     midnight = replace(again, at=MIDNIGHT)
     for _ in range(SEARCHED_DAYS):
         if wait.at is not None:
-            if calendar.is_working(moment, zone):
+            following = _unless_working(again, calendar, zone, moment)
+            if following is None:
                 return moment
-            moment = next_moment(again, zone, moment + timedelta(seconds=1))
+            moment = following
             continue
         working = calendar.next_working(moment, zone)
         if working is None:
@@ -40,6 +51,20 @@ def wait_is_over_at(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetim
             return working
         moment = next_moment(midnight, zone, working + timedelta(seconds=1))
     return first  # a calendar without such a time keeps nobody waiting for ever
+
+
+def _unless_working(
+    wait: Wait, calendar: WorkingCalendar, zone: ZoneInfo, moment: datetime
+) -> datetime | None:
+    """The wait's next time of day after this moment, unless the moment itself is working time."""
+
+    def found() -> tuple[datetime | None]:
+        if calendar.is_working(moment, zone):
+            return (None,)
+        return (next_moment(wait, zone, moment + timedelta(seconds=1)),)
+
+    # Who waits from one day and who waits from the next look at the same times.
+    return calendar.remember(("next", wait.at, wait.weekdays, zone, moment), found)[0]
 
 
 def next_moment(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:

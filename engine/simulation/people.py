@@ -17,6 +17,7 @@ from engine.intake.identifying import normalised
 from engine.journeys.matching import History, Listener
 from engine.journeys.program import Program
 from engine.journeys.run import RunState
+from engine.simulation.forecasting import Coming
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Living:
     history: dict[str, History] = field(default_factory=dict)
     planned_at: datetime | None = None
     """When the world looks at the profile next, as far as it is planned."""
+
+    firings: dict[str, Coming] = field(default_factory=dict)
+    """Journey -> its next firing that concerns this person, as far as it is planned."""
+    fired: set[str] = field(default_factory=set)
+    """Ids of the events by which firings reached them."""
 
     def sort_runs(self) -> None:
         """Bring the active runs into the order in which production reads them at the start of a batch."""

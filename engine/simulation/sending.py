@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -66,6 +66,8 @@ class Sending:
             limits=limits,
             do=at_once,
             wait_for=at_once,
+            preflight=_asked,
+            send=_taken,
         )
 
     def plan(self, person: Living, intent: Intent) -> None:
@@ -190,6 +192,15 @@ class Sending:
             consents=tuple(person.consents),
             facts=facts,
         )
+
+
+def _asked(channel: Channel, message: Message, _timeout: timedelta) -> Preflight:
+    """The silent channel answers at once, so nobody needs to watch over it."""
+    return channel.preflight(message)
+
+
+async def _taken(channel: Channel, message: Message, key: str, _timeout: timedelta) -> SendResult:
+    return await channel.send(message, key)
 
 
 class _EveryText(ContentPipeline):

@@ -18,13 +18,14 @@ from engine.contacts.crossing import BY_RULES, BY_TIME
 from engine.contacts.profile import contact_facts
 from engine.errors import NotFound
 from engine.gate.model import Intent
-from engine.intake.firing import firing_event, scheduled
+from engine.intake.firing import firing_event
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
 from engine.journeys.run import EventSeen, OutcomeKnown, Started, TimerDue
 from engine.plugin.registry import Registry
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
+from engine.simulation.forecasting import Firings
 from engine.simulation.journal import Journal
 from engine.simulation.living import Life, Touched
 from engine.simulation.people import Living, Person, begin, known_kind
@@ -62,6 +63,7 @@ class _Due(NamedTuple):
 
 
 _FIRST = (0, "", "")
+_TICK = timedelta(microseconds=1)
 
 
 class VirtualWorld:
@@ -94,6 +96,10 @@ class VirtualWorld:
         rules: Decider | None = journal or matcher or self._own_matcher
         assert rules is not None, "one of the three is there"
         self._life = Life(bundle, rules, self.decisions, self._sending, journal)
+        # A journal shows every firing and what was asked at it; nobody else needs to see those who stay out.
+        self._firings = Firings(bundle, rules, every=journal is not None)
+        self._past = start
+        """Everything up to then has happened."""
 
     def add(self, *people: Person) -> None:
         """Let people exist from the present moment on. ValueError for an id that is taken."""
@@ -103,8 +109,7 @@ class VirtualWorld:
             self._people[person.id] = begin(person, self.now)
             if self._bundle.profile.version:
                 self._plan(self.now, _Order.BEGIN, person.id, BY_RULES, _FIRST)
-            for journey in scheduled(self._bundle):
-                self._plan_firing(person.id, journey)
+            self._plan_firings(self._people[person.id], self._past)
 
     def remember(
         self, contact_id: str, event: str, at: datetime, properties: Mapping[str, Any] | None = None
@@ -151,13 +156,14 @@ class VirtualWorld:
                 case _Order.BEGIN | _Order.PROFILE:
                     await self._compute(person, due)
                 case _Order.CLOCK:
-                    await self._fire(person, due.subject)
+                    await self._fire(person, due)
                 case _Order.HELD:
                     await self._look_again(person, due.subject)
                 case _Order.TIMER:
                     await self._carry(person, due.subject, TimerDue())
             self._plan_profile(person)
-        self.now = max(self.now, moment)
+            self._plan_firings(person, self._past, due)
+        self.now = self._past = max(self.now, moment)
 
     def facts(self, contact_id: str) -> dict[str, FactValue | None]:
         """The `contact.` facts of a person now."""
@@ -202,23 +208,37 @@ class VirtualWorld:
         touched = self._life.compute(person, due.subject, self.now)
         await self._carry_touched(person, touched, "")
 
-    async def _fire(self, person: Living, journey: str) -> None:
+    async def _fire(self, person: Living, due: _Due) -> None:
         """A schedule's moment has come; as in production, only those who would enter hear of it."""
+        journey = due.subject
+        coming = person.firings.get(journey)
+        if coming is None or coming.at != due.at:
+            return  # another one was planned since
+        del person.firings[journey]
         program = self._bundle.programs[journey]
         event = firing_event(program, self._bundle, person.profile, self.now, self.now)
+        # Who travels west sees one ten o'clock twice; the events of both have one id.
+        if not coming.fires or event.event_id in person.fired:
+            return
         if self._life.would_enter(person, program, event):
+            person.fired.add(event.event_id)
             person.seq += 1
             event = replace(event, seq=person.seq)
             await self._carry_touched(person, self._life.happen(person, event), event.event_id)
-        self._plan_firing(person.profile.id, journey)
 
-    def _plan_firing(self, contact_id: str, journey: str) -> None:
-        schedule = self._bundle.programs[journey].entry.schedule
-        assert schedule is not None, "only scheduled journeys fire"
-        zone = schedule.zone(self._people[contact_id].profile.timezone, self._bundle.workspace.timezone)
-        at = schedule.next_after(self.now, zone)
-        if at is not None:
-            self._plan(at, _Order.CLOCK, contact_id, journey, _FIRST)
+    def _plan_firings(self, person: Living, past: datetime, done: _Due | None = None) -> None:
+        """Plan the firings that concern somebody, as they stand after what was just `done`."""
+        for journey in self._firings.journeys:
+            planned = person.firings.get(journey)
+            if planned is not None and planned.state == self._firings.state_of(journey, person.profile):
+                continue
+            # A firing of this very moment is still to come when its turn is after what was done.
+            is_over = done is None or (_Order.CLOCK, journey) <= (done.order, done.subject)
+            after = self.now if is_over else max(past, self.now - _TICK)
+            coming = self._firings.next_after(journey, person.profile, after)
+            person.firings[journey] = coming
+            if coming.at is not None:
+                self._plan(coming.at, _Order.CLOCK, person.profile.id, journey, (0, journey, ""))
 
     def _plan_profile(self, person: Living) -> None:
         at = person.profile.profile_due_at
