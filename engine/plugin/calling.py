@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 from engine.plugin.contracts import (
     Accepted,
@@ -35,6 +36,8 @@ CANCELLING = timedelta(seconds=1)
 
 PARTS = ("body", "subject", "call_to_action")
 
+Answer = TypeVar("Answer")
+
 _patience = Patience()
 
 
@@ -50,17 +53,31 @@ def call_check(check: Check, draft: Draft, context: CheckContext, timeout: timed
     return [_failed(check, fault)] if fault else found
 
 
+def within(timeout: timedelta, work: Callable[[], Answer]) -> Answer:
+    """What `work` returns or raises; TooSlow when it takes longer, and it goes on in the background.
+
+    For many short calls of plugins under one time-out: each by itself would cost a change of threads.
+    """
+    return _patience.call(work, timeout)
+
+
 def call_generator(generator: Generator, request: GenerateRequest, timeout: timedelta) -> Draft:
     """The draft; `GeneratorFailed` for everything else, so that the caller can fall back."""
     try:
-        draft: object = _patience.call(lambda: generator.generate(request), timeout)
-    except GeneratorFailed:
-        raise
+        return within(timeout, lambda: generate(generator, request))
     except TooSlow:
         raise GeneratorFailed(
             f"generator {generator.name!r} did not answer within {timeout.total_seconds():g} s"
         ) from None
-    except Exception as error:  # noqa: BLE001 - a generator's failure is an answer, whatever it raised
+
+
+def generate(generator: Generator, request: GenerateRequest) -> Draft:
+    """As `call_generator`, however long it takes: for work that is done `within` a time-out."""
+    try:
+        draft: object = generator.generate(request)
+    except GeneratorFailed:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a generator's failure is an answer, whatever it raised
         raise GeneratorFailed(f"generator {generator.name!r} raised {where(error)}") from None
     if not isinstance(draft, Draft):
         raise GeneratorFailed(f"generator {generator.name!r} returned {type(draft).__name__}, not a Draft")

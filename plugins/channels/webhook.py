@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from engine.plugin import (
@@ -35,12 +35,20 @@ from engine.plugin import (
     hookimpl,
 )
 
-MOST_READ = 64 * 1024
-"""Bytes of an answer that are read so that the connection can be used again; nobody looks at them."""
+if TYPE_CHECKING:
+    from plugins.channels.posting import Connections
 
 TRY_AGAIN = frozenset({408, 425, 429})
 LONGEST_WAIT = timedelta(days=1)
 SAFE_KEY = re.compile(r"[!-~]{1,200}")
+
+
+class NoAnswer(Exception):
+    """The receiver did not answer; `kind` says how that came about, without quoting anything."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 class WebhookSettings(BaseModel):
@@ -62,11 +70,10 @@ class WebhookSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        try:
-            url = httpx.URL(value)
-        except httpx.InvalidURL:
-            raise ValueError("not a URL") from None
-        if url.scheme not in ("http", "https") or not url.host:
+        # Only here and where it sends: an editor that lints loads every plugin, and the library behind it is large.
+        from plugins.channels.posting import is_address
+
+        if not is_address(value):
             raise ValueError("write a URL that starts with https:// or http://")
         return value
 
@@ -89,7 +96,7 @@ class WebhookChannel:
         self._configuration = configuration
         self.clock: Clock = clock or SystemClock()
         """Gives the signature's time, against which receivers refuse old requests."""
-        self._connections: _Connections | None = None
+        self._connections: Connections | None = None
 
     def configured(self, settings: BaseModel) -> Channel:
         assert isinstance(settings, WebhookSettings)
@@ -112,9 +119,9 @@ class WebhookChannel:
                 status, retry_after = await self._post(settings, body, headers)
         except TimeoutError:
             return Retry(settings.retry_after, "timeout")
-        except httpx.HTTPError as error:
+        except NoAnswer as error:
             # Perhaps it arrived; the id makes a second delivery harmless.
-            return Retry(settings.retry_after, type(error).__name__)
+            return Retry(settings.retry_after, error.kind)
         return self._result(settings, status, retry_after, now)
 
     async def close(self) -> None:
@@ -125,7 +132,9 @@ class WebhookChannel:
     async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         # Connections belong to the loop that opened them.
         if self._connections is None or self._connections.loop is not asyncio.get_running_loop():
-            self._connections = _Connections(settings)
+            from plugins.channels.posting import Connections
+
+            self._connections = Connections(settings.url, settings.proxy, settings.connections)
         return await self._connections.post(body, headers)
 
     @staticmethod
@@ -135,72 +144,6 @@ class WebhookChannel:
         if status in TRY_AGAIN or status >= 500:
             return Retry(wait_of(retry_after, now) or settings.retry_after, str(status))
         return Rejected(str(status), f"the receiver answered {status}")
-
-
-class _Connections:
-    """Kept connections to one receiver, with one request on each at a time; the last one used goes first.
-
-    Each is a transport of its own: a shared one looks at the sockets of all its connections before and after
-    every request, which costs more than the request.
-    """
-
-    def __init__(self, settings: WebhookSettings) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._url = httpx.URL(settings.url)
-        self._headers = {"accept": "*/*", **_credentials(self._url)}
-        self._proxy = settings.proxy
-        self._places = asyncio.Semaphore(settings.connections)
-        self._trusted = httpx.create_ssl_context(trust_env=False)
-        self._all: list[httpx.AsyncHTTPTransport] = []
-        self._idle: list[httpx.AsyncHTTPTransport] = []
-
-    async def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        """The status of the answer and its `Retry-After`; httpx.HTTPError when there is no answer."""
-        request = httpx.Request("POST", self._url, headers=self._headers | headers, content=body)
-        async with self._places:
-            connection = self._idle.pop() if self._idle else self._another()
-            try:
-                response = await connection.handle_async_request(request)
-                try:
-                    await _read(response)
-                finally:
-                    await response.aclose()
-            finally:
-                self._idle.append(connection)
-        return response.status_code, response.headers.get("retry-after", "")
-
-    async def close(self) -> None:
-        """Close them all; what is on its way fails."""
-        for connection in self._all:
-            await connection.aclose()
-
-    def _another(self) -> httpx.AsyncHTTPTransport:
-        # Without a time-out of its own: the whole request has one.
-        made = httpx.AsyncHTTPTransport(
-            verify=self._trusted,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            proxy=self._proxy,
-            trust_env=False,
-        )
-        self._all.append(made)
-        return made
-
-
-def _credentials(url: httpx.URL) -> dict[str, str]:
-    """The header for a name and a password that stand in the URL."""
-    if not url.userinfo:
-        return {}
-    pair = f"{url.username}:{url.password}".encode()
-    return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
-
-
-async def _read(response: httpx.Response) -> None:
-    """Read the answer so that its connection can be used again, unless it is longer than that is worth."""
-    read = 0
-    async for chunk in response.aiter_raw():
-        read += len(chunk)
-        if read > MOST_READ:
-            return
 
 
 def signing_key(secret: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +13,9 @@ from engine.authoring.models.contents import ContentEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.journeys.program import Program, Send, SetValues
-from engine.plugin.calling import PARTS, call_generator
-from engine.plugin.contracts import ContentSpec, GenerateRequest, Generator, GeneratorFailed
+from engine.plugin.calling import PARTS, call_generator, generate, within
+from engine.plugin.contracts import ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
+from engine.plugin.patience import TooSlow
 from engine.plugin.registry import Registry
 from engine.rules.facts import FactType
 
@@ -29,6 +30,10 @@ _ALWAYS_KNOWN = {"id", "created_at", "tags", "order_count", "total_spent"}
 _OF_EVERY_EVENT: Mapping[str, Any] = {"type": "sample", "occurred_at": _MOMENT.isoformat()}
 
 Facts = Mapping[str, Mapping[str, Any]]
+Setting = tuple[Facts, Facts]
+"""All that one journey may know, and only what it always knows."""
+Fill = Callable[[GenerateRequest], Draft]
+"""Makes a text of a template; GeneratorFailed when there is none."""
 
 
 def proofread(found: Definitions, bundle: Bundle, registry: Registry) -> Iterator[Problem]:
@@ -36,6 +41,7 @@ def proofread(found: Definitions, bundle: Bundle, registry: Registry) -> Iterato
     generator = registry.generators.get(PROOFREAD_GENERATOR)
     if generator is None:
         return
+    made = _Facts(bundle)
     users: dict[str, list[Program]] = {}
     for program in bundle.programs.values():
         sends = (step.content for step in program.steps.values() if isinstance(step, Send))
@@ -43,16 +49,26 @@ def proofread(found: Definitions, bundle: Bundle, registry: Registry) -> Iterato
             users.setdefault(name, []).append(program)
     for content in found.contents.values():
         if content.item.generator == PROOFREAD_GENERATOR:
-            yield from _proofread(content, users.get(content.item.id, []), bundle, generator)
+            yield from _of_content(content, made.settings(users.get(content.item.id, ())), generator)
 
 
-def _proofread(
-    content: Defined[ContentEntry], users: Sequence[Program], bundle: Bundle, generator: Generator
-) -> Iterator[Problem]:
-    settings = [(_facts(bundle, [user]), _facts(bundle, [user], sparse=True)) for user in users]
-    if not users:
-        everyone = list(bundle.programs.values())
-        settings = [(_facts(bundle, everyone), _facts(bundle, everyone))]
+def _of_content(
+    content: Defined[ContentEntry], settings: Sequence[Setting], generator: Generator
+) -> list[Problem]:
+    def at_once(request: GenerateRequest) -> Draft:
+        return generate(generator, request)
+
+    def one_by_one(request: GenerateRequest) -> Draft:
+        return call_generator(generator, request, _PATIENCE)
+
+    try:
+        return within(_PATIENCE, lambda: list(_proofread(content, settings, at_once)))
+    except TooSlow:
+        # Something in it does not come to an end: each text by itself, so that the one at fault is named.
+        return list(_proofread(content, settings, one_by_one))
+
+
+def _proofread(content: Defined[ContentEntry], settings: Sequence[Setting], fill: Fill) -> Iterator[Problem]:
     for locale, text in content.item.locales.items():
         for part in PARTS:
             template = str(getattr(text, part))
@@ -64,7 +80,7 @@ def _proofread(
             if "{" not in template:
                 continue
             for full, sparse in settings:
-                problem = _filled(content, locale, part, template, full, sparse, generator)
+                problem = _filled(content, locale, part, template, full, sparse, fill)
                 if problem is not None:
                     yield problem
                     break
@@ -77,11 +93,11 @@ def _filled(
     template: str,
     full: Facts,
     sparse: Facts,
-    generator: Generator,
+    fill: Fill,
 ) -> Problem | None:
     at = ("locales", locale, part)
     watched = {group: _Watched(facts) for group, facts in full.items()}
-    if (fault := _fault(template, watched, locale, generator)) is not None:
+    if (fault := _fault(template, watched, locale, fill)) is not None:
         hint = "variables are written {{ contact.city }}; `wayline facts` lists them"
         return content.problem("RS058", f"this template cannot be filled in: {fault}", hint, at=at)
     for group, facts in watched.items():
@@ -90,7 +106,7 @@ def _filled(
             message = f"'{group}.{name}' is not a known fact, so everybody gets its default"
             hint = nearest(name, facts) or known_list(facts)
             return content.problem("RS058", message, hint, at=at)
-    if (fault := _fault(template, sparse, locale, generator)) is not None:
+    if (fault := _fault(template, sparse, locale, fill)) is not None:
         message = f"for some contacts this cannot be filled in and would not be sent: {fault}"
         return content.problem(
             "RW007", message, "add a default, as {{ contact.city | default('…', true) }}", at=at
@@ -110,52 +126,69 @@ class _Watched(dict[str, Any]):
         raise KeyError(name)
 
 
-def _fault(template: str, facts: Facts, locale: str, generator: Generator) -> str | None:
+def _fault(template: str, facts: Facts, locale: str, fill: Fill) -> str | None:
     """Why the template fails with these facts; None when it does not."""
     request = GenerateRequest(ContentSpec("sample", locale, template), facts, "sample", "sample")
     try:
-        call_generator(generator, request, _PATIENCE)
+        fill(request)
     except GeneratorFailed as error:
         message = str(error)
         return message.partition(", body: ")[2] or message
     return None
 
 
-def _facts(bundle: Bundle, programs: Sequence[Program], *, sparse: bool = False) -> Facts:
-    """Made-up facts as a message of these journeys would see them; sparse: only what is always known."""
-    contact = {
-        fact.path.removeprefix("contact."): _OF_TYPE[fact.type]
-        for fact in bundle.catalogue
-        if fact.path.startswith("contact.")
-    }
-    if sparse:
-        contact = {name: value for name, value in contact.items() if name in _ALWAYS_KNOWN}
-    kinds = [
-        bundle.events[name]
-        for program in programs
-        for name in program.entry.events
-        if name in bundle.events  # an unknown one is reported where it is written
-    ]
-    return {
-        "contact": contact,
-        "event": {**_OF_EVERY_EVENT, **_properties(kinds, sparse=sparse)},
-        "journey": {
-            "id": "sample",
-            "values": {
-                name: value
-                for program in programs
-                for step in program.steps.values()
-                if isinstance(step, SetValues)
-                for name, value in step.values.items()
+class _Facts:
+    """Made-up facts as messages of a bundle's journeys would see them; the same objects for each message."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._contact = {
+            fact.path.removeprefix("contact."): _OF_TYPE[fact.type]
+            for fact in bundle.catalogue
+            if fact.path.startswith("contact.")
+        }
+        self._plain_contact = {
+            name: value for name, value in self._contact.items() if name in _ALWAYS_KNOWN
+        }
+        self._of_journey: dict[str, Setting] = {}
+
+    def settings(self, users: Sequence[Program]) -> list[Setting]:
+        """For each journey that sends it; without any, one in which everything is known that one could know."""
+        if not users:
+            everything = self._made(list(self._bundle.programs.values()), sparse=False)
+            return [(everything, everything)]
+        for user in users:
+            if user.journey not in self._of_journey:
+                self._of_journey[user.journey] = (
+                    self._made([user], sparse=False),
+                    self._made([user], sparse=True),
+                )
+        return [self._of_journey[user.journey] for user in users]
+
+    def _made(self, programs: Sequence[Program], *, sparse: bool) -> Facts:
+        """Sparse: only what is always known."""
+        events = self._bundle.events
+        kinds = [
+            events[name]
+            for program in programs
+            for name in program.entry.events
+            if name in events  # an unknown one is reported where it is written
+        ]
+        steps = [step for program in programs for step in program.steps.values()]
+        return {
+            "contact": self._plain_contact if sparse else self._contact,
+            "event": {**_OF_EVERY_EVENT, **_properties(kinds, sparse=sparse)},
+            "journey": {
+                "id": "sample",
+                "values": {
+                    name: value
+                    for step in steps
+                    if isinstance(step, SetValues)
+                    for name, value in step.values.items()
+                },
+                "outcomes": {step.id: "sent" for step in steps if isinstance(step, Send)},
             },
-            "outcomes": {
-                step.id: "sent"
-                for program in programs
-                for step in program.steps.values()
-                if isinstance(step, Send)
-            },
-        },
-    }
+        }
 
 
 def _properties(kinds: Sequence[EventType], *, sparse: bool) -> dict[str, Any]:
