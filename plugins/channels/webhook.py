@@ -70,7 +70,7 @@ class WebhookSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        # Only here and where it sends: an editor that lints loads every plugin, and the library behind it is large.
+        # Only here and where it sends: an editor that lints loads every plugin, and an HTTP client is large.
         from plugins.channels.posting import is_address
 
         if not is_address(value):

@@ -147,13 +147,11 @@ class _Facts:
             for fact in bundle.catalogue
             if fact.path.startswith("contact.")
         }
-        self._plain_contact = {
-            name: value for name, value in self._contact.items() if name in _ALWAYS_KNOWN
-        }
+        self._plain_contact = {name: value for name, value in self._contact.items() if name in _ALWAYS_KNOWN}
         self._of_journey: dict[str, Setting] = {}
 
     def settings(self, users: Sequence[Program]) -> list[Setting]:
-        """For each journey that sends it; without any, one in which everything is known that one could know."""
+        """One for each journey that sends it; without any, one where all is known that could be known."""
         if not users:
             everything = self._made(list(self._bundle.programs.values()), sparse=False)
             return [(everything, everything)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jsonschema import Draft202012Validator, SchemaError
-
 from engine.authoring.built_in import BUILT_IN_EVENTS
+from engine.authoring.checking.json_schemas import fault_of_schema
 from engine.authoring.checking.policies import check_policies
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.counts import check_counts
@@ -77,14 +76,12 @@ def _workspace(found: Definitions) -> Iterator[Problem]:
 
 def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
     entry = event.item
-    try:
-        Draft202012Validator.check_schema(entry.schema_)
-    except SchemaError as error:
-        at: YamlPath = ("schema", *(part for part in error.absolute_path))
+    if (fault := fault_of_schema(entry.schema_)) is not None:
+        at: YamlPath = ("schema", *fault.at)
         hint = "see https://json-schema.org"
         if at[-1] == "type":
             hint = "types are string, number, integer, boolean and array"
-        yield event.problem("RS053", "this is not JSON Schema: " + _schema_fault(error), hint, at=at)
+        yield event.problem("RS053", f"this is not JSON Schema: {fault.message}", hint, at=at)
         return
     for name in sorted(_EVERY_EVENTS_OWN & set(entry.schema_.get("properties", ()))):
         message = f"'event.{name}' is a fact of every event; a property of that name would hide it"
@@ -109,10 +106,6 @@ def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
                 "add 'amount: {type: number, minimum: 0}' to the schema's properties",
                 at=("schema",),
             )
-
-
-def _schema_fault(error: SchemaError) -> str:
-    return str(error.message).replace("\n", " ")[:200]
 
 
 def _content(content: Defined[ContentEntry], found: Definitions, references: References) -> Iterator[Problem]:

@@ -51,7 +51,7 @@ class Part(BaseModel):
         strict=True,
         extra="forbid",
         populate_by_name=False,
-        defer_build=True,  # a workspace uses some kinds of files, and building the validator of each takes time
+        defer_build=True,  # a workspace uses some kinds of files, and building all validators takes time
         json_schema_extra=_told_to_editors,
     )
 

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-
 from engine.authoring.bundle import Bundle
+from engine.authoring.checking.json_schemas import fault_of_schema
 from engine.authoring.checking.references import References
 from engine.authoring.definitions import Defined, Definitions, kind_of
 from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleTestEntry, RuleTestFile
@@ -173,8 +172,10 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
             meant |= {each for each in declared if f"'{each}'" in hint}
             hint = hint or known_list(declared)
             ground.note("RS088", message, hint, (*at, "properties", key), key=True)
-    if not _is_schema(kind.schema):
+    if fault_of_schema(kind.schema) is not None:
         return  # told where it is declared
+    from jsonschema import Draft202012Validator  # a workspace without tests need not wait for it
+
     checker = Draft202012Validator(dict(kind.schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
     for error in sorted(checker.iter_errors(properties), key=lambda each: str(each.absolute_path)):
         wanted = error.validator_value
@@ -297,11 +298,3 @@ def _is_moment(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
-
-
-def _is_schema(schema: Mapping[str, Any]) -> bool:
-    try:
-        Draft202012Validator.check_schema(dict(schema))
-    except SchemaError:
-        return False
-    return True
