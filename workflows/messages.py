@@ -60,7 +60,7 @@ class AdvanceResult:
     status: str
     """active | ended"""
     waiting: str
-    """timer | event | outcome | ready | ended"""
+    """timer | event | outcome | task | ready | ended"""
     due_at: datetime | None = None
     """Delivery time at which to look again even when nobody nudges."""
     step: str | None = None

@@ -38,6 +38,8 @@ class Workspace:
     """An event older than this (journey time) is kept and counted, but starts no journey."""
     ahead_by: timedelta = timedelta(days=1)
     """How far a sender's clock may run ahead; events further in the future become dead letters."""
+    queues: Mapping[str, str] = field(default_factory=dict)
+    """Lists of tasks for people -> what stands above them."""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ CODES: dict[str, str] = {
     "RS093": "a plan that makes a mistake of something elsewhere",
     "RS094": "plans that may be on together and contradict each other",
     **FAULTS,
+    "RS116": "an answer to a task that is called as no answer is",
     "RS120": "a pattern that is neither count nor sequence",
     "RS121": "a pattern that would need to remember too much",
     "RS122": "a row that nothing can break",

@@ -27,6 +27,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "explain": ("explain",),
     "risk": ("breaker", "kill"),
     "switching": ("plan", "journey"),
+    "tasks": ("task",),
     "processes": ("up", "api", "dispatch", "worker"),
     "doctor": ("doctor",),
     "demo": ("demo",),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.compiling.catalogues import program_facts, property_facts
+from engine.authoring.compiling.catalogues import calendar_facts, program_facts, property_facts
 from engine.authoring.mending import mend_folder
 from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.reporting import as_data, count_of, report
@@ -186,6 +186,7 @@ def _show_firings(coming: Sequence[Upcoming], output: Format) -> None:
 
 def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:
     """The facts of a bundle under headings, in the order in which people look for them."""
+    calendars = list(calendar_facts(bundle.calendars))
     own = {name: sorted(property_facts(kind.schema), key=_path) for name, kind in bundle.events.items()}
     return {
         "contact": [fact for fact in bundle.catalogue if fact.path.startswith("contact.")],
@@ -201,6 +202,7 @@ def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:
             f"journey {name} ({program.title})": sorted(program_facts(program), key=_path)
             for name, program in bundle.programs.items()
         },
+        **({"calendar (in branches)": sorted(calendars, key=_path)} if calendars else {}),
     }
 
 

@@ -20,11 +20,13 @@ OF_A_CONTACT = {
     "identities": ["platform", "address", "added_at", "suppressed"],
     "consents": ["recorded_at", "decision", "purpose", "channel", "legal_basis", "source", "valid_until"],
     "runs": ["id", "journey", "status", "outcome", "position", "waiting", "due_at"],
+    "tasks": ["created_at", "queue", "journey", "step_id", "state", "choice", "decided_by", "id"],
     "events": ["occurred_at", "type", "source", "event_id"],
 }
 OF_A_RUN = {
     "waits": ["name", "kind", "event_type", "until", "rule"],
     "intents": ["key", "step_id", "content", "state", "outcome", "reason", "channel"],
+    "tasks": ["created_at", "queue", "step_id", "state", "choice", "decided_by", "due_at", "id"],
     "decisions": ["at", "kind", "stage", "verdict", "channel", "reason", "hold_until"],
 }
 

@@ -91,6 +91,8 @@ class Story:
     entry: Told | None
     branches: Sequence[Told]
     """Those that its run passed before it."""
+    tasks: Sequence[Told]
+    """What people decided, or did not in time, on its run's way to it."""
     decisions: Sequence[Told]
     attempts: Sequence[Tried]
 
@@ -117,7 +119,8 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
         handed_over_at=row.handed_over_at,
         content_hash=row.content_hash,
         entry=_entry(session, shelf, row),
-        branches=_branches(session, shelf, row),
+        branches=_passed_by_run(session, shelf, row, ("run.branched",)),
+        tasks=_passed_by_run(session, shelf, row, ("task.decided", "task.expired")),
         decisions=[_told(decision, session, shelf) for decision in session.scalars(query)],
         attempts=[
             Tried(each.at, each.channel, each.result, each.code, each.probe)
@@ -149,8 +152,8 @@ def render(story: Story) -> str:
     if story.entry is not None:
         lines.append(f"  + {story.journey} enter  {_moment(story.entry.at)}{_placed(story.entry)}")
         lines += _reason_lines(story.entry)
-    for passed in story.branches:
-        lines.append(f"  + branch {passed.evidence['step']} went to {_way(passed)}  {_moment(passed.at)}")
+    for passed in sorted((*story.branches, *story.tasks), key=lambda each: each.at):
+        lines.append(f"  {_way_line(passed)}  {_moment(passed.at)}")
         lines += _reason_lines(passed)
     for decision in story.decisions[:-1]:
         lines += _decision_lines(decision)
@@ -227,6 +230,18 @@ def _reason_lines(decision: Told) -> list[str]:
     return lines
 
 
+def _way_line(passed: Told) -> str:
+    """How the run went on from a branch or a task."""
+    told = passed.evidence
+    match passed.reason:
+        case "task.decided":
+            return f"+ task {told['step']} was answered {told['choice']} ({told['title']}) by {told['by']}"
+        case "task.expired":
+            return f"- task {told['step']} was answered by nobody in time"
+        case _:
+            return f"+ branch {told['step']} went to {_way(passed)}"
+
+
 def _way(passed: Told) -> str:
     taken = passed.evidence["taken"]
     return "else" if taken == "else" else f"case {taken}"
@@ -268,13 +283,14 @@ def _entry(session: Session, shelf: BundleShelf, row: IntentRow) -> Told | None:
     return _told(entry, session, shelf) if entry is not None else None
 
 
-def _branches(session: Session, shelf: BundleShelf, row: IntentRow) -> list[Told]:
+def _passed_by_run(session: Session, shelf: BundleShelf, row: IntentRow, kinds: Sequence[str]) -> list[Told]:
+    """The decisions of these reasons that the intent's run had behind it."""
     if row.run_id is None:
         return []
     query = select(DecisionRow).where(
         col(DecisionRow.contact_id) == row.contact_id,
         col(DecisionRow.run_id) == row.run_id,
-        col(DecisionRow.reason) == "run.branched",
+        col(DecisionRow.reason).in_(kinds),
         col(DecisionRow.at) <= row.created_at,
     )
     return [_told(each, session, shelf) for each in session.scalars(query.order_by(col(DecisionRow.id)))]

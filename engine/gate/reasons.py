@@ -22,6 +22,7 @@ FAMILIES = (
     "sent",
     "failed",
     "unknown",
+    "task",
     "run",
 )
 """What stands before the dot of a reason code."""
@@ -84,6 +85,10 @@ REASONS: Mapping[str, Reason] = {
     "entry.late": Reason("the event happened too long ago to start a journey", OPERATIONS),
     "entry.running": Reason("the contact is in the journey already", NOBODY),
     "entry.reentry": Reason("the journey does not take the contact in again, or not yet", OPERATIONS),
+    "task.opened": Reason("the run gave a task to a person and waits for the answer", OPERATIONS),
+    "task.decided": Reason("a person decided the task", OPERATIONS),
+    "task.expired": Reason("nobody decided the task before its deadline", OPERATIONS),
+    "task.withdrawn": Reason("the run ended before anybody decided the task", OPERATIONS),
     "run.branched": Reason("the run came to a branch and took one of its ways", OPERATIONS),
     "run.completed": Reason("the run came to the end of its journey", OPERATIONS),
     "run.goal": Reason("the goal was reached", CONTACT),

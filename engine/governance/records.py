@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col
 
@@ -13,6 +13,7 @@ from engine.contacts.consent import consent_records
 from engine.contacts.identity import addresses_of
 from engine.errors import NotFound
 from engine.masking import mask_address
+from engine.runs.tasks import HIGHEST_PRIORITY
 from engine.store.tables import (
     BreakerRow,
     ContactRow,
@@ -21,6 +22,7 @@ from engine.store.tables import (
     IdentityRow,
     IntentRow,
     RunRow,
+    TaskRow,
     WaitRow,
 )
 
@@ -43,7 +45,7 @@ def find_contact(session: Session, named: str) -> str:
 
 
 def contact_record(session: Session, contact_id: str) -> Record:
-    """One contact: profile, identities, consents, runs; NotFound when there is none."""
+    """One contact: profile, identities, consents, runs, tasks; NotFound when there is none."""
     row = session.get(ContactRow, contact_id)
     if row is None:
         raise NotFound("there is no such contact")
@@ -73,6 +75,7 @@ def contact_record(session: Session, contact_id: str) -> Record:
             for record in consent_records(session, contact_id)
         ],
         "runs": list_runs(session, contact_id=contact_id),
+        "tasks": _tasks(session, col(TaskRow.contact_id) == contact_id),
         "events": [
             {
                 "event_id": event.event_id,
@@ -105,7 +108,7 @@ def list_runs(
 
 
 def run_record(session: Session, run_id: str) -> Record:
-    """One run with what it waits for, its messages and its decisions; NotFound when there is none."""
+    """One run: what it waits for, its messages, tasks and decisions; NotFound when there is none."""
     row = session.get(RunRow, run_id)
     if row is None:
         raise NotFound(f"there is no run {run_id[:64]!r}")
@@ -115,6 +118,7 @@ def run_record(session: Session, run_id: str) -> Record:
         **_run(row),
         "waits": [plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
         "intents": [_intent(intent) for intent in session.scalars(intents)],
+        "tasks": _tasks(session, col(TaskRow.run_id) == run_id),
         "decisions": list_decisions(session, run_id=run_id),
     }
 
@@ -143,6 +147,17 @@ def list_decisions(
 def _run(row: RunRow) -> Record:
     # A run's variables may hold what a contact said, which has no place in a list.
     return plain(row, without={"variables", "lease_owner", "lease_until", "since_seq"})
+
+
+def task_fields(row: TaskRow) -> Record:
+    """A task without its note, which may say more of a contact than a list should."""
+    shown = plain(row, without={"rank", "decision_key", "bundle_hash", "note"})
+    return {**shown, "priority": HIGHEST_PRIORITY - row.rank}
+
+
+def _tasks(session: Session, of: ColumnElement[bool]) -> list[Record]:
+    query = select(TaskRow).where(of).order_by(col(TaskRow.created_at).desc(), col(TaskRow.id)).limit(50)
+    return [task_fields(row) for row in session.scalars(query)]
 
 
 def _intent(row: IntentRow) -> Record:

@@ -104,6 +104,25 @@ class WorkingCalendar:
                 return max(moment.astimezone(UTC), min(start for start, _ in spans))
         return None
 
+    def after_working(self, moment: datetime, length: timedelta, contact_zone: ZoneInfo) -> datetime | None:
+        """The moment (UTC) by which that much working time has gone by since this one.
+
+        None when there is not so much of it within the days that are searched.
+        """
+        zone = self.zone(contact_zone)
+        first = moment.astimezone(zone).date() - _DAY
+        counted, left = moment.astimezone(UTC), length
+        for ahead in range(SEARCHED_DAYS):
+            for start, end in sorted(self._spans(first + ahead * _DAY, zone)):
+                # Stretches may overlap where a clock jumps; time counts once.
+                begins = max(start, counted)
+                if end - begins >= left:
+                    return begins + left
+                if end > begins:
+                    left -= end - begins
+                    counted = end
+        return None
+
     def _spans(self, day: date, zone: ZoneInfo) -> list[tuple[datetime, datetime]]:
         """The working time of the date as half-open spans in UTC."""
         if not has_day(day, zone):

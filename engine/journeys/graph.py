@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.journeys.program import (
+    Ask,
     Branch,
     ChangeTags,
     Program,
@@ -59,6 +60,8 @@ def _shape(step: Step) -> str:
         case WaitFor():
             events = " or ".join(step.events) or "condition"
             return f'("{_text(f"wait for {step.id}: {events}")}")'
+        case Ask():
+            return f'[/"{_text(f"ask {step.id}: {step.queue}")}"/]'
         case Branch():
             return f'{{"{_text(f"branch {step.id}")}"}}'
         case SetValues():
@@ -97,6 +100,11 @@ def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
                 (f"after {format_duration(step.up_to)}" if step.up_to is not None else "never"),
                 step.otherwise,
             )
+        case Ask():
+            for choice in step.choices:
+                yield choice.title, choice.next
+            working = " of working time" if step.calendar is not None else ""
+            yield f"after {format_duration(step.deadline)}{working}", step.otherwise
         case Branch():
             for number, (_, following) in enumerate(step.cases, start=1):
                 yield f"case {number}", following

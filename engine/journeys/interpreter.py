@@ -9,6 +9,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from engine.journeys.program import (
+    Ask,
     Branch,
     ChangeTags,
     Program,
@@ -20,6 +21,7 @@ from engine.journeys.program import (
     WaitFor,
 )
 from engine.journeys.run import (
+    NO_ANSWER,
     Branched,
     Cancelled,
     Cause,
@@ -34,12 +36,16 @@ from engine.journeys.run import (
     SendIntent,
     Started,
     TagChange,
+    TaskClosed,
+    TaskDecided,
+    TaskOpened,
+    TaskState,
     TimerDue,
     Waiting,
     WaitKind,
     journey_facts,
 )
-from engine.journeys.waiting import wait_is_over_at
+from engine.journeys.waiting import task_is_due_at, wait_is_over_at
 from engine.rules.facts import Facts, FactValue
 
 
@@ -82,11 +88,11 @@ def advance(
         return Advanced(run)
     match cause:
         case LeaveSeen(leave):
-            return _end(run, (), Ended(RunOutcome.LEFT, "run.left", leave))
+            return _end(run, _withdrawn(run), Ended(RunOutcome.LEFT, "run.left", leave))
         case GoalReached():
-            return _end(run, (), Ended(RunOutcome.GOAL, "run.goal"))
+            return _end(run, _withdrawn(run), Ended(RunOutcome.GOAL, "run.goal"))
         case Cancelled(reason):
-            return _end(run, (), Ended(RunOutcome.CANCELLED, reason))
+            return _end(run, _withdrawn(run), Ended(RunOutcome.CANCELLED, reason))
     walk = _Walk(program, facts, zone, now, matcher)
     resumed = walk.resume(run, cause)
     if resumed is None:
@@ -111,6 +117,7 @@ class _Walk:
     now: datetime
     matcher: Decider
     path: list[StepId] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
 
     def resume(self, run: RunState, cause: Cause) -> tuple[RunState, StepId | None] | None:
         """The run past its present wait and the step to go to; None when the cause does not fit."""
@@ -128,17 +135,24 @@ class _Walk:
                 return past, wait.then if has_come else wait.otherwise
             case EventSeen(), WaitFor(then=following):
                 return past, following
+            case TimerDue(), Ask() as ask if _is_due(waiting, self.now):
+                self.effects.append(TaskClosed(ask.id, run.visits[ask.id], TaskState.EXPIRED))
+                return replace(past, answers={**run.answers, ask.id: NO_ANSWER}), ask.otherwise
+            case TaskDecided(step, answer), Ask() as ask if step == waiting.step:
+                choice = ask.choice(answer)
+                if choice is not None:
+                    return replace(past, answers={**run.answers, step: answer}), choice.next
             case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
                 past = replace(past, outcomes={**run.outcomes, step: outcome})
                 return past, send.outcomes.get(outcome, send.next)
         return None
 
     def walk(self, run: RunState, here: StepId | None) -> Advanced:
-        effects: list[Effect] = []
+        effects = self.effects
         known: dict[str, FactValue | None] = {**self.facts, **journey_facts(run)}
         left = self._left(known)
         if left is not None:
-            return _end(run, (), left)
+            return _end(run, effects, left)
         # Programs have no cycles; if one ever slips through, the run ends with a reason instead of spinning.
         for _ in range(len(self.program.steps) + 1):
             if here is None:
@@ -167,6 +181,12 @@ class _Walk:
                     return Advanced(
                         replace(run, waiting=Waiting(WaitKind.EVENT, here, due_at)), tuple(effects)
                     )
+                case Ask():
+                    visit = run.visits.get(here, 0) + 1
+                    due_at = task_is_due_at(step, self.zone, self.now)
+                    waiting = Waiting(WaitKind.TASK, here, due_at)
+                    run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    return Advanced(run, (*effects, self._task(step, visit, due_at)))
                 case Branch():
                     here, passed = self._case(step, known)
                     effects.append(passed)
@@ -200,14 +220,34 @@ class _Walk:
         until = until if isinstance(until, datetime) else None
         return wait_is_over_at(step, self.zone, self.now, until=until)
 
+    def _task(self, step: Ask, visit: int, due_at: datetime) -> TaskOpened:
+        choices = tuple((each.id, each.title) for each in step.choices)
+        priority = self.program.priority if step.priority is None else step.priority
+        return TaskOpened(step.id, visit, step.queue, step.question, choices, priority, due_at)
+
     def _case(self, step: Branch, known: Facts) -> tuple[StepId | None, Branched]:
         shard = f"branch:{self.program.journey}/{step.id}"
+        if self.program.calendars:
+            known = {**known, **self._working()}
         true = frozenset(self.matcher.matching(shard, known, self.now))
         rules = tuple(rule for rule, _ in step.cases)
         for number, (rule, following) in enumerate(step.cases, 1):
             if rule in true:
                 return following, Branched(step.id, number, rules[:number], dict(known))
         return step.otherwise, Branched(step.id, None, rules, dict(known))
+
+    def _working(self) -> dict[str, FactValue | None]:
+        """Whether people are at work now, by calendar."""
+        calendars = self.program.calendars.items()
+        return {f"calendar.{name}": each.is_working(self.now, self.zone) for name, each in calendars}
+
+
+def _withdrawn(run: RunState) -> tuple[TaskClosed, ...]:
+    """The task that the run waits for, if it does: nobody needs to answer it any more."""
+    waiting = run.waiting
+    if waiting is None or waiting.kind is not WaitKind.TASK:
+        return ()
+    return (TaskClosed(waiting.step, run.visits[waiting.step], TaskState.WITHDRAWN),)
 
 
 def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
@@ -228,7 +268,11 @@ def next_send_at(program: Program, run: RunState) -> datetime | None:
     if waiting is None or waiting.due_at is None:
         return None
     step = program.steps[waiting.step]
-    following = step.otherwise if isinstance(step, WaitFor) else step.next if isinstance(step, Wait) else None
+    match step:
+        case WaitFor(otherwise=following) | Ask(otherwise=following) | Wait(next=following):
+            pass
+        case _:
+            following = None
     return waiting.due_at if _sends_first(program.steps, following) else None
 
 

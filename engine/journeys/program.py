@@ -60,6 +60,35 @@ class WaitFor:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One answer to a task, and the way it leads."""
+
+    id: str
+    title: str
+    next: StepId | None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Give a person a task; the run waits for an answer and goes its way, or without one `otherwise`."""
+
+    id: StepId
+    queue: str
+    question: str
+    choices: tuple[Choice, ...]
+    deadline: timedelta
+    """How long the task may lie there; with a calendar only its working time counts."""
+    otherwise: StepId | None
+    calendar: WorkingCalendar | None = None
+    priority: int | None = None
+    """0-100, where the step has one of its own; None: the journey's."""
+
+    def choice(self, name: str) -> Choice | None:
+        """The answer of that name; None when the task has none."""
+        return next((each for each in self.choices if each.id == name), None)
+
+
+@dataclass(frozen=True)
 class Branch:
     """Go to the first case whose rule is true, else to `otherwise`."""
 
@@ -92,7 +121,7 @@ class Stop:
     id: StepId
 
 
-Step = Send | Wait | WaitFor | Branch | SetValues | ChangeTags | Stop
+Step = Send | Wait | WaitFor | Ask | Branch | SetValues | ChangeTags | Stop
 
 
 class ReentryKind(StrEnum):
@@ -160,3 +189,5 @@ class Program:
     steps: Mapping[StepId, Step]
     owner: str = ""
     title: str = ""
+    calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
+    """Those that cases of branches ask about, as `calendar.<id>`."""

@@ -15,6 +15,22 @@ class WaitKind(StrEnum):
     TIMER = "timer"
     EVENT = "event"
     OUTCOME = "outcome"
+    TASK = "task"
+
+
+class TaskState(StrEnum):
+    """What became of a task that a run gave to people."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+    EXPIRED = "expired"
+    """Nobody answered before its deadline."""
+    WITHDRAWN = "withdrawn"
+    """Its run ended first."""
+
+
+NO_ANSWER = "expired"
+"""What `journey.answers.<step>` says of a task that nobody answered in time; no choice may be called so."""
 
 
 class RunOutcome(StrEnum):
@@ -52,8 +68,10 @@ class RunState:
     """What `set` steps kept."""
     outcomes: Mapping[StepId, str] = field(default_factory=dict)
     """What became of the sends, by step."""
+    answers: Mapping[StepId, str] = field(default_factory=dict)
+    """What people answered to tasks, by step: the id of a choice, or `NO_ANSWER`."""
     visits: Mapping[StepId, int] = field(default_factory=dict)
-    """How often each send was reached."""
+    """How often each send and each task was reached."""
     waiting: Waiting | None = None
     outcome: RunOutcome | None = None
 
@@ -68,6 +86,7 @@ def journey_facts(run: RunState) -> dict[str, FactValue | None]:
         f"journey.values.{name}": value for name, value in run.values.items()
     }
     facts.update((f"journey.outcomes.{step}", outcome) for step, outcome in run.outcomes.items())
+    facts.update((f"journey.answers.{step}", answer) for step, answer in run.answers.items())
     return facts
 
 
@@ -100,6 +119,14 @@ class OutcomeKnown:
 
 
 @dataclass(frozen=True)
+class TaskDecided:
+    """A person has answered the task of a step."""
+
+    step: StepId
+    choice: str
+
+
+@dataclass(frozen=True)
 class LeaveSeen:
     """A leave condition came true."""
 
@@ -118,7 +145,7 @@ class Cancelled:
     reason: str
 
 
-Cause = Started | TimerDue | EventSeen | OutcomeKnown | LeaveSeen | GoalReached | Cancelled
+Cause = Started | TimerDue | EventSeen | OutcomeKnown | TaskDecided | LeaveSeen | GoalReached | Cancelled
 
 
 # --- effects: what moving a run brings about ---
@@ -135,6 +162,31 @@ class SendIntent:
     purpose: str
     deadline: timedelta | None
     """Delivery time it may take from now."""
+
+
+@dataclass(frozen=True)
+class TaskOpened:
+    """A person is given a task; the run waits for the answer."""
+
+    step: StepId
+    visit: int
+    queue: str
+    question: str
+    choices: tuple[tuple[str, str], ...]
+    """Id and title of each answer, in order."""
+    priority: int
+    """0-100; the greater comes first."""
+    due_at: datetime
+    """Journey time from which an answer comes too late."""
+
+
+@dataclass(frozen=True)
+class TaskClosed:
+    """A task will not be answered any more: it expired, or is withdrawn with its run."""
+
+    step: StepId
+    visit: int
+    state: TaskState
 
 
 @dataclass(frozen=True)
@@ -165,4 +217,4 @@ class Ended:
     detail: str = ""
 
 
-Effect = SendIntent | TagChange | Branched | Ended
+Effect = SendIntent | TaskOpened | TaskClosed | TagChange | Branched | Ended

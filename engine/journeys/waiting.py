@@ -1,4 +1,4 @@
-"""When a wait step is over: on the contact's own clock, and in the working time of its calendar."""
+"""When a wait step is over, and a task due: on the contact's own clock, in the working time of a calendar."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from engine.journeys.calendar import SEARCHED_DAYS, WorkingCalendar
 from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
-from engine.journeys.program import Wait
+from engine.journeys.program import Ask, Wait
 
 _DAY = timedelta(days=1)
 _SEARCHED_FOR_WEEKDAY = 60  # more than a week of days and any skipped ones
@@ -65,6 +65,12 @@ def _unless_working(
 
     # Who waits from one day and who waits from the next look at the same times.
     return calendar.remember(("next", wait.at, wait.weekdays, zone, moment), found)[0]
+
+
+def task_is_due_at(ask: Ask, zone: ZoneInfo, now: datetime) -> datetime:
+    """From when on (UTC) an answer to a task that is given `now` comes too late. `zone` is the contact's."""
+    due_at = ask.calendar.after_working(now, ask.deadline, zone) if ask.calendar is not None else None
+    return due_at if due_at is not None else now.astimezone(UTC) + ask.deadline
 
 
 def next_moment(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | None = None) -> datetime:

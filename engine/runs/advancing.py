@@ -21,11 +21,22 @@ from engine.delivery.intents import IntentState
 from engine.delivery.viewing import SITUATION_COLUMNS, WITH_BREAKERS, Situation, situation_of
 from engine.errors import UnknownRun, WaylineError
 from engine.gate.state import Claim
-from engine.journeys.run import Cause, EventSeen, OutcomeKnown, RunState, Started, TimerDue, Waiting, WaitKind
-from engine.runs.keys import wished_by
+from engine.journeys.run import (
+    Cause,
+    EventSeen,
+    OutcomeKnown,
+    RunState,
+    Started,
+    TaskDecided,
+    TimerDue,
+    Waiting,
+    WaitKind,
+)
+from engine.runs.keys import asked_by, wished_by
 from engine.runs.leasing import LEASE
 from engine.runs.moving import EntryEvents, Move, Moved, Plans
 from engine.runs.states import LockedRun, state_of
+from engine.runs.tasks import answer_to
 from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
 from engine.store.bulk import table_of
@@ -46,7 +57,7 @@ class Carried:
     status: str
     """active | ended"""
     waiting: str
-    """timer | event | outcome | ready | ended"""
+    """timer | event | outcome | task | ready | ended"""
     due_at: datetime | None = None
     """Journey time at which its wait ends by itself."""
     due_real: datetime | None = None
@@ -137,6 +148,9 @@ class Advancing:
         if waiting.kind is WaitKind.EVENT and (event_id := heard_event(session, row.id)) is not None:
             seq = session.scalars(select(col(EventRow.seq)).where(col(EventRow.event_id) == event_id)).one()
             return _Found(EventSeen(event_id), seq or 0)
+        if waiting.kind is WaitKind.TASK and (told := answer_to(session, asked_by(state) or "")) is not None:
+            choice, decided_at = told
+            return _Found(TaskDecided(waiting.step, choice), row.since_seq, decided_at)
         if waiting.due_at is not None and waiting.due_at <= clocks.journey_now():
             # What came while the run slept was not waited for; what came after it should have woken was.
             return _Found(TimerDue(), row.since_seq, waiting.due_at)

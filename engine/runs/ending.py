@@ -14,9 +14,11 @@ from sqlmodel import col
 from engine.delivery.intents import drop_held, run_ended_answer, withdrawn_answer
 from engine.delivery.recording import tell_run
 from engine.gate.model import Answer
-from engine.journeys.run import Ended, WaitKind
+from engine.journeys.run import Ended, TaskClosed, TaskState, WaitKind
+from engine.journeys.tasking import closed_note
 from engine.runs.keys import wished_by
 from engine.runs.states import RunRecord, state_of
+from engine.runs.tasks import close_task
 from engine.runs.telling import Notes
 from engine.runs.waiting import forget_waits
 from engine.store.bulk import is_one_of, table_of
@@ -59,6 +61,13 @@ class Endings:
     def end(self, run: RunRecord, ended: Ended, **evidence: Any) -> None:
         """End an active run; its workflow, if it has one, is told to end."""
         self._ended.append((run, ended))
+        if run.waiting == WaitKind.TASK and close_task(
+            self.session, run, TaskState.WITHDRAWN, self.now, ended.reason
+        ):
+            state = state_of(run)
+            step = run.position or ""
+            closed = TaskClosed(step, state.visits.get(step, 1), TaskState.WITHDRAWN)
+            self.notes.task(run, closed_note(closed, None, ended.reason), self.now)
         self.notes.ended(run, ended, self.now, **evidence)
         if run.durable:
             self.notes.tell_driver("run.cancel", run, self.real_now, reason=ended.reason)

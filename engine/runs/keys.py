@@ -1,4 +1,4 @@
-"""Stable ids of runs and intents, made from what they are about: who repeats a step finds the same ones."""
+"""Stable ids of runs, intents and tasks, made from what they are about: a repeated step finds the same."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ def run_id_of(workspace: str, journey: str, contact_id: str, entry_key: str) -> 
 def intent_key_of(run_id: str, step: StepId, visit: int) -> str:
     """The key of the message a run wishes at a step; providers see it as their idempotency key."""
     return _hash(run_id, step, str(visit))
+
+
+def task_id_of(run_id: str, step: StepId, visit: int) -> str:
+    """The id of the task that a run gives to people at a step."""
+    return _hash("task", run_id, step, str(visit))
+
+
+def asked_by(run: RunState) -> str | None:
+    """The id of the task whose answer the run waits for; None when it waits for something else."""
+    waiting = run.waiting
+    if waiting is None or waiting.kind is not WaitKind.TASK:
+        return None
+    return task_id_of(run.run_id, waiting.step, run.visits.get(waiting.step, 1))
 
 
 def wished_by(run: RunState) -> str | None:

@@ -32,12 +32,16 @@ from engine.journeys.run import (
     RunState,
     SendIntent,
     TagChange,
+    TaskClosed,
+    TaskOpened,
     WaitKind,
     journey_facts,
 )
+from engine.journeys.tasking import closed_note, opened_note
 from engine.runs.ending import ended_values
 from engine.runs.keys import intent_key_of
 from engine.runs.states import LockedRun, variables_of
+from engine.runs.tasks import close_task, open_task
 from engine.runs.telling import Notes, reasoned
 from engine.runs.waiting import forget_waits, look_back, wait_row
 from engine.store.bulk import insert_rows, table_of
@@ -187,6 +191,12 @@ class Move:
             match effect:
                 case SendIntent():
                     claim = self._plan(state, effect)
+                case TaskOpened():
+                    open_task(self._session, self._row, effect, self._now)
+                    notes.task(self._row, opened_note(effect), self._now)
+                case TaskClosed():
+                    close_task(self._session, self._row, effect.state, self._now)
+                    notes.task(self._row, closed_note(effect, self._row.due_at, ""), self._now)
                 case TagChange():
                     pass  # done as soon as it was known, for the conditions of the steps behind it
                 case Branched():
@@ -225,6 +235,7 @@ class Move:
                     "id": row.journey,
                     "values": dict(state.values),
                     "outcomes": dict(state.outcomes),
+                    "answers": dict(state.answers),
                 },
             },
         )

@@ -69,6 +69,7 @@ def state_of(row: RunRecord) -> RunState:
         position=row.position,
         values=kept.get("values", {}),
         outcomes=kept.get("outcomes", {}),
+        answers=kept.get("answers", {}),
         visits=kept.get("visits", {}),
         waiting=waiting,
         outcome=RunOutcome(row.outcome) if row.outcome is not None else None,
@@ -77,4 +78,5 @@ def state_of(row: RunRecord) -> RunState:
 
 def variables_of(run: RunState) -> dict[str, Any]:
     """What of a run is kept as one document beside its position and wait."""
-    return {"values": dict(run.values), "outcomes": dict(run.outcomes), "visits": dict(run.visits)}
+    kept = {"values": dict(run.values), "outcomes": dict(run.outcomes), "visits": dict(run.visits)}
+    return {**kept, "answers": dict(run.answers)} if run.answers else kept

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from engine.authoring.bundle import Bundle
 from engine.journeys.matching import Refusal
 from engine.journeys.run import Branched, Ended, RunOutcome
+from engine.journeys.tasking import TaskNote
 from engine.masking import mask_text
 from engine.rules.explaining import answers
 from engine.rules.facts import Facts
@@ -102,6 +103,12 @@ class Notes:
         evidence = {"step": passed.step, "taken": passed.case or "else", "cases": list(cases)}
         self._of_run(run, "branch", "allow", "run.branched", evidence, now)
 
+    def task(self, run: RunRecord, note: TaskNote, now: datetime) -> None:
+        """What became of a task of the run."""
+        self._of_run(
+            run, "task", note.verdict, note.reason, note.evidence, now, would_pass_if=note.would_pass_if
+        )
+
     def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: Any) -> None:
         """The decision by which the run ended."""
         kept = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {}), **evidence}
@@ -114,7 +121,15 @@ class Notes:
         self.decisions, self.errands = [], []
 
     def _of_run(
-        self, run: RunRecord, kind: str, verdict: str, reason: str, evidence: Mapping[str, Any], now: datetime
+        self,
+        run: RunRecord,
+        kind: str,
+        verdict: str,
+        reason: str,
+        evidence: Mapping[str, Any],
+        now: datetime,
+        *,
+        would_pass_if: str = "",
     ) -> None:
         self._decide(
             at=now,
@@ -125,7 +140,7 @@ class Notes:
             verdict=verdict,
             reason=reason,
             evidence=dict(evidence),
-            would_pass_if="",
+            would_pass_if=would_pass_if,
             bundle_hash=run.bundle_hash,
         )
 

@@ -36,6 +36,8 @@ class Lived:
     """Contact -> journey it is in at the end -> step."""
     facts: Mapping[int, Explanation]
     """Place of an expectation of facts in the test -> what was found at its moment."""
+    unanswered: frozenset[int] = frozenset()
+    """Places of the test's answers for which no task was open."""
 
 
 class Dial:
@@ -71,6 +73,7 @@ def compare(test: RuleTest, lived: Lived) -> Iterator[Failure]:
     """Every difference, in the order of the file; what nobody expected comes last."""
     dials = {cast.name: Dial(test.start, cast.timezone) for cast in test.contacts}
     matched, left_over = _pair_sends(test, lived, dials)
+    given, tasks_left = _pair_tasks(test, lived, dials)
     explained: list[Sent] = []
     """Sends that are told of where they were nearest to what was expected."""
     for number, expected in enumerate(test.expected):
@@ -82,6 +85,10 @@ def compare(test: RuleTest, lived: Lived) -> Iterator[Failure]:
                 nearest = _nearest(expected, left_over, dial)
                 explained += [nearest] if nearest is not None else []
                 found = _why_not_sent(expected, nearest, lived, dial)
+            case "task":
+                if number in given:
+                    continue
+                found = _why_not_given(expected, lived, dial)
             case "facts":
                 found = _facts_fault(lived.facts[number])
             case "not_entered":
@@ -90,6 +97,16 @@ def compare(test: RuleTest, lived: Lived) -> Iterator[Failure]:
                 found = _decision_fault(expected, lived, dial)
         if found:
             yield Failure(expected.place, wanted(expected), found)
+    for number, answer in enumerate(test.answers):
+        if number in lived.unanswered:
+            about = _about_task(answer.contact, answer.journey, answer.step, lived)
+            dial = dials[answer.contact]
+            found = _told(about[-1], dial) if about else f"nobody was given {answer.step}"
+            answered = f"{answer.step} answered {answer.choice} at {dial.both(answer.at)}"
+            yield Failure(answer.place, answered, f"the task was not open then: {found}")
+    for task in tasks_left:
+        told_of = f"{task.step} of {task.journey} at {dials[task.contact_id].both(task.at)}"
+        yield Failure(test.place, "no other task is given", f"given without being expected: {told_of}")
     for sent in left_over:
         if any(sent is each for each in explained):
             continue
@@ -100,12 +117,19 @@ def compare(test: RuleTest, lived: Lived) -> Iterator[Failure]:
 def wanted(expected: Expectation) -> str:
     """What is expected, in a line."""
     name = expected.step or expected.journey
-    text = {"facts": "facts hold", "not_sent": f"{name} not sent", "not_entered": f"{name} not entered"}.get(
-        expected.kind, f"{name} {expected.kind}" if expected.kind != "send" else f"send {name}"
-    )
+    texts = {
+        "send": f"send {name}",
+        "task": f"task {name}",
+        "facts": "facts hold",
+        "not_sent": f"{name} not sent",
+        "not_entered": f"{name} not entered",
+    }
+    text = texts.get(expected.kind, f"{name} {expected.kind}")
     parts = [text]
     if expected.channel:
         parts.append(f"by {expected.channel}")
+    if expected.queue:
+        parts.append(f"to {expected.queue}")
     if expected.content:
         parts.append(f"with {expected.content}")
     if expected.reason:
@@ -132,8 +156,15 @@ def _pair_sends(test: RuleTest, lived: Lived, dials: Mapping[str, Dial]) -> tupl
         ]
         for number, each in wishes.items()
     }
+    matched = _pair(fits)
+    left = [sent for at, sent in enumerate(lived.sends) if at not in matched.values()]
+    return matched, left
+
+
+def _pair(fits: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """Expectation -> what it takes of all that would fit, for as many expectations as can be."""
     taken: dict[int, int] = {}
-    """Send -> expectation."""
+    """What is taken -> expectation."""
 
     def place(number: int, tried: set[int]) -> bool:
         for at in fits[number]:
@@ -144,10 +175,9 @@ def _pair_sends(test: RuleTest, lived: Lived, dials: Mapping[str, Dial]) -> tupl
                     return True
         return False
 
-    for number in wishes:
+    for number in fits:
         place(number, set())
-    left = [sent for at, sent in enumerate(lived.sends) if at not in taken]
-    return {number: at for at, number in taken.items()}, left
+    return {number: at for at, number in taken.items()}
 
 
 def misses(expected: Expectation, sent: Sent, dial: Dial) -> list[str]:
@@ -228,6 +258,56 @@ def _where_the_run_is(expected: Expectation, lived: Lived, dial: Dial) -> str:
         return f"no event reached {journey}"
     ends = [each for each in told if each.kind == "run"]
     return f"{journey}: {_told((ends or told)[-1], dial)}"
+
+
+# Tasks: as sends, but that one which is answered needs no other mention
+
+
+def _pair_tasks(
+    test: RuleTest, lived: Lived, dials: Mapping[str, Dial]
+) -> tuple[dict[int, int], list[Decided]]:
+    """Expectation -> task, as many as can be; and those that are neither expected nor answered."""
+    given = [each for each in lived.decisions if each.reason == "task.opened"]
+    fits = {
+        number: [at for at, task in enumerate(given) if not _task_misses(each, task, dials[each.contact])]
+        for number, each in enumerate(test.expected)
+        if each.kind == "task"
+    }
+    matched = _pair(fits)
+    answered = {(each.contact, each.journey, each.step) for each in test.answers}
+    left = [
+        task
+        for at, task in enumerate(given)
+        if at not in matched.values() and (task.contact_id, task.journey, task.step) not in answered
+    ]
+    return matched, left
+
+
+def _task_misses(expected: Expectation, task: Decided, dial: Dial) -> list[str]:
+    if (task.contact_id, task.journey, task.step) != (expected.contact, expected.journey, expected.step):
+        return [f"it is {task.step} of {task.journey}"]
+    found = _off_time(expected, task.at, dial)
+    if expected.queue not in (None, task.evidence["queue"]):
+        found.append(f"it went to {task.evidence['queue']}")
+    return found
+
+
+def _why_not_given(expected: Expectation, lived: Lived, dial: Dial) -> str:
+    told = _about_task(expected.contact, expected.journey, expected.step, lived)
+    given = [each for each in told if each.reason == "task.opened"]
+    if not given:
+        return f"never given: {_where_the_run_is(expected, lived, dial)}"
+    nearest = min(given, key=lambda each: _apart(expected, each.at))
+    fault = ", ".join(_task_misses(expected, nearest, dial)) or "another expectation has it already"
+    return f"given at {dial.both(nearest.at)}: {fault}"
+
+
+def _about_task(contact: str, journey: str, step: str, lived: Lived) -> list[Decided]:
+    """The decisions about the tasks of a step."""
+    named = ("task", contact, journey, step)
+    return [
+        each for each in lived.decisions if (each.kind, each.contact_id, each.journey, each.step) == named
+    ]
 
 
 # Everything else is found among the decisions

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from engine.authoring.bundle import Bundle
 from engine.authoring.rule_tests.tests import Way
 from engine.errors import Place
-from engine.journeys.program import Branch
+from engine.journeys.program import Ask, Branch
+from engine.journeys.run import NO_ANSWER, TaskDecided, TimerDue
 from engine.simulation.journal import Asked, Entry, Moved
 
 OF_JOURNEYS = ("entry", "pattern", "leave", "goal", "wait", "branch")
@@ -62,6 +63,8 @@ class Reached:
         self._not_true: set[str] = set()
         self._taken: set[tuple[str, str]] = set()
         """Branches: (journey, step) of those that went by `else`, and (rule, "") of the cases taken."""
+        self._answers: set[tuple[str, str, str]] = set()
+        """Tasks: journey, step, answer."""
 
     def note(self, journeys: Collection[str], entries: Iterable[Entry]) -> None:
         """Add what one test of these journeys reached."""
@@ -69,6 +72,7 @@ class Reached:
             match entry:
                 case Moved():
                     self._steps.update((entry.journey, step) for step in entry.done.path)
+                    self._note_answer(entry)
                 case Asked():
                     asked = [rule for rule in entry.rules if _concerns(rule, journeys)]
                     self._true.update(rule for rule in asked if rule in entry.true)
@@ -76,6 +80,14 @@ class Reached:
                     if asked and asked[0].startswith("branch:"):
                         taken = next((rule for rule in asked if rule in entry.true), None)
                         self._taken.add((taken or _shard(asked[0]), "" if taken else "else"))
+
+    def _note_answer(self, moved: Moved) -> None:
+        """The way that a task led: by its answer, or by none."""
+        match moved.cause:
+            case TaskDecided(step, choice):
+                self._answers.add((moved.journey, step, choice))
+            case TimerDue() if moved.before is not None and moved.before in moved.done.run.answers:
+                self._answers.add((moved.journey, moved.before, NO_ANSWER))
 
     def coverage(self) -> Coverage:
         """What was reached so far of everything there is."""
@@ -92,16 +104,19 @@ class Reached:
                 yield spot, self._was_taken(journey, way)
 
     def _was_taken(self, journey: str, way: Way) -> bool:
-        if way.first is not None:
-            return (journey, way.first) in self._steps
         program = self._bundle.programs.get(journey)
         branch = program.steps.get(way.step) if program is not None else None
+        if isinstance(branch, Ask):
+            choices = [choice.id for choice in branch.choices]
+            answer = NO_ANSWER if way.name == "otherwise" else choices[_number(way.name, "choices")]
+            return (journey, way.step, answer) in self._answers
+        if way.first is not None:
+            return (journey, way.first) in self._steps
         if not isinstance(branch, Branch):
             return (journey, way.step) in self._steps
         if way.name == "else":
             return (f"branch:{journey}/{way.step}", "else") in self._taken
-        number = int(way.name.removeprefix("cases[").removesuffix("]"))
-        return (branch.cases[number][0], "") in self._taken
+        return (branch.cases[_number(way.name, "cases")][0], "") in self._taken
 
     def _of_conditions(self) -> Iterator[tuple[Spot, bool]]:
         names: dict[str, list[str]] = {}
@@ -114,6 +129,10 @@ class Reached:
             for side, seen in zip(SIDES, (self._true, self._not_true), strict=True):
                 spot = Spot(place, "condition", journey, path_of(name), side)
                 yield spot, not seen.isdisjoint(rules)
+
+
+def _number(way: str, key: str) -> int:
+    return int(way.removeprefix(f"{key}[").removesuffix("]"))
 
 
 def _concerns(rule: str, journeys: Collection[str]) -> bool:

@@ -36,7 +36,7 @@ from engine.journeys.matching import (
     react,
     step_listeners,
 )
-from engine.journeys.program import Program
+from engine.journeys.program import Ask, Program
 from engine.journeys.recognising import Recogniser
 from engine.journeys.run import (
     Branched,
@@ -47,8 +47,13 @@ from engine.journeys.run import (
     RunState,
     SendIntent,
     TagChange,
+    TaskClosed,
+    TaskDecided,
+    TaskOpened,
+    WaitKind,
     journey_facts,
 )
+from engine.journeys.tasking import TaskNote, closed_note, decided_note, opened_note
 from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 from engine.runs.keys import intent_key_of, run_id_of, wished_by
@@ -195,7 +200,7 @@ class Life:
             return None
         if self._journal is not None:
             self._journal.moved(run.state.position, cause, done, now)
-        run.state = done.run
+        before, run.state = run.state, done.run
         run.at_step = step_listeners(run.program, done.run, person.seq)
         wished = None
         for effect in done.effects:
@@ -205,12 +210,41 @@ class Life:
                     self._sending.plan(person, wished)
                 case TagChange(add, remove):
                     change_tags(person.profile, add, remove, now)
+                case TaskOpened():
+                    self._note(now, run.state, opened_note(effect))
+                case TaskClosed():
+                    due_at = before.waiting.due_at if before.waiting is not None else None
+                    why = next((each.reason for each in done.effects if isinstance(each, Ended)), "")
+                    self._note(now, run.state, closed_note(effect, due_at, why))
                 case Branched(step, case):
                     evidence = {"step": step, "taken": case or "else"}
                     self._decide(now, "branch", run.state, "allow", "run.branched", evidence)
                 case Ended():
                     self._over(person, run, effect, now)
         return wished
+
+    def decide(
+        self, person: Living, journey: str | None, step: str, choice: str, by: str, now: datetime
+    ) -> tuple[str, TaskDecided] | None:
+        """A person answers the task of a step: the run to be carried, and why; None when it is not open."""
+        for run_id, run in person.active.items():
+            waiting = run.state.waiting
+            if waiting is None or waiting.kind is not WaitKind.TASK or waiting.step != step:
+                continue
+            asked = run.program.steps[step]
+            assert isinstance(asked, Ask), "only such steps give tasks"
+            chosen = asked.choice(choice)
+            is_late = waiting.due_at is not None and waiting.due_at <= now
+            if journey in (None, run.program.journey) and chosen is not None and not is_late:
+                self._note(now, run.state, decided_note(step, choice, chosen.title, by))
+                return run_id, TaskDecided(step, choice)
+        return None
+
+    def _note(self, now: datetime, run: RunState, note: TaskNote) -> None:
+        evidence = dict(note.evidence)
+        self._decide(
+            now, "task", run, note.verdict, note.reason, evidence, note.step, would_pass_if=note.would_pass_if
+        )
 
     def _drop(
         self, person: Living, endings: Sequence[Ending], withdrawn: str | None, now: datetime
@@ -302,6 +336,7 @@ class Life:
                     "id": state.journey,
                     "values": dict(state.values),
                     "outcomes": dict(state.outcomes),
+                    "answers": dict(state.answers),
                 },
             },
         )
@@ -314,9 +349,23 @@ class Life:
         verdict: str,
         reason: str,
         evidence: dict[str, Any] | None = None,
+        step: str | None = None,
+        *,
+        would_pass_if: str = "",
     ) -> None:
         self._decisions.append(
-            Decided(at, kind, state.contact_id, state.journey, kind, verdict, reason, evidence=evidence or {})
+            Decided(
+                at,
+                kind,
+                state.contact_id,
+                state.journey,
+                kind,
+                verdict,
+                reason,
+                step,
+                evidence=evidence or {},
+                would_pass_if=would_pass_if,
+            )
         )
 
     def _run_id(self, journey: str, contact_id: str, entry_key: str) -> str:

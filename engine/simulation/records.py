@@ -14,18 +14,30 @@ class Decided:
 
     at: datetime
     kind: str
-    """entry | branch | message | run"""
+    """entry | branch | message | task | run"""
     contact_id: str
     journey: str | None
     stage: str
     verdict: str
     reason: str
     step: str | None = None
-    """With messages: the step that wished it."""
+    """With messages and tasks: the step that wished it."""
     channel: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     hold_until: datetime | None = None
     would_pass_if: str = ""
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """An answer to a task that was not open at that moment."""
+
+    at: datetime
+    contact_id: str
+    step: str
+    choice: str
+    number: int
+    """As its giver numbered it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.authoring.bundle import Bundle
 from engine.errors import Place
 from engine.gate.reasons import describe
-from engine.journeys.run import Ended, EventSeen, OutcomeKnown, Started, TagChange, TimerDue
+from engine.journeys.run import Ended, EventSeen, OutcomeKnown, Started, TagChange, TaskDecided, TimerDue
 from engine.rules.explaining import Explanation, Part, explain
 from engine.rules.truth import Truth
 from engine.simulation.comparing import Dial
@@ -244,7 +244,9 @@ class _Teller:
 
     def _decided(self, decided: Decided) -> str:
         mark = _VERDICTS.get(decided.verdict, "-")
-        subject = f"send {decided.step}" if decided.kind == "message" else decided.journey or decided.kind
+        words = {"message": "send", "task": "task"}
+        named = f"{words[decided.kind]} {decided.step}" if decided.kind in words else None
+        subject = named or decided.journey or decided.kind
         channel = f" by {decided.channel}" if decided.channel else ""
         until = ""
         if decided.hold_until is not None:
@@ -268,6 +270,8 @@ def _because(entry: Moved) -> str:
             return f" goes on after {entry.before}"
         case EventSeen():
             return f" has waited for this at {entry.before}"
+        case TaskDecided(step, choice):
+            return f" goes on, {step} is answered {choice}"
         case OutcomeKnown(step, outcome):
             return f" goes on, {step} is {outcome}"
         case _:

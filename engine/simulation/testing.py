@@ -99,6 +99,10 @@ async def _run(
             world.remember(past.contact, past.event, past.at, past.properties)
         for event in test.events:
             world.feed(event.contact, event.event, event.at, event.properties, traits=event.traits)
+        for number, answer in enumerate(test.answers):
+            world.answer(
+                answer.contact, answer.step, answer.choice, answer.at, journey=answer.journey, number=number
+            )
         facts = await _look(world, test)
         await world.run_until(test.until)
         lived = Lived(
@@ -106,6 +110,7 @@ async def _run(
             decisions=tuple(world.decisions),
             positions={cast.name: world.active_runs(cast.name) for cast in test.contacts},
             facts=facts,
+            unanswered=frozenset(each.number for each in world.unanswered),
         )
         failures = tuple(compare(test, lived))
         return TestResult(suite, test, failures, tuple(journal.entries()), lived.sends)

@@ -21,7 +21,7 @@ from engine.gate.model import Intent
 from engine.intake.firing import firing_event
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
-from engine.journeys.run import EventSeen, OutcomeKnown, Started, TimerDue
+from engine.journeys.run import EventSeen, OutcomeKnown, Started, TaskDecided, TimerDue
 from engine.plugin.registry import Registry
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
@@ -29,7 +29,7 @@ from engine.simulation.forecasting import Firings
 from engine.simulation.journal import Journal
 from engine.simulation.living import Life, Touched
 from engine.simulation.people import Living, Person, begin, known_kind
-from engine.simulation.records import Decided, Sent
+from engine.simulation.records import Decided, Sent, Unanswered
 from engine.simulation.sending import Sending
 
 
@@ -42,6 +42,7 @@ class _Order(IntEnum):
     CLOCK = 3
     HELD = 4
     TIMER = 5
+    ANSWER = 6
 
 
 class _Due(NamedTuple):
@@ -54,8 +55,8 @@ class _Due(NamedTuple):
     number: int
     contact_id: str
     subject: str
-    """An event's type, a held message's key, a timer's run, a schedule's journey, or why a profile
-    is computed."""
+    """An event's type, a held message's key, a timer's run, a schedule's journey, a task's step, or why a
+    profile is computed."""
     properties: Mapping[str, Any]
     traits: Mapping[str, Any]
     age: timedelta = timedelta()
@@ -87,6 +88,8 @@ class VirtualWorld:
         self.now = start
         self.decisions: list[Decided] = [] if journal is None else journal.decisions
         self.sends: list[Sent] = []
+        self.unanswered: list[Unanswered] = []
+        """Answers that came where no task was open for them."""
         self._bundle = bundle
         self._own_matcher = Matcher(bundle.rules) if matcher is None and journal is None else None
         self._people: dict[str, Living] = {}
@@ -144,6 +147,27 @@ class VirtualWorld:
             raise ValueError("events cannot happen in the past of a simulation")
         self._plan(at, _Order.EVENT, contact_id, event, _FIRST, properties, traits, age)
 
+    def answer(
+        self,
+        contact_id: str,
+        step: str,
+        choice: str,
+        at: datetime,
+        *,
+        journey: str | None = None,
+        by: str = "somebody",
+        number: int = 0,
+    ) -> None:
+        """Let a person answer the task of a step at a moment that is still to come, or now.
+
+        NotFound for a contact that does not exist, ValueError for the past.
+        """
+        self._person(contact_id)
+        if at < self.now:
+            raise ValueError("tasks cannot be answered in the past of a simulation")
+        told = {"choice": choice, "journey": journey, "by": by, "number": number}
+        self._plan(at, _Order.ANSWER, contact_id, step, _FIRST, told)
+
     async def run_until(self, moment: datetime) -> None:
         """Let everything happen that happens until then, that moment included."""
         while self._due and self._due[0].at <= moment:
@@ -161,6 +185,8 @@ class VirtualWorld:
                     await self._look_again(person, due.subject)
                 case _Order.TIMER:
                     await self._carry(person, due.subject, TimerDue())
+                case _Order.ANSWER:
+                    await self._decide(person, due.subject, **due.properties)
             self._plan_profile(person)
             self._plan_firings(person, self._past, due)
         self.now = self._past = max(self.now, moment)
@@ -200,6 +226,15 @@ class VirtualWorld:
         event = self._event(person, due.subject, due.at, due.properties)
         event = replace(event, occurred_at=due.at - due.age)
         await self._carry_touched(person, self._life.happen(person, event, due.traits), event.event_id)
+
+    async def _decide(
+        self, person: Living, step: str, *, choice: str, journey: str | None, by: str, number: int
+    ) -> None:
+        decided = self._life.decide(person, journey, step, choice, by, self.now)
+        if decided is None:
+            self.unanswered.append(Unanswered(self.now, person.profile.id, step, choice, number))
+            return
+        await self._carry(person, *decided)
 
     async def _compute(self, person: Living, due: _Due) -> None:
         """A profile whose moment has come; one that was computed since is due at another one."""
@@ -266,7 +301,10 @@ class VirtualWorld:
             await self._carry(person, held.run_id, OutcomeKnown(held.step_id, outcome.value))
 
     async def _carry(
-        self, person: Living, run_id: str, cause: Started | EventSeen | TimerDue | OutcomeKnown | None
+        self,
+        person: Living,
+        run_id: str,
+        cause: Started | EventSeen | TimerDue | OutcomeKnown | TaskDecided | None,
     ) -> None:
         """Advance a run and deliver what it wishes until it waits or ends."""
         while cause is not None and run_id in person.active:

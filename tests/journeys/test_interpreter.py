@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from engine.journeys.interpreter import Advanced, Decider, advance, next_send_at
 from engine.journeys.program import (
+    Ask,
     Branch,
     ChangeTags,
+    Choice,
     Entry,
     Leave,
     Program,
@@ -41,6 +43,7 @@ from engine.journeys.run import (
     SendIntent,
     Started,
     TagChange,
+    TaskDecided,
     TimerDue,
     Waiting,
     WaitKind,
@@ -248,12 +251,22 @@ def test_a_loop_that_slipped_through_ends_the_run_as_failed(decider: Rules) -> N
     assert done.effects == (Ended(RunOutcome.FAILED, "run.loop", "b"),)
 
 
-CAUSES = (Started(), TimerDue(), EventSeen("e"), OutcomeKnown("hello", "sent"), OutcomeKnown("other", "sent"))
+CAUSES = (
+    Started(),
+    TimerDue(),
+    EventSeen("e"),
+    OutcomeKnown("hello", "sent"),
+    OutcomeKnown("other", "sent"),
+    TaskDecided("call", "done"),
+    TaskDecided("call", "no_choice"),
+    TaskDecided("other", "done"),
+)
 FITTING: dict[WaitKind | None, set[Cause]] = {
     None: {Started()},
     WaitKind.TIMER: {TimerDue()},
     WaitKind.EVENT: {EventSeen("e"), TimerDue()},
     WaitKind.OUTCOME: {OutcomeKnown("hello", "sent")},
+    WaitKind.TASK: {TaskDecided("call", "done"), TimerDue()},
 }
 
 
@@ -262,14 +275,21 @@ FITTING: dict[WaitKind | None, set[Cause]] = {
 def test_only_a_fitting_cause_moves_a_run(cause: Cause, kind: WaitKind | None) -> None:
     journey = program(
         Wait("sleep", "look", for_=DAY),
-        WaitFor("look", ("viewed",), None, DAY, "hello", "hello"),
+        WaitFor("look", ("viewed",), None, DAY, "call", "call"),
+        Ask("call", "support", "Call?", (Choice("done", "Done", "hello"),), DAY, "hello"),
         send("hello"),
     )
-    step = {None: None, WaitKind.TIMER: "sleep", WaitKind.EVENT: "look", WaitKind.OUTCOME: "hello"}[kind]
+    steps = {
+        WaitKind.TIMER: "sleep",
+        WaitKind.EVENT: "look",
+        WaitKind.OUTCOME: "hello",
+        WaitKind.TASK: "call",
+    }
+    step = steps[kind] if kind is not None else None
     run = FRESH
     if kind is not None and step is not None:
         due_at = None if kind is WaitKind.OUTCOME else NOW
-        run = replace(FRESH, position=step, waiting=Waiting(kind, step, due_at))
+        run = replace(FRESH, position=step, waiting=Waiting(kind, step, due_at), visits={step: 1})
     done = advance(journey, run, cause, facts={}, zone=SHANGHAI, now=NOW, matcher=NoRules())
     assert (done.run != run) == (cause in FITTING[kind])
     if cause not in FITTING[kind]:

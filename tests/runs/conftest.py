@@ -53,6 +53,7 @@ BASE: Mapping[str, str] = {
         timezone: Asia/Shanghai
         locales: [en]
         identities: [email]
+        queues: {support: {title: Support}}
         """,
     "purposes.yaml": """
         kind: purposes

@@ -101,6 +101,8 @@ def _step(
             yield from check_wait(step, path, journey, found, references)
         case AskStep():
             yield from references.check("queue", step.queue, journey, (*path, "queue"))
+            if step.calendar is not None:
+                yield from references.check("calendar", step.calendar, journey, (*path, "calendar"))
         case StartStep():
             yield from references.check("journey", step.journey, journey, (*path, "journey"))
             if step.journey == journey.item.id:

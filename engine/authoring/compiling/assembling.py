@@ -166,6 +166,7 @@ def _workspace(entry: WorkspaceFile) -> Workspace:
         attributes={name: attribute.type for name, attribute in entry.attributes.items()},
         late_after=entry.late_after,
         ahead_by=entry.ahead_by,
+        queues={name: queue.title for name, queue in entry.queues.items()},
     )
 
 

@@ -24,7 +24,8 @@ from engine.authoring.models.steps import (
 )
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.gate.model import Outcome
-from engine.journeys.program import Program, Scalar, Send, SetValues
+from engine.journeys.program import Ask, Program, Scalar, Send, SetValues
+from engine.journeys.run import NO_ANSWER
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
 
@@ -171,24 +172,37 @@ def _fact_type(entry: Mapping[str, Any]) -> FactType | None:
             return None
 
 
+def calendar_facts(calendars: Iterable[str]) -> Iterator[Fact]:
+    """Of each calendar whether it is working time: what branches may ask, at the moment they are reached."""
+    for name in calendars:
+        yield Fact(f"calendar.{name}", FactType.BOOLEAN, f"it is working time of {name}", always=True)
+
+
 def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
-    """What a journey knows of its own run: outcomes of its sends and the values it set."""
+    """What a journey knows of its own run: outcomes of its sends, answers to its tasks, values it set."""
     steps = [step for _, step in walk(journey.steps, ("steps",))]
     sends = [step.send for step in steps if isinstance(step, SendStep)]
-    return _run_facts(sends, [step.values for step in steps if isinstance(step, SetStep)])
+    asks = {step.ask: [each.id for each in step.choices] for step in steps if isinstance(step, AskStep)}
+    return _run_facts(sends, asks, [step.values for step in steps if isinstance(step, SetStep)])
 
 
 def program_facts(program: Program) -> Iterator[Fact]:
     """The same of a journey that is compiled already."""
     steps = program.steps.values()
     sends = [step.id for step in steps if isinstance(step, Send)]
-    return _run_facts(sends, [step.values for step in steps if isinstance(step, SetValues)])
+    asks = {step.id: [each.id for each in step.choices] for step in steps if isinstance(step, Ask)}
+    return _run_facts(sends, asks, [step.values for step in steps if isinstance(step, SetValues)])
 
 
-def _run_facts(sends: Iterable[str], values: Iterable[Mapping[str, Scalar]]) -> Iterator[Fact]:
+def _run_facts(
+    sends: Iterable[str], asks: Mapping[str, Sequence[str]], values: Iterable[Mapping[str, Scalar]]
+) -> Iterator[Fact]:
     outcomes = tuple(str(outcome) for outcome in Outcome)
     for step in sends:
         yield Fact(f"journey.outcomes.{step}", FactType.TEXT, f"how the message of {step} ended", outcomes)
+    for step, choices in asks.items():
+        answers = (*choices, NO_ANSWER)
+        yield Fact(f"journey.answers.{step}", FactType.TEXT, f"what was answered to {step}", answers)
     # A name set twice has one type: anything else is refused when the file is checked.
     for name, value in {name: value for each in values for name, value in each.items()}.items():
         yield Fact(f"journey.values.{name}", type_of(value), f"the value {name} that a step set")

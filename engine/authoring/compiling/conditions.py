@@ -16,6 +16,9 @@ from engine.rules.faults import UNKNOWN_FACT, Fault
 from engine.rules.parsing import parse_condition
 
 NOTHING: Mapping[str, str] = {}
+_CALENDARS = (
+    "only cases of branches ask about calendars; to go on in working time write a wait with 'calendar'"
+)
 
 
 @dataclass(frozen=True)
@@ -163,4 +166,6 @@ def _not_here(path: str, catalogue: Catalogue) -> str:
     ):
         families = sorted({f"{fact.path.partition('.')[0]}." for fact in catalogue})
         return f"no {family} is at hand here; known are facts that begin with {' or '.join(families)}"
+    if family == "calendar":
+        return _CALENDARS
     return COMPUTED_FACTS.get(path, "")

@@ -9,18 +9,28 @@ from typing import Any
 
 from engine.authoring.checking.unacted import is_unacted
 from engine.authoring.compiling.calendars import WEEKDAYS, Calendars, compile_schedule
-from engine.authoring.compiling.catalogues import Catalogues, nested_lists, step_id, walk
+from engine.authoring.compiling.catalogues import Catalogues, calendar_facts, nested_lists, step_id, walk
 from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.compiling.ways_in import WayIn, way_in
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
 from engine.authoring.models.single_steps import SetStep, StopStep, TagStep, WaitStep
-from engine.authoring.models.steps import BranchStep, ExperimentStep, RepeatStep, SendStep, WaitForStep
+from engine.authoring.models.steps import (
+    AskStep,
+    BranchStep,
+    ExperimentStep,
+    RepeatStep,
+    SendStep,
+    WaitForStep,
+)
 from engine.authoring.reading.source import dotted
 from engine.errors import Problem
+from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.program import (
+    Ask,
     Branch,
     ChangeTags,
+    Choice,
     Entry,
     Goal,
     Leave,
@@ -34,7 +44,7 @@ from engine.journeys.program import (
     Wait,
     WaitFor,
 )
-from engine.rules.condition import Condition, YamlPath, tests_of
+from engine.rules.condition import Condition, FactRef, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType
 
 _PROSE = {"title", "owner", "description", "enabled", "id"}
@@ -69,6 +79,7 @@ class _Compiler:
         self._rulebook = rulebook
         self._calendars = calendars
         self._steps: dict[str, Step] = {}
+        self._asked_calendars: dict[str, WorkingCalendar] = {}
         self.problems: list[Problem] = []
 
     def program(self) -> Program:
@@ -92,6 +103,7 @@ class _Compiler:
             steps=steps,
             owner=entry.owner,
             title=entry.title,
+            calendars=self._asked_calendars,
         )
 
     def _enter(self, enter: EnterEntry) -> Entry:
@@ -191,6 +203,8 @@ class _Compiler:
                 return Wait(name, following, step.for_, step.days, step.at, days, step.until, calendar)
             case WaitForStep():
                 return self._wait_for(step, name, path, following)
+            case AskStep():
+                return self._ask(step, name, path, following)
             case BranchStep():
                 return self._branch(step, name, path, following)
             case SetStep():
@@ -218,13 +232,28 @@ class _Compiler:
         otherwise = self._sequence(step.otherwise, (*path, "otherwise"), following)
         return WaitFor(name, events, rule, step.up_to, then, otherwise)
 
+    def _ask(self, step: AskStep, name: str, path: YamlPath, following: str | None) -> Ask:
+        choices = tuple(
+            Choice(
+                each.id,
+                each.title,
+                self._sequence(each.steps, (*path, "choices", number, "steps"), following),
+            )
+            for number, each in enumerate(step.choices)
+        )
+        otherwise = self._sequence(step.otherwise, (*path, "otherwise"), following)
+        calendar = self._calendars.get(step.calendar or "")
+        return Ask(
+            name, step.queue, step.question, choices, step.deadline, otherwise, calendar, step.priority
+        )
+
     def _branch(self, step: BranchStep, name: str, path: YamlPath, following: str | None) -> Branch:
         shard = f"branch:{self._entry.id}/{name}"
-        catalogue = self._catalogues.inside(self._entry)
+        catalogue = self._catalogues.inside(self._entry).extended(calendar_facts(self._calendars))
         cases: list[tuple[str, str | None]] = []
         for number, case in enumerate(step.cases):
             rule, at = f"{shard}/{number + 1}", (*path, "cases", number)
-            self._condition((*at, "when"), case.when, catalogue, [(rule, shard)])
+            self._note_calendars(self._condition((*at, "when"), case.when, catalogue, [(rule, shard)]))
             cases.append((rule, self._sequence(case.steps, (*at, "steps"), following)))
         return Branch(name, tuple(cases), self._sequence(step.else_, (*path, "else"), following))
 
@@ -253,10 +282,20 @@ class _Compiler:
         events: Sequence[str] = (),
         *,
         also: Condition | None = None,
-    ) -> None:
+    ) -> Condition | None:
         condition = self._rulebook.add(self._journey, at, raw, catalogue, names, also=also)
         if condition is not None and len(events) > 1:
             self._warn_of_one_sided(condition, events)
+        return condition
+
+    def _note_calendars(self, condition: Condition | None) -> None:
+        """Keep the calendars that the condition asks about with the program."""
+        for test in tests_of(condition) if condition is not None else ():
+            other = test.wanted.path if isinstance(test.wanted, FactRef) else ""
+            for path in (test.path, other):
+                family, _, name = path.partition(".")
+                if family == "calendar":
+                    self._asked_calendars[name] = self._calendars[name]
 
     def _warn_of_one_sided(self, condition: Condition, events: Sequence[str]) -> None:
         """A test on a property that only some of the event types have is never settled for the others."""
@@ -313,6 +352,9 @@ def exits(step: Step) -> Iterator[str | None]:
             yield from step.outcomes.values()
         case WaitFor():
             yield step.then
+            yield step.otherwise
+        case Ask():
+            yield from (choice.next for choice in step.choices)
             yield step.otherwise
         case Branch():
             yield from (case for _, case in step.cases)

@@ -14,7 +14,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.errors import Problem
 from engine.gate.model import CalendarWindow, Cap, RollingWindow, WhenFull
-from engine.journeys.program import Program, Send, Step, Wait, WaitFor
+from engine.journeys.program import Ask, Program, Send, Step, Wait, WaitFor
 from engine.rules.condition import YamlPath
 from engine.rules.duration import format_duration, format_roughly
 
@@ -83,6 +83,8 @@ def _least(step: Step, exit_: str) -> timedelta:
             return (step.for_ or _NONE) + days - hours
         case WaitFor() if step.up_to is not None and exit_ == step.otherwise != step.then:
             return step.up_to
+        case Ask() if exit_ == step.otherwise and all(exit_ != choice.next for choice in step.choices):
+            return step.deadline
         case _:
             return _NONE
 
@@ -97,6 +99,8 @@ def _most(step: Step) -> timedelta:
             return (step.for_ or _NONE) + timedelta(hours=25 * (step.days or 0)) + at
         case WaitFor():
             return step.up_to if step.up_to is not None else _EVER
+        case Ask():
+            return step.deadline if step.calendar is None else _EVER
         case _:
             return _NONE
 

@@ -14,7 +14,7 @@ _NOT_A_USE = {"id", "kind", "title", "owner", "description", "plugin", "identity
 
 
 def check_unused(found: Definitions) -> Iterator[Problem]:
-    """RW036 for contents, channels, word lists, marketing purposes and silent event types without a use."""
+    """RW036 for contents, channels, word lists, purposes, queues and silent event types without a use."""
     used: set[str] = set()
     for source in found.sources:
         used.update(_named(source.data, ""))
@@ -30,6 +30,11 @@ def check_unused(found: Definitions) -> Iterator[Problem]:
             yield _unused(
                 purpose, f"people are asked to consent to '{purpose.item.id}', and no journey sends it"
             )
+    if found.workspace is not None:
+        for queue in found.workspace.item.queues:
+            if queue not in used:
+                message = f"no step gives a task to the queue '{queue}', and no review names it"
+                yield found.workspace.problem("RW036", message, "use it, or remove it", at=("queues", queue))
     for event in _without_use(found.events, used):
         entry = event.item
         if entry.id not in BUILT_IN_EVENTS and entry.effect is None and not entry.counts_as_activity:

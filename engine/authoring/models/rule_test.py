@@ -147,11 +147,49 @@ class HappeningEntry(Part):
         return self
 
 
+class AnswerEntry(Part):
+    """A person's answer to a task that a journey has given."""
+
+    at: Moment = Field(
+        title="时刻",
+        description=(
+            'Since the start, as 2h or "1d 2h"; or "2026-03-21 10:00" on the contact\'s clock.\n'
+            "回答时刻：自开始起多久，或联系人时钟上的日期时间。"
+        ),
+    )
+    task: Id = Field(
+        title="任务",
+        description=(
+            "Id of the step whose task is answered; it must be open then.\n"
+            "被回答的任务的步骤编号；届时任务须未处理。"
+        ),
+        examples=["call_back"],
+    )
+    choice: Id = Field(
+        title="选项",
+        description="Id of the answer that is given.\n所选答案的编号。",
+        examples=["solved"],
+    )
+    journey: Id | None = Field(
+        None,
+        title="旅程",
+        description=(
+            "Journey of the step, when several are tested together.\n步骤所属的旅程；同时测试多个旅程时填写。"
+        ),
+    )
+    contact: Id | None = Field(
+        None,
+        title="联系人",
+        description="Whose, when the test has several contacts.\n属于谁；测试有多位联系人时填写。",
+    )
+
+
 _MESSAGE = {"at", "journey", "contact", "channel", "local_time"}
 _ALLOWED = {
     "send": _MESSAGE | {"content", "contains"},
     "held": _MESSAGE | {"reason"},
     "not_sent": _MESSAGE | {"reason"},
+    "task": {"at", "journey", "contact", "local_time", "queue"},
     "entered": {"at", "contact", "local_time"},
     "not_entered": {"at", "contact", "reason"},
     "ended": {"at", "contact", "local_time", "reason"},
@@ -161,7 +199,7 @@ _ALLOWED = {
 
 
 class ExpectEntry(Part):
-    """One thing that must come to pass: a message, a journey's beginning or end, or a fact."""
+    """One thing that must come to pass: a message, a task, a journey's beginning or end, or a fact."""
 
     at: MomentSpan | None = Field(
         None,
@@ -190,6 +228,16 @@ class ExpectEntry(Part):
         title="未发送",
         description="Step whose message comes to its end without being sent.\n消息最终没有发出的步骤。",
         examples=["hello"],
+    )
+    task: Id | None = Field(
+        None,
+        title="人工任务",
+        description=(
+            "Step that gives its task to a person. A task that is neither named here nor answered fails the "
+            "test.\n"
+            "交给人工的任务的步骤；既未在此写明又未回答的任务会使测试失败。"
+        ),
+        examples=["call_back"],
     )
     entered: Id | None = Field(
         None,
@@ -235,6 +283,12 @@ class ExpectEntry(Part):
         description="Channel by which the message goes; left out: any.\n消息所走的渠道；不写则不检查。",
         examples=["sms"],
     )
+    queue: Id | None = Field(
+        None,
+        title="队列",
+        description="Queue on which the task appears; left out: any.\n任务所在的队列；不写则不检查。",
+        examples=["support"],
+    )
     content: Id | None = Field(
         None,
         title="内容",
@@ -270,7 +324,7 @@ class ExpectEntry(Part):
 
     @property
     def kind(self) -> str:
-        """Which of the seven it is."""
+        """Which of these it is."""
         return next(kind for kind in _ALLOWED if getattr(self, kind) is not None)
 
     @model_validator(mode="after")
@@ -345,11 +399,20 @@ class RuleTestEntry(Part):
         description="What happens during the test, in any order.\n测试期间发生的事。",
         examples=[[{"at": "0d", "event": "contact_added"}]],
     )
+    answers: Items[AnswerEntry] = Field(
+        (),
+        title="人工回答",
+        description=(
+            "What people answer to tasks, in any order; a task without one expires.\n"
+            "人员对任务的回答；没有回答的任务到时限即过期。"
+        ),
+        examples=[[{"at": "2h", "task": "call_back", "choice": "solved"}]],
+    )
     expect: Items[ExpectEntry] = Field(
         title="预期",
         description=(
-            "Everything that is sent, and what else matters; [] when nothing is sent.\n"
-            "预期发出的全部消息，以及其他要点；不发消息时写 []。"
+            "Everything that is sent or given to people, and what else matters; [] when nothing is.\n"
+            "预期发出的全部消息和交给人工的任务，以及其他要点；都没有时写 []。"
         ),
         examples=[[{"at": "0d", "send": "hello"}], []],
     )

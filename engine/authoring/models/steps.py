@@ -10,6 +10,7 @@ from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOr
 from engine.authoring.models.part import Part, Unacted
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.single_steps import SetStep, StartStep, StopStep, TagStep, WaitStep
+from engine.journeys.run import NO_ANSWER
 
 OutcomeName = Literal["sent", "capped", "blocked", "failed", "expired", "unknown"]
 
@@ -283,9 +284,7 @@ class Choice(Part):
 
 
 class AskStep(Part):
-    """Give a task to a person and go on with what they decide."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
+    """Give a task to a person and go on with the answer; later conditions read journey.answers.<step>."""
 
     ask: Id = Field(
         title="人工任务",
@@ -323,6 +322,26 @@ class AskStep(Part):
         ),
         examples=["24h"],
     )
+    calendar: Id | None = Field(
+        None,
+        title="工作日历",
+        description=(
+            "Only the working time of this calendar counts towards the deadline; left out: all time.\n"
+            "时限只计该日历的工作时间；不写则按自然时间。"
+        ),
+        examples=["office"],
+    )
+    priority: int | None = Field(
+        None,
+        title="优先级",
+        description=(
+            "0 to 100: of the tasks of a queue the greater comes first; left out: the journey's.\n"
+            "0 到 100：同一队列中数值大的先处理；不写则用旅程的优先级。"
+        ),
+        ge=0,
+        le=100,
+        examples=[90],
+    )
     otherwise: Items[Step] = Field(
         (),
         title="超时后",
@@ -336,6 +355,10 @@ class AskStep(Part):
     def _answers_differ(self) -> AskStep:
         seen: set[str] = set()
         for number, choice in enumerate(self.choices):
+            if choice.id == NO_ANSWER:
+                message = f"'{NO_ANSWER}' is what a task says that nobody answered in time"
+                hint = "call this answer otherwise; what happens without one stands in 'otherwise'"
+                raise refuse("RS116", message, hint, at=("choices", number, "id"))
             if choice.id in seen:
                 at = ("choices", number, "id")
                 raise refuse("RS042", f"two answers are called '{choice.id}'", "rename one of them", at=at)

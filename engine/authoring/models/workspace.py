@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from engine.authoring.models.counts import CountEntry
 from engine.authoring.models.fields import Condition, Duration, Id, Items, Locale, Zone
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.profile import ClassEntry, ScoreEntry
 from engine.authoring.models.refusing import refuse
 
@@ -67,8 +67,6 @@ class Queue(Part):
 
 class WorkspaceFile(Head):
     """wayline.yaml: what holds for the whole workspace."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("queues", "no task is given to anyone"),)
 
     kind: Literal["workspace"] = Field(
         title="种类",

@@ -12,7 +12,7 @@ from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.rule_tests.ground import MINUTE, Ground
 from engine.authoring.rule_tests.tests import Cast, Expectation, Window
 from engine.gate.reasons import REASONS, describe
-from engine.journeys.program import Program, Send
+from engine.journeys.program import Ask, Program, Send
 from engine.rules.condition import YamlPath
 from engine.rules.facts import Catalogue
 
@@ -68,6 +68,12 @@ def _expectation(
                 content=expected.content,
                 contains=expected.contains,
             )
+        case "task":
+            program = owner_of_task(ground, name, expected.journey, (*at, kind), (*at, "journey"))
+            if program is not None and expected.queue is not None:
+                _check_queue(ground, program, name, expected.queue, (*at, "queue"))
+            journey = program.journey if program is not None else ""
+            return Expectation(**said, journey=journey, step=name, queue=expected.queue)
         case _:
             ground.journey(name, (*at, kind))
             return Expectation(**said, journey=name)
@@ -75,25 +81,51 @@ def _expectation(
 
 def _owner(ground: Ground, step: str, journey: str | None, kind: str, at: YamlPath) -> Program | None:
     """The journey under test whose message is meant."""
-    if journey is not None and ground.journey(journey, (*at, "journey")) is None:
+    return _owner_of(ground, Send, "sends no message", step, journey, (*at, kind), (*at, "journey"))
+
+
+def owner_of_task(
+    ground: Ground, step: str, journey: str | None, at: YamlPath, journey_at: YamlPath
+) -> Program | None:
+    """The journey under test whose task is meant; None, and perhaps a problem, when there is none."""
+    return _owner_of(ground, Ask, "gives nobody a task", step, journey, at, journey_at)
+
+
+def _owner_of(
+    ground: Ground,
+    kind: type[Send] | type[Ask],
+    otherwise: str,
+    step: str,
+    journey: str | None,
+    at: YamlPath,
+    journey_at: YamlPath,
+) -> Program | None:
+    if journey is not None and ground.journey(journey, journey_at) is None:
         return None
     programs = [ground.programs[journey]] if journey is not None else list(ground.programs.values())
-    owners = [program for program in programs if isinstance(program.steps.get(step), Send)]
+    owners = [program for program in programs if isinstance(program.steps.get(step), kind)]
     if len(owners) == 1:
         return owners[0]
     if len(owners) > 1:
         names = ", ".join(program.journey for program in owners)
         message = f"several journeys have a step '{step}': {names}"
-        ground.note("RS087", message, f"add 'journey: {owners[0].journey}'", (*at, kind))
+        ground.note("RS087", message, f"add 'journey: {owners[0].journey}'", at)
         return None
-    sends = [each.id for program in programs for each in program.steps.values() if isinstance(each, Send)]
+    known = [each.id for program in programs for each in program.steps.values() if isinstance(each, kind)]
     if any(step in program.steps for program in programs):
-        message = f"the step '{step}' sends no message"
+        message = f"the step '{step}' {otherwise}"
     else:
         where = f"'{programs[0].journey}' has" if len(programs) == 1 else "the journeys under test have"
         message = f"{where} no step '{step}'"
-    ground.unknown(message, step, sends, (*at, kind))
+    ground.unknown(message, step, known, at)
     return None
+
+
+def _check_queue(ground: Ground, program: Program, step: str, queue: str, at: YamlPath) -> None:
+    asked = program.steps[step]
+    assert isinstance(asked, Ask), "only tasks are looked for"
+    if ground.refer("queue", queue, at) and queue != asked.queue:
+        ground.note("RS089", f"'{step}' never goes to '{queue}'", f"its queue is {asked.queue}", at)
 
 
 def _check_message(ground: Ground, program: Program, expected: ExpectEntry, at: YamlPath) -> None:

@@ -18,11 +18,12 @@ from engine.authoring.definitions import Defined, Definitions, kind_of
 from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleTestEntry, RuleTestFile
 from engine.authoring.reading.source import Source
 from engine.authoring.reading.validating import known_list, nearest, validate_as
-from engine.authoring.rule_tests.expecting import read_expectations
+from engine.authoring.rule_tests.expecting import owner_of_task, read_expectations
 from engine.authoring.rule_tests.ground import Ground
-from engine.authoring.rule_tests.tests import ONLY_CONTACT, Cast, Happening, RuleTest, Suite
+from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, Suite
 from engine.errors import Problem
 from engine.journeys.event import JOURNEY_REQUESTED
+from engine.journeys.program import Ask
 from engine.rules.condition import YamlPath
 
 TEST_SUFFIX = ".test.yaml"
@@ -119,7 +120,44 @@ def _test(ground: Ground, entry: RuleTestEntry, at: YamlPath) -> RuleTest:
         history=tuple(sorted(history, key=lambda each: each.at)),
         events=tuple(sorted(events, key=lambda each: each.at)),
         expected=tuple(read_expectations(ground, entry, at, people, start, until)),
+        answers=tuple(sorted(_answers(ground, entry, at, people, start, until), key=lambda each: each.at)),
     )
+
+
+def _answers(
+    ground: Ground,
+    entry: RuleTestEntry,
+    at: YamlPath,
+    people: Mapping[str, Cast],
+    start: datetime,
+    until: datetime,
+) -> Iterator[Answer]:
+    for number, answer in enumerate(entry.answers):
+        here = (*at, "answers", number)
+        cast = ground.whose(answer.contact, people, here)
+        moment = ground.moment(answer.at, start, cast.timezone)
+        if not start <= moment <= until:
+            side = "before the start" if moment < start else "after the end"
+            message = f"'{answer.at.text}' lies {side} of the test, so nobody answers then"
+            ground.note(
+                "RS089", message, "say a moment within the test, or let it last longer", (*here, "at")
+            )
+            continue
+        program = owner_of_task(ground, answer.task, answer.journey, (*here, "task"), (*here, "journey"))
+        if program is None:
+            continue
+        asked = program.steps[answer.task]
+        assert isinstance(asked, Ask), "only tasks are answered"
+        if asked.choice(answer.choice) is None:
+            known = [each.id for each in asked.choices]
+            ground.unknown(
+                f"'{answer.choice}' is not an answer to '{answer.task}'",
+                answer.choice,
+                known,
+                (*here, "choice"),
+            )
+            continue
+        yield Answer(moment, cast.name, program.journey, answer.task, answer.choice, ground.file.place(*here))
 
 
 def _events(

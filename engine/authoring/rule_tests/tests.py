@@ -42,6 +42,18 @@ class Happening:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a person answers to a task."""
+
+    at: datetime
+    contact: str
+    journey: str
+    step: str
+    choice: str
+    place: Place
+
+
+@dataclass(frozen=True)
 class Window:
     """When something is expected; `last` does not belong to it any more."""
 
@@ -59,15 +71,16 @@ class Expectation:
     """One thing that must come to pass."""
 
     kind: str
-    """send | held | not_sent | entered | not_entered | ended | facts"""
+    """send | held | not_sent | task | entered | not_entered | ended | facts"""
     contact: str
     place: Place
     window: Window | None = None
     journey: str = ""
     step: str = ""
-    """With messages."""
+    """With messages and tasks."""
     channel: str | None = None
     content: str | None = None
+    queue: str | None = None
     local_time: time | None = None
     contains: tuple[str, ...] = ()
     reason: str | None = None
@@ -91,6 +104,8 @@ class RuleTest:
     events: tuple[Happening, ...]
     """In order."""
     expected: tuple[Expectation, ...]
+    answers: tuple[Answer, ...] = ()
+    """In order."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from engine.store.tables.governance import BundleRow, ControlRow, InFlightRow, O
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
 from engine.store.tables.journeys import RunRow, ScheduleRow, WaitRow
 from engine.store.tables.messages import AttemptRow, BreakerRow, CapPlaceRow, DecisionRow, IntentRow
+from engine.store.tables.tasks import TaskRow
 
 __all__ = [
     "AttemptRow",
@@ -36,5 +37,6 @@ __all__ = [
     "RunRow",
     "ScheduleRow",
     "SwitchRow",
+    "TaskRow",
     "WaitRow",
 ]

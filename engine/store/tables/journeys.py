@@ -43,7 +43,7 @@ class RunRow(SQLModel, table=True):
     """How it ended: completed | goal | left | stopped | cancelled | failed"""
     position: str | None = None
     waiting: str = "ready"
-    """ready (to be advanced now) | timer | event | outcome | ended"""
+    """ready (to be advanced now) | timer | event | outcome | task | ended"""
     variables: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     revision: int = 0
     since_seq: int = Field(default=0, sa_column=Column(BigId, nullable=False))

@@ -1,0 +1,13 @@
+"""What runs count, for `/metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+TASKS = Counter("wayline_tasks", "Tasks for people, by what became of them.", ["queue", "state"])
+OPEN_TASKS = Gauge("wayline_tasks_open", "Tasks that wait for an answer.", ["queue"])
+OLDEST_TASK = Gauge(
+    "wayline_tasks_oldest_seconds",
+    "Age of the oldest task that waits for an answer (journey time).",
+    ["queue"],
+)
