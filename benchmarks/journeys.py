@@ -1,7 +1,8 @@
 """Three-message journeys per second beside a hand-written Temporal workflow that sends the same messages.
 
-Both deliver to the same local webhook receiver in one run, on the same Temporal development server. Run it
-with `python -m benchmarks.journeys`.
+Both sides have as many processes as the machine has cores, send to the same local webhook receiver, and use
+the same Temporal development server, one after the other in one run. Run it with
+`python -m benchmarks.journeys`.
 """
 
 from __future__ import annotations
@@ -10,25 +11,19 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-import httpx
-from temporalio.client import Client
-from temporalio.worker import Worker
 
 from benchmarks.ground import WEBHOOK_SECRET, WORKSPACE, databases, journey, machine, set_up
-from benchmarks.handwritten import QUEUE, Handwritten, Sending, Welcome
+from benchmarks.sides import Share
 from engine.demo.receivers import WebhookReceiver
-from engine.intake.carrying import Carrier
-from engine.intake.segment import translate
-from engine.services import Services, build_services, load_driver_module
-from engine.settings import Settings
 from workflows.devserver import EmbeddedServer
 
-JOURNEYS = 300
-AT_ONCE = 40
+JOURNEYS = 400
+WARM_UP = 60
+PROCESSES = os.cpu_count() or 1
 PAUSE = 1.0
 """Seconds of each of the two waits, in the variant that waits."""
 ROUNDS = 2
@@ -52,115 +47,89 @@ FILES = (
 )
 
 
-class Arrivals:
-    """Knows when so many messages have been applied at the receiver."""
+class Side:
+    """The processes of one side."""
 
-    def __init__(self, receiver: WebhookReceiver) -> None:
+    def __init__(self, receiver: WebhookReceiver, processes: Sequence[asyncio.subprocess.Process]) -> None:
         self._receiver = receiver
-        self._before = receiver.applied
+        self._processes = processes
 
-    async def count(self, messages: int) -> None:
-        while self._receiver.applied - self._before < messages:
+    async def rate(self, plan: str, pause: float, round_: str, journeys: int = JOURNEYS) -> float:
+        """Journeys per second, from the first one told to a process to the last message at the receiver."""
+        before = self._receiver.applied
+        each = journeys // len(self._processes)
+        begun = perf_counter()
+        for place, process in enumerate(self._processes):
+            assert process.stdin is not None
+            process.stdin.write(Share(round_, plan, pause, place * each, each).order())
+        while self._receiver.applied - before < 3 * each * len(self._processes):
+            gone = [process.returncode for process in self._processes if process.returncode is not None]
+            assert not gone, f"a process ended with {gone}"
             await asyncio.sleep(0.005)
+        return each * len(self._processes) / (perf_counter() - begun)
 
 
-async def ours(services: Services, receiver: WebhookReceiver, plan: str, round_: str) -> float:
-    """Journeys per second, from the first event handed to intake to the last message at the receiver."""
-    batches = [
-        [
-            translate(message)
-            for number in range(first, first + 50)
-            for message in _arrival(round_, number, plan)
-        ]
-        for first in range(0, JOURNEYS, 50)
+@asynccontextmanager
+async def side(name: str, receiver: WebhookReceiver, environment: dict[str, str]) -> AsyncIterator[Side]:
+    """The processes of this side, ready to be told."""
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "benchmarks.sides", name),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **environment},
+        )
+        for _ in range(PROCESSES)
     ]
-    arrivals = Arrivals(receiver)
-    carrier = Carrier(services.runs.carry, at_once=AT_ONCE)
-    begun = perf_counter()
-    for batch in batches:
-        receipt = await services.store.run(services.intake.accept, batch, source="bench")
-        carrier.hand(receipt.run_ids)
-    await arrivals.count(3 * JOURNEYS)
-    took = perf_counter() - begun
-    await carrier.drain(10)
-    return JOURNEYS / took
-
-
-def _arrival(round_: str, number: int, plan: str) -> list[dict[str, Any]]:
-    user = f"{round_}-{number}"
-    return [
-        {"type": "identify", "messageId": f"i-{user}", "userId": user, "traits": {"app": f"device-{user}"}},
-        {
-            "type": "track",
-            "event": "signed_up",
-            "messageId": f"s-{user}",
-            "userId": user,
-            "properties": {"plan": plan},
-        },
-    ]
-
-
-async def by_hand(client: Client, receiver: WebhookReceiver, pause: float, round_: str) -> float:
-    """Workflows per second, from the first start to the last message at the receiver."""
-    arrivals = Arrivals(receiver)
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def start(number: int) -> None:
-        async with places:
-            await client.start_workflow(
-                Handwritten.run,
-                Welcome(f"{round_}-{number}", pause),
-                id=f"{round_}/{number}",
-                task_queue=QUEUE,
-            )
-
-    begun = perf_counter()
-    await asyncio.gather(*(start(number) for number in range(JOURNEYS)))
-    await arrivals.count(3 * JOURNEYS)
-    return JOURNEYS / (perf_counter() - begun)
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+        yield Side(receiver, processes)
+    finally:
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        await asyncio.gather(*(process.wait() for process in processes))
 
 
 async def measure(url: str, name: str, folder: Path) -> None:
     """Print the rates on one database."""
+    temporal = EmbeddedServer(folder / f"temporal-{name}")
+    environment = {
+        "BENCH_DATABASE": url,
+        "BENCH_TEMPORAL": await temporal.start(),
+        "BENCH_FOLDER": str(folder),
+        "BENCH_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    }
+    try:
+        for plan, pause in (("plain", 0.0), ("waiting", PAUSE)):
+            for number in range(ROUNDS):
+                mine = await _rate("ours", environment, plan, pause, f"{name}-{plan}-{number}")
+                hand = await _rate("by_hand", environment, plan, pause, f"hand-{name}-{plan}-{number}")
+                waits = f"two waits of {PAUSE:g} s" if pause else "no waits"
+                rates = f"wayline {mine:>6.1f}/s   by hand {hand:>6.1f}/s   ratio {mine / hand:.1f}"
+                print(f"  {name:11} {waits:18} {rates}", flush=True)
+    finally:
+        await temporal.stop()
+
+
+async def _rate(name: str, environment: dict[str, str], plan: str, pause: float, round_: str) -> float:
+    """One round of one side, whose processes are there for it alone and have warmed up."""
     async with WebhookReceiver() as receiver:
-        os.environ["BENCH_WEBHOOK_URL"] = f"http://127.0.0.1:{receiver.port}/"
-        os.environ["BENCH_WEBHOOK_SECRET"] = WEBHOOK_SECRET
-        temporal = EmbeddedServer(folder / f"temporal-{name}")
-        address = await temporal.start()
-        settings = Settings(database_url=url, temporal_address=address, data_dir=folder)
-        services = build_services(settings)
-        stop = asyncio.Event()
-        parts = [
-            asyncio.create_task(load_driver_module().run_worker(services, stop)),
-            asyncio.create_task(services.dispatcher.run(stop)),
-        ]
-        client = await Client.connect(address)
-        try:
-            async with (
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{receiver.port}") as http,
-                Worker(client, task_queue=QUEUE, workflows=[Handwritten], activities=[Sending(http).send]),
-            ):
-                await _compare(services, client, receiver, name)
-        finally:
-            stop.set()
-            await asyncio.gather(*parts)
-            await services.close()
-            await temporal.stop()
-
-
-async def _compare(services: Services, client: Client, receiver: WebhookReceiver, name: str) -> None:
-    for plan, pause in (("plain", 0.0), ("waiting", PAUSE)):
-        for number in range(ROUNDS):
-            mine = await ours(services, receiver, plan, f"{name}-{plan}-{number}")
-            hand = await by_hand(client, receiver, pause, f"hand-{name}-{plan}-{number}")
-            waits = f"two waits of {PAUSE:g} s" if pause else "no waits"
-            rates = f"wayline {mine:>6.1f}/s   by hand {hand:>6.1f}/s   ratio {mine / hand:.1f}"
-            print(f"  {name:11} {waits:18} {rates}", flush=True)
+        there = {"BENCH_WEBHOOK_URL": f"http://127.0.0.1:{receiver.port}/"}
+        async with side(name, receiver, environment | there) as it:
+            await it.rate("plain", 0.0, f"warm-{round_}", WARM_UP)
+            return await it.rate(plan, pause, round_)
 
 
 def main() -> int:
     """Print the rates for both databases."""
-    print(f"journeys of three messages, {JOURNEYS} at a time, everything on one machine ({machine()})")
+    print(
+        f"journeys of three messages, {JOURNEYS} at a time, {PROCESSES} processes a side, "
+        f"everything on one machine ({machine()})"
+    )
     with tempfile.TemporaryDirectory() as folder, databases(Path(folder)) as urls:
         for name, url in urls.items():
             set_up(url, FILES)

@@ -27,6 +27,7 @@ from engine.gate.state import Claim, LeaseLost
 from engine.plugin.registry import Registry
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
+from engine.store.threads import Threads
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +59,8 @@ class Delivery:
         limits = limits or Limits()
         self._state = SqlGateState(store, shelf, lease=limits.lease)
         self._outlets = Outlets(registry)
+        # Plugins that answer when they are done must not keep transactions from their threads.
+        self._patience = Threads(at_once, name="plugins")
         self._means = Means(
             state=self._state,
             content=ContentPipeline(registry.generators, registry.checks, public_url, secret, limits),
@@ -66,7 +69,7 @@ class Delivery:
             clock=clock,
             limits=limits,
             do=self._do,
-            wait_for=asyncio.to_thread,
+            wait_for=self._wait_for,
         )
         self._at_once = asyncio.Semaphore(at_once)
 
@@ -136,11 +139,15 @@ class Delivery:
         return wake(session, scope, now=self._clock.now())
 
     async def close(self) -> None:
-        """Close the channels in use."""
+        """Close the channels in use, and let go of the threads of plugins."""
         await self._outlets.close()
+        self._patience.dismiss()
 
     async def _do(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._store.run_writing(work, *args, **kwargs)
+
+    async def _wait_for(self, work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._patience.run(work, *args, **kwargs)
 
     async def _bundle_of(self, bundle_hash: str) -> Bundle:
         # Nearly always compiled already, and then no thread is worth its while.

@@ -63,13 +63,17 @@ class Threads:
 
     def close(self) -> None:
         """Return when everything asked for is done; closing twice is harmless."""
+        self.dismiss()
+        for thread in self._started:
+            thread.join()
+
+    def dismiss(self) -> None:
+        """Take no more work, and wait for nothing: what is being done ends by itself, or with the process."""
         with self._lock:
             if not self._is_closed:
                 self._is_closed = True
                 for _ in self._started:
                     self._inbox.put(None)
-        for thread in self._started:
-            thread.join()
 
     def _serve(self) -> None:
         while True:
