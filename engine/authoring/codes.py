@@ -82,6 +82,8 @@ CODES: dict[str, str] = {
     "RS092": "a plan that names something it cannot change",
     "RS093": "a plan that makes a mistake of something elsewhere",
     "RS094": "plans that may be on together and contradict each other",
+    "RS095": "a repeat that never begins",
+    "RS100": "too many steps without a wait",
     **FAULTS,
     "RS116": "an answer to a task that is called as no answer is",
     "RS120": "a pattern that is neither count nor sequence",
@@ -107,6 +109,8 @@ CODES: dict[str, str] = {
     "RW036": "something that nobody uses",
     "RW037": "a journey without a test",
     "RW038": "a linked folder, which is not read",
+    "RW060": "rounds that may all come at one moment",
+    "RW061": "a repeat whose rounds do not change what it asks",
     "RW020": "something that is checked and not acted upon",
     "RW021": "a key under its old name",
 }

@@ -53,6 +53,16 @@ SNIPPETS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "cases": [{"when": {"contact.tags": {"has": "${2:vip}"}}, "steps": [{"stop": "${3:done}"}]}],
         },
     ),
+    "RepeatStep": (
+        "repeat 重复",
+        "Does steps again while a condition holds, so many times at most.",
+        {
+            "repeat": "${1:remind}",
+            "while": {"contact.tags": {"lacks": "${2:answered}"}},
+            "at_most": "${3|2,3,5|}",
+            "steps": [{"wait": "${4:pause}", "days": "${5|1,2,3,7|}", "at": '"${6:10:00}"'}],
+        },
+    ),
     "CapEntry": (
         "cap 频次上限",
         "So many messages of a purpose in a window.",

@@ -32,6 +32,10 @@ PASSED: Mapping[Stage, str] = {
 }
 
 
+_AT_BRANCHES = ("run.branched", "run.repeated", "run.repeat_over")
+_AT_TASKS = ("task.decided", "task.expired")
+
+
 @dataclass(frozen=True)
 class Told:
     """One decision, ready to be shown."""
@@ -90,7 +94,7 @@ class Story:
     content_hash: str | None
     entry: Told | None
     branches: Sequence[Told]
-    """Those that its run passed before it."""
+    """Those that its run passed before it, repeats with a condition among them; of each step the latest."""
     tasks: Sequence[Told]
     """What people decided, or did not in time, on its run's way to it."""
     decisions: Sequence[Told]
@@ -103,6 +107,8 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
     if row is None:
         raise NotFound(f"no intent {key!r}")
     query = select(DecisionRow).where(col(DecisionRow.intent_key) == key).order_by(col(DecisionRow.id))
+    rows = list(session.scalars(query))
+    before = rows[0].id if rows else None
     tried = select(AttemptRow).where(col(AttemptRow.intent_key) == key).order_by(col(AttemptRow.id))
     return Story(
         intent=row.key,
@@ -119,9 +125,9 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
         handed_over_at=row.handed_over_at,
         content_hash=row.content_hash,
         entry=_entry(session, shelf, row),
-        branches=_passed_by_run(session, shelf, row, ("run.branched",)),
-        tasks=_passed_by_run(session, shelf, row, ("task.decided", "task.expired")),
-        decisions=[_told(decision, session, shelf) for decision in session.scalars(query)],
+        branches=_passed_by_run(session, shelf, row, _AT_BRANCHES, before),
+        tasks=_passed_by_run(session, shelf, row, _AT_TASKS, before),
+        decisions=[_told(decision, session, shelf) for decision in rows],
         attempts=[
             Tried(each.at, each.channel, each.result, each.code, each.probe)
             for each in session.scalars(tried)
@@ -231,13 +237,18 @@ def _reason_lines(decision: Told) -> list[str]:
 
 
 def _way_line(passed: Told) -> str:
-    """How the run went on from a branch or a task."""
+    """How the run went on from a branch, a repeat or a task."""
     told = passed.evidence
     match passed.reason:
         case "task.decided":
             return f"+ task {told['step']} was answered {told['choice']} ({told['title']}) by {told['by']}"
         case "task.expired":
             return f"- task {told['step']} was answered by nobody in time"
+        case "run.repeated":
+            return f"+ repeat {told['step']} began {told['taken']} of {told['at_most']} at most"
+        case "run.repeat_over":
+            rounds = told["rounds"]
+            return f"+ repeat {told['step']} was over after {rounds} {'round' if rounds == 1 else 'rounds'}"
         case _:
             return f"+ branch {told['step']} went to {_way(passed)}"
 
@@ -283,17 +294,29 @@ def _entry(session: Session, shelf: BundleShelf, row: IntentRow) -> Told | None:
     return _told(entry, session, shelf) if entry is not None else None
 
 
-def _passed_by_run(session: Session, shelf: BundleShelf, row: IntentRow, kinds: Sequence[str]) -> list[Told]:
-    """The decisions of these reasons that the intent's run had behind it."""
+def _passed_by_run(
+    session: Session, shelf: BundleShelf, row: IntentRow, reasons: Sequence[str], before: int | None
+) -> list[Told]:
+    """The decisions of these reasons that the intent's run had behind it, of each step the latest.
+
+    `before` is the first decision about the message itself, if there is one yet.
+    """
     if row.run_id is None:
         return []
     query = select(DecisionRow).where(
         col(DecisionRow.contact_id) == row.contact_id,
         col(DecisionRow.run_id) == row.run_id,
-        col(DecisionRow.reason).in_(kinds),
+        col(DecisionRow.reason).in_(reasons),
         col(DecisionRow.at) <= row.created_at,
     )
-    return [_told(each, session, shelf) for each in session.scalars(query.order_by(col(DecisionRow.id)))]
+    if before is not None:
+        query = query.where(col(DecisionRow.id) < before)
+    latest: dict[str, DecisionRow] = {}
+    for each in session.scalars(query.order_by(col(DecisionRow.id))):
+        # What a step decided in an earlier round did not lead to this message.
+        latest.pop(str(each.evidence.get("step")), None)
+        latest[str(each.evidence.get("step"))] = each
+    return [_told(each, session, shelf) for each in latest.values()]
 
 
 def _told(row: DecisionRow, session: Session, shelf: BundleShelf) -> Told:

@@ -90,6 +90,8 @@ REASONS: Mapping[str, Reason] = {
     "task.expired": Reason("nobody decided the task before its deadline", OPERATIONS),
     "task.withdrawn": Reason("the run ended before anybody decided the task", OPERATIONS),
     "run.branched": Reason("the run came to a branch and took one of its ways", OPERATIONS),
+    "run.repeated": Reason("a repeat began another round", OPERATIONS),
+    "run.repeat_over": Reason("a repeat was over, and the run went on behind it", OPERATIONS),
     "run.completed": Reason("the run came to the end of its journey", OPERATIONS),
     "run.goal": Reason("the goal was reached", CONTACT),
     "run.left": Reason("a leave condition came true", CONTACT),

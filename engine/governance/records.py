@@ -116,6 +116,7 @@ def run_record(session: Session, run_id: str) -> Record:
     intents = select(IntentRow).where(col(IntentRow.run_id) == run_id).order_by(col(IntentRow.created_at))
     return {
         **_run(row),
+        "rounds": row.variables.get("rounds", {}),
         "waits": [plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
         "intents": [_intent(intent) for intent in session.scalars(intents)],
         "tasks": _tasks(session, col(TaskRow.run_id) == run_id),

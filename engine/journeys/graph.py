@@ -9,6 +9,7 @@ from engine.journeys.program import (
     Branch,
     ChangeTags,
     Program,
+    Repeat,
     Send,
     SetValues,
     Step,
@@ -64,6 +65,9 @@ def _shape(step: Step) -> str:
             return f'[/"{_text(f"ask {step.id}: {step.queue}")}"/]'
         case Branch():
             return f'{{"{_text(f"branch {step.id}")}"}}'
+        case Repeat():
+            often = f"{step.at_most} times" if step.rule is None else f"at most {step.at_most} times"
+            return f'{{{{"{_text(f"repeat {step.id}: {often}")}"}}}}'
         case SetValues():
             names = ", ".join(step.values)
             return f'["{_text(f"set {step.id}: {names}")}"]'
@@ -109,6 +113,9 @@ def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
             for number, (_, following) in enumerate(step.cases, start=1):
                 yield f"case {number}", following
             yield "else", step.otherwise
+        case Repeat():
+            yield "again", step.body
+            yield "done", step.next
         case Wait() | SetValues() | ChangeTags():
             yield "", step.next
         case Stop():

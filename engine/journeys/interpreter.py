@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from engine.journeys.program import (
+    LONGEST_STRIDE,
     Ask,
     Branch,
     ChangeTags,
     Program,
+    Repeat,
     Send,
     SetValues,
     StepId,
@@ -31,6 +33,7 @@ from engine.journeys.run import (
     GoalReached,
     LeaveSeen,
     OutcomeKnown,
+    Repeated,
     RunOutcome,
     RunState,
     SendIntent,
@@ -47,6 +50,11 @@ from engine.journeys.run import (
 )
 from engine.journeys.waiting import task_is_due_at, wait_is_over_at
 from engine.rules.facts import Facts, FactValue
+
+BUDGET = 2 * LONGEST_STRIDE
+"""Steps after which a run that has not slept ends as `run.loop`; no journey that was checked comes near."""
+_SHOWN_OF_A_LOOP = 20
+_AN_INSTANT = timedelta(microseconds=1)
 
 
 class Decider(Protocol):
@@ -153,12 +161,12 @@ class _Walk:
         left = self._left(known)
         if left is not None:
             return _end(run, effects, left)
-        # Programs have no cycles; if one ever slips through, the run ends with a reason instead of spinning.
-        for _ in range(len(self.program.steps) + 1):
-            if here is None:
-                return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"))
+        while here is not None:
+            if run.stride >= BUDGET:
+                return _end(run, effects, self._loop(run, here))
             step = self.program.steps[here]
-            run = replace(run, position=here)
+            came_from = run.position
+            run = replace(run, position=here, stride=run.stride + 1)
             self.path.append(here)
             match step:
                 case Send():
@@ -168,28 +176,34 @@ class _Walk:
                     wish = SendIntent(here, visit, step.content, step.channels, step.purpose, step.deadline)
                     return Advanced(run, (*effects, wish))
                 case Wait():
-                    over = self._over(step, known)
+                    over = self._over(step, known, run)
                     if over > self.now:
-                        return Advanced(
-                            replace(run, waiting=Waiting(WaitKind.TIMER, here, over)), tuple(effects)
-                        )
+                        return _sleep(run, effects, Waiting(WaitKind.TIMER, here, over))
                     here = step.next
                 case WaitFor() if self._has_come(step, known):
                     here = step.then
                 case WaitFor():
                     due_at = self.now + step.up_to if step.up_to is not None else None
-                    return Advanced(
-                        replace(run, waiting=Waiting(WaitKind.EVENT, here, due_at)), tuple(effects)
-                    )
+                    return _sleep(run, effects, Waiting(WaitKind.EVENT, here, due_at))
                 case Ask():
                     visit = run.visits.get(here, 0) + 1
                     due_at = task_is_due_at(step, self.zone, self.now)
-                    waiting = Waiting(WaitKind.TASK, here, due_at)
-                    run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
-                    return Advanced(run, (*effects, self._task(step, visit, due_at)))
+                    run = replace(run, visits={**run.visits, here: visit})
+                    effects.append(self._task(step, visit, due_at))
+                    return _sleep(run, effects, Waiting(WaitKind.TASK, here, due_at))
                 case Branch():
                     here, passed = self._case(step, known)
                     effects.append(passed)
+                case Repeat():
+                    begun = run.rounds.get(here, 0) if came_from in step.inside else 0
+                    known[f"journey.rounds.{here}"] = begun
+                    again = self._again(step, begun, known)
+                    begun += again.round is not None
+                    run = replace(run, rounds={**run.rounds, here: begun})
+                    known[f"journey.rounds.{here}"] = begun
+                    # A fixed number of times asks nothing that would have to be explained.
+                    effects += [again] if step.rule is not None else []
+                    here = step.next if again.round is None else step.body
                 case SetValues():
                     run = replace(run, values={**run.values, **step.values})
                     known.update(journey_facts(run))
@@ -200,7 +214,7 @@ class _Walk:
                     here = step.next
                 case Stop():
                     return _end(run, effects, Ended(RunOutcome.STOPPED, "run.stopped", here))
-        return _end(run, effects, Ended(RunOutcome.FAILED, "run.loop", here or ""))
+        return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"))
 
     def _left(self, known: Facts) -> Ended | None:
         """The end by a leave that is about the contact's state, not about an event, if one holds by now."""
@@ -215,10 +229,18 @@ class _Walk:
             return False
         return self.matcher.holds(step.rule, known, self.now)
 
-    def _over(self, step: Wait, known: Facts) -> datetime:
+    def _over(self, step: Wait, known: Facts, run: RunState) -> datetime:
         until = known.get(step.until) if step.until is not None else None
         until = until if isinstance(until, datetime) else None
-        return wait_is_over_at(step, self.zone, self.now, until=until)
+        since = self.now
+        if step.at is not None and self._comes_again(step.id, run):
+            # The ten o'clock that ended the last round is not the one that this round waits for.
+            since += _AN_INSTANT
+        return wait_is_over_at(step, self.zone, since, until=until)
+
+    def _comes_again(self, step: StepId, run: RunState) -> bool:
+        """Whether a repeat around the step is past its first round."""
+        return any(step in each.inside and run.rounds.get(each.id, 0) > 1 for each in self.program.repeats)
 
     def _task(self, step: Ask, visit: int, due_at: datetime) -> TaskOpened:
         choices = tuple((each.id, each.title) for each in step.choices)
@@ -235,6 +257,22 @@ class _Walk:
             if rule in true:
                 return following, Branched(step.id, number, rules[:number], dict(known))
         return step.otherwise, Branched(step.id, None, rules, dict(known))
+
+    def _again(self, step: Repeat, begun: int, known: Facts) -> Repeated:
+        if begun >= step.at_most:
+            return Repeated(step.id, None, begun, step.at_most, (), {})
+        asked = (step.rule,) if step.rule is not None else ()
+        goes_on = all(self.matcher.holds(rule, known, self.now) for rule in asked)
+        return Repeated(
+            step.id, begun + 1 if goes_on else None, begun, step.at_most, asked, dict(known) if asked else {}
+        )
+
+    def _loop(self, run: RunState, here: StepId) -> Ended:
+        """The end of a run that goes round without ever sleeping; checked journeys cannot."""
+        path = self.path[:-1] if self.path[-1:] == [here] else self.path
+        since = len(path) - path[::-1].index(here) - 1 if here in path else 0
+        evidence = {"steps": run.stride, "round": path[since:][-_SHOWN_OF_A_LOOP:]}
+        return Ended(RunOutcome.FAILED, "run.loop", here, evidence, "a wait stands among these steps")
 
     def _working(self) -> dict[str, FactValue | None]:
         """Whether people are at work now, by calendar."""
@@ -253,6 +291,11 @@ def _withdrawn(run: RunState) -> tuple[TaskClosed, ...]:
 def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
     before = tags if isinstance(tags, frozenset) else frozenset()
     return (before | frozenset(step.add)) - frozenset(step.remove)
+
+
+def _sleep(run: RunState, effects: Sequence[Effect], waiting: Waiting) -> Advanced:
+    """The run at a wait that time or somebody else ends."""
+    return Advanced(replace(run, waiting=waiting, stride=0), tuple(effects))
 
 
 def _end(run: RunState, effects: Sequence[Effect], ended: Ended) -> Advanced:
@@ -291,4 +334,6 @@ def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
                 open_.append(following)
             case Branch(cases=cases, otherwise=otherwise):
                 open_ += [otherwise, *(following for _, following in cases)]
+            case Repeat(body=body, next=following):
+                open_ += [body, following]
     return False

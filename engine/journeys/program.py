@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.schedule import Schedule
@@ -13,6 +14,9 @@ from engine.rules.facts import FactType
 
 StepId = str
 Scalar = int | float | str | bool
+
+LONGEST_STRIDE = 1_000
+"""How many steps a checked journey can take at most before it has to sleep, messages included."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,20 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """Do the steps from `body` on, whose ends lead back here, until that was often enough; then go on."""
+
+    id: StepId
+    body: StepId
+    next: StepId | None
+    at_most: int
+    rule: str | None
+    """Asked before each round; the first time that it is not true the repeat is over."""
+    inside: frozenset[StepId]
+    """The steps of a round, those nested in them included: who comes from one of them comes back."""
+
+
+@dataclass(frozen=True)
 class SetValues:
     """Keep values with the run, readable afterwards as `journey.values.<name>`."""
 
@@ -121,7 +139,7 @@ class Stop:
     id: StepId
 
 
-Step = Send | Wait | WaitFor | Ask | Branch | SetValues | ChangeTags | Stop
+Step = Send | Wait | WaitFor | Ask | Branch | Repeat | SetValues | ChangeTags | Stop
 
 
 class ReentryKind(StrEnum):
@@ -191,3 +209,8 @@ class Program:
     title: str = ""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
     """Those that cases of branches ask about, as `calendar.<id>`."""
+
+    @cached_property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """Its repeats, in the order of its steps."""
+        return tuple(step for step in self.steps.values() if isinstance(step, Repeat))

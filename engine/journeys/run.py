@@ -72,6 +72,10 @@ class RunState:
     """What people answered to tasks, by step: the id of a choice, or `NO_ANSWER`."""
     visits: Mapping[StepId, int] = field(default_factory=dict)
     """How often each send and each task was reached."""
+    rounds: Mapping[StepId, int] = field(default_factory=dict)
+    """How many rounds of each repeat have begun, since it was last come to from outside."""
+    stride: int = 0
+    """Steps taken since the run last slept; messages count as steps, however long they take."""
     waiting: Waiting | None = None
     outcome: RunOutcome | None = None
 
@@ -87,7 +91,19 @@ def journey_facts(run: RunState) -> dict[str, FactValue | None]:
     }
     facts.update((f"journey.outcomes.{step}", outcome) for step, outcome in run.outcomes.items())
     facts.update((f"journey.answers.{step}", answer) for step, answer in run.answers.items())
+    facts.update((f"journey.rounds.{step}", count) for step, count in run.rounds.items())
     return facts
+
+
+def texts_see(run: RunState) -> dict[str, object]:
+    """What a message's text can say of the run that wished it, under `journey`."""
+    return {
+        "id": run.journey,
+        "values": dict(run.values),
+        "outcomes": dict(run.outcomes),
+        "answers": dict(run.answers),
+        "rounds": dict(run.rounds),
+    }
 
 
 # --- causes: what may move a run ---
@@ -209,12 +225,30 @@ class Branched:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """The condition of a repeat was asked, or its rounds were used up: kept so that it can be explained."""
+
+    step: StepId
+    round: int | None
+    """The round that begins, from 1; None when the repeat is over."""
+    rounds: int
+    """How many there were before."""
+    at_most: int
+    asked: tuple[str, ...]
+    """The rule that decided; empty when the rounds were used up."""
+    seen: Facts
+    """What it was asked about."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over; `reason` is a reason code, `detail` the leave or step that ended it."""
 
     outcome: RunOutcome
     reason: str
     detail: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    would_pass_if: str = ""
 
 
-Effect = SendIntent | TaskOpened | TaskClosed | TagChange | Branched | Ended
+Effect = SendIntent | TaskOpened | TaskClosed | TagChange | Branched | Repeated | Ended

@@ -29,6 +29,7 @@ from engine.journeys.run import (
     Effect,
     Ended,
     EventSeen,
+    Repeated,
     RunState,
     SendIntent,
     TagChange,
@@ -36,6 +37,7 @@ from engine.journeys.run import (
     TaskOpened,
     WaitKind,
     journey_facts,
+    texts_see,
 )
 from engine.journeys.tasking import closed_note, opened_note
 from engine.runs.ending import ended_values
@@ -201,6 +203,8 @@ class Move:
                     pass  # done as soon as it was known, for the conditions of the steps behind it
                 case Branched():
                     notes.branched(self._row, effect, self._cases(effect), self._now)
+                case Repeated():
+                    notes.repeated(self._row, effect, self._cases(effect), self._now)
                 case Ended():
                     values |= ended_values(effect, self._now)
                     notes.ended(self._row, effect, self._now)
@@ -209,7 +213,7 @@ class Move:
         insert_rows(self._session, WaitRow, [wait_row(self._row, each) for each in listeners])
         return Moved(state, values, claim)
 
-    def _cases(self, passed: Branched) -> list[dict[str, Any]]:
+    def _cases(self, passed: Branched | Repeated) -> list[dict[str, Any]]:
         return [reasoned(self._bundle, rule, passed.seen, self._now) for rule in passed.asked]
 
     def _plan(self, state: RunState, wish: SendIntent) -> Claim | None:
@@ -231,12 +235,7 @@ class Move:
             bundle_hash=row.bundle_hash,
             variables={
                 "event": self._events.of(self._session, row.entry_event_id),
-                "journey": {
-                    "id": row.journey,
-                    "values": dict(state.values),
-                    "outcomes": dict(state.outcomes),
-                    "answers": dict(state.answers),
-                },
+                "journey": texts_see(state),
             },
         )
         return self._delivery.plan(self._session, intent, self._contact, self._real_now, self._situation)

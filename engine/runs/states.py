@@ -71,6 +71,8 @@ def state_of(row: RunRecord) -> RunState:
         outcomes=kept.get("outcomes", {}),
         answers=kept.get("answers", {}),
         visits=kept.get("visits", {}),
+        rounds=kept.get("rounds", {}),
+        stride=kept.get("stride", 0),
         waiting=waiting,
         outcome=RunOutcome(row.outcome) if row.outcome is not None else None,
     )
@@ -78,5 +80,11 @@ def state_of(row: RunRecord) -> RunState:
 
 def variables_of(run: RunState) -> dict[str, Any]:
     """What of a run is kept as one document beside its position and wait."""
-    kept = {"values": dict(run.values), "outcomes": dict(run.outcomes), "visits": dict(run.visits)}
-    return {**kept, "answers": dict(run.answers)} if run.answers else kept
+    return {
+        "values": dict(run.values),
+        "outcomes": dict(run.outcomes),
+        "visits": dict(run.visits),
+        **({"answers": dict(run.answers)} if run.answers else {}),
+        **({"rounds": dict(run.rounds)} if run.rounds else {}),
+        **({"stride": run.stride} if run.stride else {}),
+    }

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.journeys.matching import Refusal
-from engine.journeys.run import Branched, Ended, RunOutcome
+from engine.journeys.run import Branched, Ended, Repeated, RunOutcome
 from engine.journeys.tasking import TaskNote
 from engine.masking import mask_text
 from engine.rules.explaining import answers
@@ -44,6 +44,27 @@ def reasoned(bundle: Bundle, rule: str, facts: Facts, now: datetime) -> dict[str
 def verdict_of(outcome: RunOutcome) -> str:
     """How a decision about a run's end is marked."""
     return _VERDICTS[outcome]
+
+
+def repeat_reason(passed: Repeated) -> str:
+    """Why a repeat went on, or not."""
+    return "run.repeat_over" if passed.round is None else "run.repeated"
+
+
+def repeat_evidence(passed: Repeated) -> dict[str, Any]:
+    """What a decision at a repeat keeps, the answers of its condition aside."""
+    return {
+        "step": passed.step,
+        "taken": "over" if passed.round is None else f"round {passed.round}",
+        "rounds": passed.rounds,
+        "at_most": passed.at_most,
+    }
+
+
+def ended_evidence(ended: Ended) -> dict[str, Any]:
+    """What a decision about a run's end keeps, whoever ended it."""
+    by = {"by": ended.detail} if ended.detail else {}
+    return {"outcome": ended.outcome.value, **by, **ended.evidence}
 
 
 @dataclass
@@ -109,10 +130,18 @@ class Notes:
             run, "task", note.verdict, note.reason, note.evidence, now, would_pass_if=note.would_pass_if
         )
 
+    def repeated(
+        self, run: RunRecord, passed: Repeated, cases: Sequence[Mapping[str, Any]], now: datetime
+    ) -> None:
+        """The decision at a repeat with a condition; `cases` holds what the tests of that one rule said."""
+        evidence = {**repeat_evidence(passed), "cases": list(cases)}
+        self._of_run(run, "branch", "allow", repeat_reason(passed), evidence, now)
+
     def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: Any) -> None:
         """The decision by which the run ended."""
-        kept = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {}), **evidence}
-        self._of_run(run, "run", verdict_of(ended.outcome), ended.reason, kept, now)
+        kept = {**ended_evidence(ended), **evidence}
+        verdict = verdict_of(ended.outcome)
+        self._of_run(run, "run", verdict, ended.reason, kept, now, would_pass_if=ended.would_pass_if)
 
     def write(self, session: Session) -> None:
         """Write everything down and start anew."""

@@ -12,7 +12,7 @@ from engine.journeys.program import Ask, Branch
 from engine.journeys.run import NO_ANSWER, TaskDecided, TimerDue
 from engine.simulation.journal import Asked, Entry, Moved
 
-OF_JOURNEYS = ("entry", "pattern", "leave", "goal", "wait", "branch")
+OF_JOURNEYS = ("entry", "pattern", "leave", "goal", "wait", "branch", "repeat")
 """Families of rule ids that name their journey."""
 SIDES = ("true", "not true")
 """A condition is reached on both: where it never fails, nobody would miss it."""
@@ -161,6 +161,8 @@ def path_of(rule: str) -> str:
             return "goal.when"
         case "wait":
             return f"{inside}.when"
+        case "repeat":
+            return f"{inside}.while"
         case "branch":
             step, _, number = inside.rpartition("/")
             return f"{step}.cases[{int(number) - 1}].when"

@@ -44,6 +44,7 @@ from engine.journeys.run import (
     Cause,
     Ended,
     OutcomeKnown,
+    Repeated,
     RunState,
     SendIntent,
     TagChange,
@@ -52,12 +53,13 @@ from engine.journeys.run import (
     TaskOpened,
     WaitKind,
     journey_facts,
+    texts_see,
 )
 from engine.journeys.tasking import TaskNote, closed_note, decided_note, opened_note
 from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 from engine.runs.keys import intent_key_of, run_id_of, wished_by
-from engine.runs.telling import verdict_of
+from engine.runs.telling import ended_evidence, repeat_evidence, repeat_reason, verdict_of
 from engine.simulation.journal import Journal
 from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
@@ -219,6 +221,9 @@ class Life:
                 case Branched(step, case):
                     evidence = {"step": step, "taken": case or "else"}
                     self._decide(now, "branch", run.state, "allow", "run.branched", evidence)
+                case Repeated():
+                    evidence = repeat_evidence(effect)
+                    self._decide(now, "branch", run.state, "allow", repeat_reason(effect), evidence)
                 case Ended():
                     self._over(person, run, effect, now)
         return wished
@@ -295,7 +300,7 @@ class Life:
         del person.active[run.state.run_id]
         before = person.history[run.program.journey]
         person.history[run.program.journey] = replace(before, active=before.active - 1, last_ended_at=now)
-        evidence = {"outcome": ended.outcome.value, **({"by": ended.detail} if ended.detail else {})}
+        evidence = ended_evidence(ended)
         self._decide(now, "run", run.state, verdict_of(ended.outcome), ended.reason, evidence)
 
     def _refuse(self, refusal: Refusal, event: Event) -> None:
@@ -332,12 +337,7 @@ class Life:
             bundle_hash=self._bundle.hash,
             variables={
                 "event": run.entry,
-                "journey": {
-                    "id": state.journey,
-                    "values": dict(state.values),
-                    "outcomes": dict(state.outcomes),
-                    "answers": dict(state.answers),
-                },
+                "journey": texts_see(state),
             },
         )
 

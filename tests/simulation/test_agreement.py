@@ -231,6 +231,32 @@ FILES: Mapping[str, str] = {
             else:
               - {send: related, content: text, channels: [email]}
         """,
+    "nag.yaml": """
+        kind: journey
+        id: nag
+        title: nag
+        owner: us
+        purpose: marketing
+        priority: 25
+        enter: {event: added, reentry: {after: 1d}}
+        steps:
+          - repeat: until_paid
+            while: {contact.total_spent: {lt: 60}, contact.tags: {lacks: unlucky}}
+            at_most: 3
+            steps:
+              - {wait: ten, at: "10:00"}
+              - send: nag
+                content: text
+                channels: [app, email]
+              - repeat: looks
+                times: 2
+                steps:
+                  - {wait_for: look, event: viewed, up_to: 20h, then: [{tag: keep, add: [looked]}]}
+          - branch: how_often
+            cases:
+              - when: {journey.rounds.until_paid: {gte: 2}, journey.outcomes.nag: sent}
+                steps: [{send: sorry, content: text, channels: [email], purpose: service}]
+        """,
     "dormant.yaml": """
         kind: journey
         id: dormant

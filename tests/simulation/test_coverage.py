@@ -94,3 +94,27 @@ def test_rules_are_shown_where_they_stand() -> None:
     }
 
     assert {rule: path_of(rule) for rule in shown} == shown
+
+
+async def test_the_condition_of_a_repeat_is_to_be_seen_on_both_sides(shop: Shop, registry: Registry) -> None:
+    nag = """
+        kind: journey
+        id: greet
+        title: greet
+        owner: us
+        purpose: marketing
+        enter: {event: signed_up}
+        steps:
+          - repeat: remind
+            while: {contact.total_spent: {lt: 100}}
+            at_most: 2
+            steps:
+              - {wait: day, for: 1d}
+              - {send: hello, content: hello, channels: [email]}
+        """
+    test = f"- {{name: one, events: [{GOLD}], expect: [{{send: hello}}, {{send: hello}}]}}\n"
+    coverage = (await run_tests(shop(test, greet=nag), registry)).coverage
+
+    assert [line for line in coverage_lines(coverage) if "greet" in line] == [
+        "greet.yaml:10: the condition greet remind.while was true every time"
+    ]

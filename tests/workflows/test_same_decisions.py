@@ -102,6 +102,13 @@ WORKSPACE = {
             up_to: 5d
             then: [{stop: answered}]
             otherwise: [{send: third, content: text, channels: [letter]}]
+          - repeat: twice
+            times: 2
+            steps: [{wait: ten, at: "10:00"}]
+          - repeat: until_late
+            while: {journey.rounds.until_late: {lt: 3}}
+            at_most: 5
+            steps: [{wait: hours, for: 5h}]
           - {wait: a_fortnight, for: 2w, at: "18:30", weekdays: [mon, thu]}
           - send: fourth
             content: text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.authoring.checking.pacing import check_pace
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.calendars import check_schedule, check_wait
 from engine.authoring.compiling.catalogues import step_id, type_of, walk
@@ -36,6 +37,7 @@ def check_journey(
         yield from _event_types(journey, references, leave.event or (), ("leave", number, "event"))
     if entry.goal is not None:
         yield from _event_types(journey, references, entry.goal.event, ("goal", "event"))
+    yield from check_pace(journey)
     first: dict[str, YamlPath] = {}
     values: dict[str, FactType] = {}
     for path, step in walk(entry.steps, ("steps",)):

@@ -179,23 +179,32 @@ def calendar_facts(calendars: Iterable[str]) -> Iterator[Fact]:
 
 
 def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
-    """What a journey knows of its own run: outcomes of its sends, answers to its tasks, values it set."""
+    """What a journey knows of its own run: outcomes of sends, answers to tasks, values set, rounds begun."""
     steps = [step for _, step in walk(journey.steps, ("steps",))]
-    sends = [step.send for step in steps if isinstance(step, SendStep)]
-    asks = {step.ask: [each.id for each in step.choices] for step in steps if isinstance(step, AskStep)}
-    return _run_facts(sends, asks, [step.values for step in steps if isinstance(step, SetStep)])
+    return _run_facts(
+        [step.send for step in steps if isinstance(step, SendStep)],
+        {step.ask: [each.id for each in step.choices] for step in steps if isinstance(step, AskStep)},
+        [step.values for step in steps if isinstance(step, SetStep)],
+        [(step.repeat, step.times or step.at_most or 1) for step in steps if isinstance(step, RepeatStep)],
+    )
 
 
 def program_facts(program: Program) -> Iterator[Fact]:
     """The same of a journey that is compiled already."""
     steps = program.steps.values()
-    sends = [step.id for step in steps if isinstance(step, Send)]
-    asks = {step.id: [each.id for each in step.choices] for step in steps if isinstance(step, Ask)}
-    return _run_facts(sends, asks, [step.values for step in steps if isinstance(step, SetValues)])
+    return _run_facts(
+        [step.id for step in steps if isinstance(step, Send)],
+        {step.id: [each.id for each in step.choices] for step in steps if isinstance(step, Ask)},
+        [step.values for step in steps if isinstance(step, SetValues)],
+        [(step.id, step.at_most) for step in program.repeats],
+    )
 
 
 def _run_facts(
-    sends: Iterable[str], asks: Mapping[str, Sequence[str]], values: Iterable[Mapping[str, Scalar]]
+    sends: Iterable[str],
+    asks: Mapping[str, Sequence[str]],
+    values: Iterable[Mapping[str, Scalar]],
+    repeats: Iterable[tuple[str, int]],
 ) -> Iterator[Fact]:
     outcomes = tuple(str(outcome) for outcome in Outcome)
     for step in sends:
@@ -206,6 +215,9 @@ def _run_facts(
     # A name set twice has one type: anything else is refused when the file is checked.
     for name, value in {name: value for each in values for name, value in each.items()}.items():
         yield Fact(f"journey.values.{name}", type_of(value), f"the value {name} that a step set")
+    for step, at_most in repeats:
+        title = f"how many rounds of {step} have begun"
+        yield Fact(f"journey.rounds.{step}", FactType.NUMBER, title, least=0, most=at_most, whole=True)
 
 
 def type_of(value: Scalar) -> FactType:

@@ -37,6 +37,7 @@ from engine.journeys.program import (
     Program,
     Reentry,
     ReentryKind,
+    Repeat,
     Send,
     SetValues,
     Step,
@@ -207,6 +208,8 @@ class _Compiler:
                 return self._ask(step, name, path, following)
             case BranchStep():
                 return self._branch(step, name, path, following)
+            case RepeatStep():
+                return self._repeat(step, name, path, following)
             case SetStep():
                 return SetValues(name, dict(step.values), following)
             case TagStep():
@@ -257,12 +260,21 @@ class _Compiler:
             cases.append((rule, self._sequence(case.steps, (*at, "steps"), following)))
         return Branch(name, tuple(cases), self._sequence(step.else_, (*path, "else"), following))
 
+    def _repeat(self, step: RepeatStep, name: str, path: YamlPath, following: str | None) -> Repeat:
+        rule = None
+        if step.while_ is not None:
+            rule = f"repeat:{self._entry.id}/{name}"
+            catalogue = self._catalogues.inside(self._entry)
+            self._condition((*path, "while"), step.while_, catalogue, [(rule, rule)])
+        body = self._sequence(step.steps, (*path, "steps"), name)
+        assert body is not None, "a repeat has at least one step"
+        inside = frozenset(step_id(each) for _, each in walk(step.steps, (*path, "steps")))
+        return Repeat(name, body, following, step.times or step.at_most or 1, rule, inside)
+
     def _unacted(self, step: Any, name: str, path: YamlPath, following: str | None) -> Step:
         """Checks what the step says; as a branch it makes that what it leads to counts as reached."""
         contact = self._catalogues.inside(self._entry)
         match step:
-            case RepeatStep() if step.while_ is not None:
-                self._rulebook.read(self._journey, (*path, "while"), step.while_, contact)
             case ExperimentStep():
                 for number, fact in enumerate(step.stratify_by):
                     types = {FactType.TEXT, FactType.BOOLEAN}
@@ -359,6 +371,9 @@ def exits(step: Step) -> Iterator[str | None]:
         case Branch():
             yield from (case for _, case in step.cases)
             yield step.otherwise
+        case Repeat():
+            yield step.body
+            yield step.next
         case Stop():
             return
         case _:

@@ -11,6 +11,7 @@ from engine.authoring.definitions import Definitions
 from engine.authoring.linting.leaving import check_leaves
 from engine.authoring.linting.limits import check_caps
 from engine.authoring.linting.logic import check_conditions
+from engine.authoring.linting.repeating import check_repeats
 from engine.authoring.linting.timing import check_timing
 from engine.authoring.linting.unused import check_unused
 from engine.authoring.rule_tests.tests import Suite
@@ -21,6 +22,7 @@ def check_meaning(conditions: Sequence[Written]) -> Iterator[Problem]:
     """What is wrong with the conditions that could be read, however many others could not."""
     yield from check_conditions(conditions)
     yield from check_leaves(conditions)
+    yield from check_repeats(conditions)
 
 
 def check_whole(found: Definitions, bundle: Bundle) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.errors import Problem
 from engine.gate.model import CalendarWindow, Cap, RollingWindow, WhenFull
-from engine.journeys.program import Ask, Program, Send, Step, Wait, WaitFor
+from engine.journeys.program import Ask, Program, Repeat, Send, Step, Wait, WaitFor
 from engine.rules.condition import YamlPath
 from engine.rules.duration import format_duration, format_roughly
 
@@ -155,32 +155,48 @@ class _Walk:
         self._program = program
         self._bundle = bundle
         self._caps = caps
-        self._moves = 0
         self._open: set[tuple[str, str]] = set()
         self._stopped: dict[tuple[str, str], str] = {}
 
     def stopped(self) -> dict[tuple[str, str], str]:
         """(step, cap) -> why, for those that are stopped on every way; nothing when there are too many."""
-        self._go(self._program.first, (), frozenset())
-        if self._moves > _MOST_PATHS:
-            return {}
+        moves = 0
+        ahead: list[tuple[str | None, tuple[_Sent, ...], frozenset[str]]] = [
+            (self._program.first, (), frozenset())
+        ]
+        while ahead:
+            moves += 1
+            if moves > _MOST_PATHS:
+                return {}
+            name, sent, been = ahead.pop()
+            if name is not None:
+                ahead += self._on(self._program.steps[name], sent, been)
         return {key: why for key, why in self._stopped.items() if key not in self._open}
 
-    def _go(self, name: str | None, sent: tuple[_Sent, ...], been: frozenset[str]) -> None:
-        self._moves += 1
-        if name is None or name in been or self._moves > _MOST_PATHS:
+    def _on(
+        self, step: Step, sent: tuple[_Sent, ...], been: frozenset[str]
+    ) -> Iterator[tuple[str | None, tuple[_Sent, ...], frozenset[str]]]:
+        """The ways on from a step, with what was sent by then."""
+        if isinstance(step, Repeat) and step.id in been:
+            yield step.next, sent, been
             return
-        step, been = self._program.steps[name], been | {name}
+        been |= {step.id}
         if isinstance(step, Send):
             self._judge(step, sent)
             for outcome, exit_ in step.outcomes.items():
                 if outcome != "sent":
-                    self._go(exit_, sent, been)
-            self._go(step.outcomes.get("sent", step.next), (*sent, _Sent(step, _NONE)), been)
+                    yield exit_, sent, been
+            yield step.outcomes.get("sent", step.next), (*sent, _Sent(step, _NONE)), been
+            return
+        if isinstance(step, Repeat):
+            # One round stands for all of them; a condition may not let even that one begin.
+            yield step.body, sent, been
+            if step.rule is not None:
+                yield step.next, sent, been
             return
         passed = tuple(_Sent(each.step, each.since + _most(step)) for each in sent)
         for exit_ in dict.fromkeys(exits(step)):
-            self._go(exit_, passed, been)
+            yield exit_, passed, been
 
     def _judge(self, step: Send, sent: tuple[_Sent, ...]) -> None:
         for cap in self._caps:

@@ -409,8 +409,6 @@ class CallStep(Part):
 class RepeatStep(Part):
     """Do steps several times: a fixed number of times, or while a condition holds."""
 
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
-
     repeat: Id = Field(
         title="重复",
         description=(

@@ -8,7 +8,7 @@ from typing import Any
 from engine.authoring.compiling.catalogues import nested_lists, step_id, walk
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import AskStep, BranchStep
+from engine.authoring.models.steps import AskStep, BranchStep, RepeatStep
 from engine.authoring.reading.source import dotted
 from engine.authoring.rule_tests.tests import Landmarks, Way
 from engine.errors import Place
@@ -26,6 +26,8 @@ def landmarks(journey: Defined[JourneyFile]) -> Landmarks:
 
 
 def _ways(journey: Defined[JourneyFile], path: YamlPath, step: Any) -> Iterator[Way]:
+    if isinstance(step, RepeatStep):
+        return  # its first step and its condition say as much
     for key, nested in nested_lists(step):
         # A list of steps that is not written is no way of its own, but for a branch: there it means
         # that none of the cases held; and for a task, where every answer is one, and none in time another.
