@@ -107,7 +107,7 @@ def advance(
         return Advanced(run)
     done = walk.walk(*resumed)
     waiting = done.run.waiting
-    begun = replace(waiting, began_at=now) if waiting is not None else None
+    begun = replace(waiting, began_at=waiting.began_at or now) if waiting is not None else None
     return replace(done, run=replace(done.run, waiting=begun), path=tuple(walk.path))
 
 
@@ -176,9 +176,10 @@ class _Walk:
                     wish = SendIntent(here, visit, step.content, step.channels, step.purpose, step.deadline)
                     return Advanced(run, (*effects, wish))
                 case Wait():
-                    over = self._over(step, known, run)
+                    since = self._since(step, run)
+                    over = self._over(step, known, since)
                     if over > self.now:
-                        return _sleep(run, effects, Waiting(WaitKind.TIMER, here, over))
+                        return _sleep(run, effects, Waiting(WaitKind.TIMER, here, over, since))
                     here = step.next
                 case WaitFor() if self._has_come(step, known):
                     here = step.then
@@ -229,18 +230,19 @@ class _Walk:
             return False
         return self.matcher.holds(step.rule, known, self.now)
 
-    def _over(self, step: Wait, known: Facts, run: RunState) -> datetime:
+    def _over(self, step: Wait, known: Facts, since: datetime) -> datetime:
         until = known.get(step.until) if step.until is not None else None
         until = until if isinstance(until, datetime) else None
-        since = self.now
-        if step.at is not None and self._comes_again(step.id, run):
-            # The ten o'clock that ended the last round is not the one that this round waits for.
-            since += _AN_INSTANT
         return wait_is_over_at(step, self.zone, since, until=until)
 
-    def _comes_again(self, step: StepId, run: RunState) -> bool:
-        """Whether a repeat around the step is past its first round."""
-        return any(step in each.inside and run.rounds.get(each.id, 0) > 1 for each in self.program.repeats)
+    def _since(self, step: Wait, run: RunState) -> datetime:
+        """When the wait begins: in later rounds of a repeat an instant from now.
+
+        The ten o'clock that ended the last round is not the one that this round waits for.
+        """
+        rounds = (run.rounds.get(each.id, 0) for each in self.program.repeats if step.id in each.inside)
+        comes_again = step.at is not None and any(count > 1 for count in rounds)
+        return self.now + _AN_INSTANT if comes_again else self.now
 
     def _task(self, step: Ask, visit: int, due_at: datetime) -> TaskOpened:
         choices = tuple((each.id, each.title) for each in step.choices)
