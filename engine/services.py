@@ -24,6 +24,7 @@ from engine.intake.sweeping import Sweeper
 from engine.journeys.driver import Driver
 from engine.plugin.registry import Registry, load_registry
 from engine.runs.service import Runs
+from engine.runs.watching import TaskWatch
 from engine.settings import Settings
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store, open_store
@@ -94,6 +95,7 @@ class Services:
     sweeper: Sweeper
     schedules: Schedules
     plans: PlanKeeper
+    tasks: TaskWatch
     secret_key: str
     """Signs unsubscribe links."""
 
@@ -112,7 +114,11 @@ class Services:
             self.delivery,
             self.sweeper,
             self.clock,
-            more={"schedules": self.schedules.fire_due, "plans": self.plans.end_due},
+            more={
+                "schedules": self.schedules.fire_due,
+                "plans": self.plans.end_due,
+                "tasks": self.tasks.measure,
+            },
         )
 
     async def close(self) -> None:
@@ -152,6 +158,7 @@ def build_services(
         runs=runs,
         intake=intake,
         plans=PlanKeeper(store, shelf, clock),
+        tasks=TaskWatch(store, clock),
         schedules=Schedules(store, shelf, intake, runs, clock),
         sweeper=Sweeper(store, shelf, runs, clock),
         secret_key=secret,

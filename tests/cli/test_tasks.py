@@ -1,0 +1,96 @@
+"""`wayline task`: list, show, decide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+CARE = """\
+kind: journey
+id: care
+title: 回电
+owner: tests
+purpose: service
+enter: {event: feedback_received, reentry: always}
+steps:
+  - ask: call
+    queue: callers
+    question: 请回电了解原因
+    choices: [{id: solved, title: 已解决}, {id: open, title: 未解决}]
+    deadline: 4h
+"""
+
+
+@pytest.fixture
+def asked(published: Command, tmp_path: Path) -> Command:
+    """With one task that waits."""
+    folder = tmp_path / "rulesets"
+    (folder / "care.yaml").write_text(CARE, encoding="utf-8")
+    workspace = folder / "wayline.yaml"
+    text = workspace.read_text(encoding="utf-8")
+    queue = "callers: {title: 回电组}"
+    text = (
+        text.replace("queues:\n", f"queues:\n  {queue}\n")
+        if "queues:\n" in text
+        else f"{text}queues: {{{queue}}}\n"
+    )
+    workspace.write_text(text, encoding="utf-8")
+    assert published("publish", folder).status == 0
+    events = tmp_path / "events.jsonl"
+    event = {
+        "type": "track",
+        "event": "feedback_received",
+        "userId": "42",
+        "messageId": "m1",
+        "properties": {"sentiment": "neutral", "topic": "13800001234"},
+    }
+    events.write_text(json.dumps(event) + "\n", encoding="utf-8")
+    assert published("ingest", events).status == 0
+    return published
+
+
+def only_task(wayline: Command) -> str:
+    (task,) = wayline("task", "list", "--queue", "callers", "--format", "json").json["tasks"]
+    return str(task["id"])
+
+
+def test_a_task_is_listed_shown_and_decided(asked: Command) -> None:
+    task = only_task(asked)
+    listed = asked("task", "list", "--contact", "user:42")
+    assert "回电组" in listed.out and "请回电了解原因" in listed.out
+    shown = asked("task", "show", task)
+    assert "已解决" in shown.out and "entry.entered" in shown.out
+    assert "138****1234" in shown.out and "13800001234" not in shown.out
+    decided = asked("task", "decide", task, "solved", "--note", "好了", "--key", "k")
+    assert (decided.status, decided.out) == (0, "decided: solved (已解决)\n")
+    assert (
+        asked("task", "decide", task, "solved", "--key", "k").out == "decided, as before: solved (已解决)\n"
+    )
+    assert asked("task", "list", "--queue", "callers").out == "no open tasks\n"
+    done = asked("task", "list", "--state", "decided", "--journey", "care", "--format", "json").json
+    assert [(each["choice"], each["state"]) for each in done["tasks"]] == [("solved", "decided")]
+    assert asked("task", "show", task, "--format", "json").json["note"] == "好了"
+
+
+def test_what_cannot_be_decided_says_why(asked: Command) -> None:
+    task = only_task(asked)
+    unknown = asked("task", "decide", task, "solvd")
+    assert unknown.status == 2 and "did you mean 'solved'" in unknown.err
+    assert asked("task", "decide", "nothing", "solved").status == 2
+    assert asked("task", "show", "nothing").status == 2
+    assert asked("task", "decide", task, "open").status == 0
+    second = asked("task", "decide", task, "solved")
+    assert second.status == 2 and "decided this task before: 'open' (未解决)" in second.err
+
+
+def test_what_is_known_of_a_contact_and_a_run_tells_of_tasks(asked: Command) -> None:
+    task = only_task(asked)
+    contact = asked("contact", "show", "user:42")
+    assert "tasks" in contact.out and task in contact.out
+    (run,) = asked("run", "list", "--journey", "care", "--format", "json").json
+    assert task in asked("run", "show", run["id"]).out
+    assert "allow: task.opened" in asked("explain", "--contact", "user:42").out
