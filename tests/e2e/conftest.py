@@ -103,10 +103,10 @@ class Installation:
             for log in sorted(self.folder.glob("*.log"))
         )
 
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Return once the condition holds; fail with the logs when it does not within the patience."""
+    async def until(self, condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+        """Return once the condition holds; fail with the logs when it does not within so many seconds."""
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + PATIENCE
+        give_up = loop.time() + patience
         while not condition():
             if loop.time() > give_up:
                 raise AssertionError(f"never came true: {what}\n{self.logs()}")
