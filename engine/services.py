@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from engine.clock import Clock, SystemClock
 from engine.delivery.service import Delivery
 from engine.errors import CommandError
+from engine.governance.in_flight import PeopleKeeper
 from engine.governance.plans import PlanKeeper
 from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
@@ -96,6 +97,7 @@ class Services:
     schedules: Schedules
     plans: PlanKeeper
     tasks: TaskWatch
+    people: PeopleKeeper
     secret_key: str
     """Signs unsubscribe links."""
 
@@ -118,6 +120,7 @@ class Services:
                 "schedules": self.schedules.fire_due,
                 "plans": self.plans.end_due,
                 "tasks": self.tasks.measure,
+                "in_flight": self.people.take_over,
             },
         )
 
@@ -159,6 +162,7 @@ def build_services(
         intake=intake,
         plans=PlanKeeper(store, shelf, clock),
         tasks=TaskWatch(store, clock),
+        people=PeopleKeeper(store, shelf, clock),
         schedules=Schedules(store, shelf, intake, runs, clock),
         sweeper=Sweeper(store, shelf, runs, clock),
         secret_key=secret,

@@ -90,6 +90,11 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None, *, ad
     return Loaded(bundle if is_usable else None, ordered)
 
 
+def definitions_of(files: Mapping[str, str]) -> Definitions:
+    """What files define that were found good once; what cannot be read any more is left out."""
+    return _read_all(files)[0]
+
+
 def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
     """Everything that the files define, and the problems with reading them one by one."""
     documents: list[tuple[Source, Head]] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ SITUATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _CONTROL.c.time_origin,
     _CONTROL.c.time_journey_origin,
     _CONTROL.c.time_scale,
+    _CONTROL.c.in_flight,
     _BREAKER.c.breaker_id,
     _BREAKER.c.scope,
     _BREAKER.c.state.label("breaker_state"),
@@ -113,6 +114,8 @@ class Situation:
     """Why everything is stopped, in the operator's words; None when it is not."""
     time: JourneyTime
     breakers: tuple[PublishedBreaker, ...]
+    in_flight: Mapping[str, Any] = field(default_factory=dict)
+    """What is being done about people on their way in earlier versions; `engine.store.in_flight` reads it."""
 
 
 def read_situation(session: Session, *, share: bool = False) -> Situation:
@@ -129,13 +132,14 @@ def read_situation(session: Session, *, share: bool = False) -> Situation:
 def situation_of(rows: Sequence[Sequence[Any]]) -> Situation:
     """The situation out of rows that end in `SITUATION_COLUMNS`: one for each breaker, or one without any."""
     plain = [tuple(row)[-len(SITUATION_COLUMNS) :] for row in rows]
-    live_bundle, killed_at, kill_reason, origin, journey_origin, scale = plain[0][:6]
-    breakers = [PublishedBreaker(*values[6:]) for values in plain if values[6] is not None]
+    live_bundle, killed_at, kill_reason, origin, journey_origin, scale, in_flight = plain[0][:7]
+    breakers = [PublishedBreaker(*values[7:]) for values in plain if values[7] is not None]
     return Situation(
         live_bundle=live_bundle,
         kill_reason=None if killed_at is None else kill_reason or "no reason given",
         time=JourneyTime(origin, journey_origin, scale),
         breakers=tuple(sorted(breakers, key=lambda breaker: (breaker.breaker_id, breaker.scope))),
+        in_flight=in_flight,
     )
 
 

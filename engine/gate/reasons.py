@@ -82,6 +82,7 @@ REASONS: Mapping[str, Reason] = {
     "entry.entered": Reason("the journey took the contact in", OPERATIONS),
     "entry.no_match": Reason("the journey's condition did not hold", OPERATIONS),
     "entry.paused": Reason("the journey is paused", OPERATIONS),
+    "entry.draining": Reason("those on an earlier version of the journey finish first", OPERATIONS),
     "entry.late": Reason("the event happened too long ago to start a journey", OPERATIONS),
     "entry.running": Reason("the contact is in the journey already", NOBODY),
     "entry.reentry": Reason("the journey does not take the contact in again, or not yet", OPERATIONS),
@@ -97,6 +98,8 @@ REASONS: Mapping[str, Reason] = {
     "run.left": Reason("a leave condition came true", CONTACT),
     "run.stopped": Reason("the journey stopped the run", OPERATIONS),
     "run.loop": Reason("the journey went round without ever waiting", OPERATIONS),
+    "run.moved": Reason("the run was taken over to another version of its journey", OPERATIONS),
+    "run.retired": Reason("another version of the journey, or none, ended the run", OPERATIONS),
     "run.cancelled": Reason("an operator cancelled the run", OPERATIONS),
     "run.ended": Reason("the run that asked for it has ended", OPERATIONS),
 }

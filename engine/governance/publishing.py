@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,12 +14,17 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.definitions import WORKSPACE_FILE
-from engine.authoring.loading import bundle_to_publish, published_bundle
+from engine.authoring.loading import bundle_to_publish
 from engine.errors import NotFound, Place, Problem, RulesetError
+from engine.governance.in_flight import place_orders, refuse_to_strand
+from engine.governance.outlook import JourneyOutlook, look_ahead
 from engine.governance.overlays import check_kept_on, kept_on
+from engine.journeys.program import InFlight
 from engine.plugin.registry import Registry
 from engine.rules.proving import Unproved, prove
+from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, ensure_control, lock_control, read_control
+from engine.store.in_flight import as_document
 from engine.store.tables import BundleRow
 
 
@@ -27,6 +34,8 @@ class Published:
 
     number: int
     hash: str
+    people: tuple[JourneyOutlook, ...] = ()
+    """What this means for people on their way in other bundles."""
 
 
 def publish(
@@ -36,18 +45,23 @@ def publish(
     by: str,
     now: datetime,
     registry: Registry | None = None,
+    policies: Mapping[str, InFlight] = MappingProxyType({}),
+    shelf: BundleShelf | None = None,
 ) -> Published:
     """Put these files in force: the next number in the history, or the present one when nothing changed.
 
     RulesetError when they hold a mistake (with a registry, also one in what they say to plugins), something
     that this version does not act upon, or rules that the matcher cannot be trusted with; nothing is changed
-    then. `now` is delivery time. Every process takes the new bundle up with its next transaction; runs in
-    flight stay with theirs.
+    then, nor when somebody would be stranded (RS128). `now` is delivery time. Every process takes the new
+    bundle up with its next transaction. Runs in flight stay with theirs, unless `policies` or their journey's
+    file say otherwise; `engine.governance.in_flight` does what they say. A `shelf` spares compiling earlier
+    bundles again.
     """
     bundle = bundle_to_publish(files, registry)
     prove_rules(bundle)
     ensure_control(session, now)
-    return _put_in_force(session, bundle.hash, dict(files), lambda: bundle, by=by, now=now)
+    with _shelved(shelf) as bundles:
+        return _put_in_force(session, bundle, bundles, policies, by=by, now=now)
 
 
 def prove_rules(bundle: Bundle) -> None:
@@ -65,17 +79,31 @@ def prove_rules(bundle: Bundle) -> None:
         raise RulesetError([Problem(place, "RS066", doubt.rule, message, hint)]) from doubt
 
 
-def rollback(session: Session, number: int, *, by: str, now: datetime) -> Published:
+def rollback(
+    session: Session,
+    number: int,
+    *,
+    by: str,
+    now: datetime,
+    policies: Mapping[str, InFlight] = MappingProxyType({}),
+    shelf: BundleShelf | None = None,
+) -> Published:
     """Put an earlier bundle in force again, as the next number, so that the history says who did it and when.
 
     NotFound when there is no such number. It was clean when it was published and is not checked again: going
-    back must not fail because today's version would refuse yesterday's file.
+    back must not fail because today's version would refuse yesterday's file. Policies are those of `publish`.
     """
+    row = bundle_row(session, number)
+    with _shelved(shelf) as bundles:
+        return _put_in_force(session, bundles.get(session, row.hash), bundles, policies, by=by, now=now)
+
+
+def bundle_row(session: Session, number: int) -> BundleRow:
+    """One entry of the history; NotFound when there is no such number."""
     row = session.get(BundleRow, number)
     if row is None:
         raise NotFound(f"no bundle has the number {number}")
-    files = row.files
-    return _put_in_force(session, row.hash, files, lambda: published_bundle(files), by=by, now=now)
+    return row
 
 
 def list_bundles(session: Session, *, limit: int = 50) -> list[BundleRow]:
@@ -83,23 +111,45 @@ def list_bundles(session: Session, *, limit: int = 50) -> list[BundleRow]:
     return list(session.scalars(select(BundleRow).order_by(col(BundleRow.number).desc()).limit(limit)))
 
 
+@contextmanager
+def _shelved(shelf: BundleShelf | None) -> Iterator[BundleShelf]:
+    """The shelf that was given, or one for this call."""
+    if shelf is not None:
+        yield shelf
+        return
+    own = BundleShelf()
+    try:
+        yield own
+    finally:
+        own.close()
+
+
 def _put_in_force(
     session: Session,
-    wanted: str,
-    files: dict[str, str],
-    bundle: Callable[[], Bundle],
+    bundle: Bundle,
+    shelf: BundleShelf,
+    policies: Mapping[str, InFlight],
     *,
     by: str,
     now: datetime,
 ) -> Published:
+    wanted, files = bundle.hash, dict(bundle.files)
     # While the control row is held nobody can send or stop anything, so what takes long comes before.
-    checked = check_kept_on(read_control(session), wanted, bundle)
+    checked = check_kept_on(read_control(session), wanted, lambda: bundle)
+    look_ahead(session, shelf, read_control(session), bundle, policies, told=False)
     control = lock_control(session)  # two who publish at once take turns
     latest = session.scalar(select(func.max(col(BundleRow.number)))) or 0
-    if wanted == (control.published_bundle or control.live_bundle):
+    if wanted == (control.published_bundle or control.live_bundle) and not policies:
         return Published(latest, wanted)
-    check_kept_on(control, wanted, bundle, checked)
+    check_kept_on(control, wanted, lambda: bundle, checked)
+    people = look_ahead(session, shelf, control, bundle, policies, told=False)
+    refuse_to_strand(people, files)
     live, plans = kept_on(session, control, wanted)
-    session.add(BundleRow(number=latest + 1, hash=wanted, files=files, published_at=now, published_by=by))
-    change_control(session, live_bundle=live, published_bundle=wanted, plans=plans)
-    return Published(latest + 1, wanted)
+    if wanted != (control.published_bundle or control.live_bundle):
+        latest += 1
+        session.add(BundleRow(number=latest, hash=wanted, files=files, published_at=now, published_by=by))
+    orders = place_orders(session, control, wanted, live, people, latest, now)
+    change_control(
+        session, live_bundle=live, published_bundle=wanted, plans=plans, in_flight=as_document(orders)
+    )
+    return Published(latest, wanted, tuple(people))

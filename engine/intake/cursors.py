@@ -20,6 +20,7 @@ from engine.contacts.rows import profile_at, profile_columns
 from engine.intake.firing import scheduled
 from engine.journeys.schedule import Schedule
 from engine.store.bulk import insert_new
+from engine.store.in_flight import draining
 from engine.store.tables import ContactRow, ControlRow, ScheduleRow
 
 EVERYBODY = "*"
@@ -136,6 +137,10 @@ def take_up(
         return Passed.MISSED
     if row.journey in {*control.paused_journeys, *bundle.paused_journeys}:
         _miss(row, row.fires_at, "paused", 1)
+        row.fires_at = None
+        return Passed.MISSED
+    if row.journey in draining(control):
+        _miss(row, row.fires_at, "draining", 1)
         row.fires_at = None
         return Passed.MISSED
     row.lease = secrets.token_hex(8)

@@ -26,8 +26,9 @@ from engine.store.database import Store
 _log = structlog.get_logger(__name__)
 
 _BUSY_PAUSE = 0.0
-_PAUSES = {"refresh": 0.25}
-"""Seconds between two rounds of work that has time: computing everybody anew must not slow down intake."""
+_PAUSES = {"refresh": 0.25, "in_flight": 0.1}
+"""Seconds between two rounds of work that has time: computing everybody anew, or taking everybody over to
+another version of a journey, must not slow down intake."""
 _SHORTEST_IDLE = 0.01
 _LONGEST_IDLE = 0.1
 

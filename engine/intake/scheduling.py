@@ -36,6 +36,7 @@ from engine.runs.known import read_history
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of, read_control
 from engine.store.database import Store
+from engine.store.in_flight import draining
 from engine.store.tables import ControlRow, ScheduleRow
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class Schedules:
                 lambda _journey, _key: False,
                 bundle.workspace.late_after,
                 {*control.paused_journeys, *bundle.paused_journeys},
+                draining(control),
             )
             found = decide_entry(program, event, facts, now, doors, history.get(profile.id, History()))
             if isinstance(found, Entering):

@@ -37,6 +37,7 @@ from engine.journeys.run import (
     RunOutcome,
     RunState,
     SendIntent,
+    SentOn,
     Started,
     TagChange,
     TaskClosed,
@@ -133,6 +134,8 @@ class _Walk:
         if waiting is None:
             if isinstance(cause, Started) and run.position is None:
                 return run, self.program.first
+            if isinstance(cause, SentOn) and run.position is not None:
+                return run, run.position
             return None
         past = replace(run, waiting=None)
         match cause, self.program.steps[waiting.step]:

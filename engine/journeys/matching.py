@@ -121,6 +121,8 @@ class Doors:
     """Whether the contact ever entered a journey under an entry key; asked for `once_per` only."""
     late_after: timedelta
     paused: Collection[str] = ()
+    draining: Collection[str] = ()
+    """Journeys whose people on earlier versions finish before anybody enters."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Refusal:
 
     journey: str
     reason: str
-    """`entry.no_match`, `entry.late`, `entry.paused`, `entry.reentry` or `entry.running`"""
+    """`entry.no_match`, `entry.late`, `entry.paused`, `entry.draining`, `entry.reentry` or `entry.running`"""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     would_pass_if: str = ""
 
@@ -251,6 +253,10 @@ def decide_entry(
         return Refusal(journey, "entry.no_match", {"rule": f"{entry.rule}#{event.type}"})
     if journey in doors.paused:
         return Refusal(journey, "entry.paused", would_pass_if="the journey is resumed")
+    if journey in doors.draining:
+        return Refusal(
+            journey, "entry.draining", would_pass_if="the last run of its earlier versions has ended"
+        )
     if now - event.occurred_at > doors.late_after:
         evidence = {"occurred_at": event.occurred_at.isoformat(), "late_after": str(doors.late_after)}
         return Refusal(journey, "entry.late", evidence)

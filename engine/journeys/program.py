@@ -191,6 +191,19 @@ class Goal:
     within: timedelta | None
 
 
+class InFlight(StrEnum):
+    """What becomes of people on their way when another version of their journey comes into force."""
+
+    PIN = "pin"
+    """They finish on the version they are on."""
+    MIGRATE = "migrate"
+    """They go over to the new one, each as soon as it is safe."""
+    DRAIN = "drain"
+    """They finish on theirs, and nobody enters before the last of them has."""
+    END = "end"
+    """Their runs end."""
+
+
 @dataclass(frozen=True)
 class Program:
     """One journey of one bundle, ready to interpret. `pin` is what a run keeps of it."""
@@ -205,6 +218,10 @@ class Program:
     goal: Goal | None
     first: StepId | None
     steps: Mapping[StepId, Step]
+    was: Mapping[StepId, StepId | None] = field(default_factory=dict)
+    """Steps of earlier versions -> where those go who stand there; None: their run ends."""
+    in_flight: InFlight = InFlight.PIN
+    """What its publish does about people on their way in earlier versions, unless who publishes says it."""
     owner: str = ""
     title: str = ""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)

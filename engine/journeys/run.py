@@ -120,6 +120,11 @@ class TimerDue:
 
 
 @dataclass(frozen=True)
+class SentOn:
+    """Another version of the journey has put the run before a step: it does now what that says."""
+
+
+@dataclass(frozen=True)
 class EventSeen:
     """The event that a `wait_for` listens for has come."""
 
@@ -161,7 +166,9 @@ class Cancelled:
     reason: str
 
 
-Cause = Started | TimerDue | EventSeen | OutcomeKnown | TaskDecided | LeaveSeen | GoalReached | Cancelled
+Cause = (
+    Started | SentOn | TimerDue | EventSeen | OutcomeKnown | TaskDecided | LeaveSeen | GoalReached | Cancelled
+)
 
 
 # --- effects: what moving a run brings about ---

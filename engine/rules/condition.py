@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -112,3 +112,10 @@ def tests_of(condition: Condition) -> Iterator[Test]:
     else:
         for part in condition.parts:
             yield from tests_of(part)
+
+
+def without_places(condition: Condition) -> Condition:
+    """The condition as such, wherever it is written: two that say the same are equal."""
+    if isinstance(condition, Test):
+        return replace(condition, at=())
+    return replace(condition, parts=tuple(map(without_places, condition.parts)), at=())

@@ -6,26 +6,23 @@ crash at any point finds either the old rows (and does the same again) or the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import bindparam, select, true, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.clock import Clocks, FixedClock, JourneyTime
-from engine.contacts.profile import Profile
-from engine.contacts.rows import profile_at, profile_columns
 from engine.delivery.intents import IntentState
-from engine.delivery.viewing import SITUATION_COLUMNS, WITH_BREAKERS, Situation, situation_of
-from engine.errors import UnknownRun, WaylineError
 from engine.gate.state import Claim
+from engine.journeys.migrating import SAFE
 from engine.journeys.run import (
     Cause,
     EventSeen,
     OutcomeKnown,
     RunState,
+    SentOn,
     Started,
     TaskDecided,
     TimerDue,
@@ -34,6 +31,8 @@ from engine.journeys.run import (
 )
 from engine.runs.keys import asked_by, wished_by
 from engine.runs.leasing import LEASE
+from engine.runs.locking import Locked, lock_run, save
+from engine.runs.migrating import Migrating
 from engine.runs.moving import EntryEvents, Move, Moved, Plans
 from engine.runs.states import LockedRun, state_of
 from engine.runs.tasks import answer_to
@@ -41,12 +40,9 @@ from engine.runs.telling import Notes
 from engine.runs.waiting import heard_event
 from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
+from engine.store.in_flight import orders_of
 from engine.store.prepared import Prepared
-from engine.store.tables import ContactRow, EventRow, IntentRow, RunRow
-
-
-class RevisionLostError(WaylineError):
-    """Another driver advanced the run first; nothing of this try was kept."""
+from engine.store.tables import EventRow, IntentRow
 
 
 @dataclass(frozen=True)
@@ -87,6 +83,7 @@ class Advancing:
         self._shelf = shelf
         self._delivery = delivery
         self._owner = owner
+        self._migrating = Migrating(shelf)
         self._events = EntryEvents()
 
     def advance(self, session: Session, run_id: str, real_now: datetime, *, durable: bool) -> Carried:
@@ -106,6 +103,19 @@ class Advancing:
             return _standing(row, clocks)
         state = state_of(row)
         found = self._find(session, row, state, clocks)
+        if row.journey in situation.in_flight:
+            order = orders_of(situation.in_flight)[row.journey]
+            waits_safely = state.waiting is None or state.waiting.kind in SAFE
+            known = found.cause if found is not None and not waits_safely else None
+            migrated = self._migrating.migrate(session, contact, row, clocks, order, known, is_asked=durable)
+            if row.status != "active":
+                return _standing(row, clocks)
+            if migrated is not None:
+                state = state_of(row)
+                if known is not None and migrated.cause is not None and found is not None:
+                    found = replace(found, cause=migrated.cause)
+                else:
+                    found = self._find(session, row, state, clocks)
         if found is None:
             return _standing(row, clocks)
         move = Move(session, self._shelf, contact, row, clocks, situation, self._events, self._delivery)
@@ -142,7 +152,7 @@ class Advancing:
         """What has happened to the run, told by rows alone."""
         waiting = state.waiting
         if waiting is None:
-            return _Found(Started(), row.since_seq)
+            return _Found(Started() if state.position is None else SentOn(), row.since_seq)
         if waiting.kind is WaitKind.OUTCOME:
             return _outcome(session, row, state, waiting, clocks)
         if waiting.kind is WaitKind.EVENT and (event_id := heard_event(session, row.id)) is not None:
@@ -192,20 +202,7 @@ def _outcome(
     return _Found(OutcomeKnown(waiting.step, intent.outcome), row.since_seq, known_at)
 
 
-# Built once: making these anew would take longer than running them.
-_RUNS = table_of(RunRow)
-_CONTACTS = table_of(ContactRow)
-_RUN_FIELDS = tuple(field.name for field in fields(LockedRun))
-_PROFILE_FIELDS = profile_columns()
-_LOCK = Prepared(
-    select(
-        *_PROFILE_FIELDS, *(_RUNS.c[name].label(f"run_{name}") for name in _RUN_FIELDS), *SITUATION_COLUMNS
-    )
-    .select_from(_RUNS.join(_CONTACTS, _CONTACTS.c.id == _RUNS.c.contact_id).join(WITH_BREAKERS, true()))
-    .where(_RUNS.c.id == bindparam("run_id"))
-    # PostgreSQL locks in the order named here.
-    .with_for_update(of=[_CONTACTS, _RUNS])
-)
+# Built once: making this anew would take longer than running it.
 _INTENTS = table_of(IntentRow)
 _MESSAGE = Prepared(
     select(
@@ -216,36 +213,6 @@ _MESSAGE = Prepared(
         _INTENTS.c.expires_at,
     ).where(_INTENTS.c.key == bindparam("key"))
 )
-_SAVE = Prepared(
-    update(_RUNS).where(_RUNS.c.id == bindparam("of_run"), _RUNS.c.revision == bindparam("as_read"))
-)
-
-
-Locked = tuple[Profile, LockedRun, Situation]
-
-
-def lock_run(session: Session, run_id: str) -> Locked:
-    """The run's contact and the run as they stand now, both held by this transaction, in this order.
-
-    What holds for every intent comes along, unlocked. `save` writes the run. UnknownRun if there is none.
-    """
-    rows = _LOCK.rows(session, {"run_id": run_id})
-    if not rows:
-        raise UnknownRun(f"no run {run_id}")
-    end = len(_PROFILE_FIELDS) + len(_RUN_FIELDS)
-    found = rows[0]
-    return profile_at(found), LockedRun(*found[len(_PROFILE_FIELDS) : end]), situation_of(rows)
-
-
-def save(session: Session, row: LockedRun, **values: Any) -> None:
-    """Write values and the next revision, if the run is still at the revision that was read.
-
-    RevisionLostError otherwise. Locks keep that from happening; the comparison proves it.
-    """
-    values["revision"] = row.revision + 1
-    if _SAVE.run(session, {**values, "of_run": row.id, "as_read": row.revision}) != 1:
-        raise RevisionLostError(f"run {row.id} was advanced by another driver")
-    vars(row).update((name, value) for name, value in values.items() if name in _RUN_FIELDS)
 
 
 def _real(time: JourneyTime, moment: datetime) -> datetime:

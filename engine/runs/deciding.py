@@ -15,7 +15,7 @@ from engine.errors import CommandError, NotFound
 from engine.journeys.run import TaskState
 from engine.journeys.tasking import decided_note
 from engine.runs import measuring
-from engine.runs.advancing import lock_run
+from engine.runs.locking import lock_run
 from engine.runs.telling import Notes
 from engine.store.tables import TaskRow
 

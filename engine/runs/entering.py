@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
+from engine.clock import Clocks, FixedClock
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider, advance
 from engine.journeys.localtime import zone_of
@@ -35,11 +36,14 @@ from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
 from engine.runs.known import ContactRuns, KnownRun, KnownWait, read_existing, read_known
 from engine.runs.leasing import LEASE
+from engine.runs.locking import lock_run
+from engine.runs.migrating import Migrating
 from engine.runs.states import state_of
 from engine.runs.telling import Notes, reasoned
 from engine.runs.waiting import wait_row
 from engine.store.bulk import insert_rows, update_rows
 from engine.store.bundles import BundleShelf
+from engine.store.in_flight import draining, orders_of
 from engine.store.tables import ControlRow, RunRow, WaitRow
 
 
@@ -71,10 +75,11 @@ class Reacting:
         self._matcher = ground.shelf.matcher(ground.bundle)
         self._owner = owner
         self._keeps_no_match = keeps_no_match
+        self._draining = draining(ground.control)
         self._paused = frozenset({*ground.control.paused_journeys, *ground.bundle.paused_journeys})
         self._notes = Notes()
         self._endings = Endings(ground.session, self._notes, ground.now, ground.real_now)
-        self._contacts = read_known(ground.session, sorted({event.contact_id for event in events}))
+        self._contacts = self._read_known(sorted({event.contact_id for event in events}))
         self._entered = self._look_for_entries(events)
         self._new_runs: list[dict[str, Any]] = []
         self._new_waits: list[dict[str, Any]] = []
@@ -114,6 +119,30 @@ class Reacting:
         insert_rows(session, WaitRow, self._new_waits)
         update_rows(session, WaitRow, self._heard)
         self._endings.finish()
+
+    def _read_known(self, contact_ids: Sequence[str]) -> dict[str, ContactRuns]:
+        """The contacts' runs, those first taken over whose journey has another version now.
+
+        So what happens to somebody after a publish happens to them in the new version, however long it takes
+        until everybody has been taken over.
+        """
+        ground = self._ground
+        known = read_known(ground.session, contact_ids)
+        if not ground.control.in_flight:
+            return known
+        orders = orders_of(ground.control.in_flight)
+        late = [
+            run.id
+            for contact in known.values()
+            for run in contact.active.values()
+            if run.journey in orders and run.bundle_hash in orders[run.journey].left
+        ]
+        migrating = Migrating(ground.shelf)
+        for run_id in late:
+            contact, row, situation = lock_run(ground.session, run_id)
+            clocks = Clocks(FixedClock(ground.real_now), situation.time)
+            migrating.migrate(ground.session, contact, row, clocks, orders[row.journey])
+        return read_known(ground.session, contact_ids) if late else known
 
     def _withdrawn(self, event: Event) -> str | None:
         """The purpose whose consent the event takes back altogether; one channel is the gate's business."""
@@ -161,7 +190,7 @@ class Reacting:
             return self._entered[run_id]
 
         late_after = ground.bundle.workspace.late_after
-        return Doors(programs, matched, known.history, has_entered, late_after, self._paused)
+        return Doors(programs, matched, known.history, has_entered, late_after, self._paused, self._draining)
 
     def _look_for_entries(self, events: Sequence[Event]) -> dict[str, bool]:
         """Whether the runs that these events may ask for, once per property of theirs, are there already."""

@@ -22,10 +22,11 @@ from engine.gate.state import Claim
 from engine.journeys.event import Event
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, RunOutcome
-from engine.runs.advancing import Advancing, Carried, Locked, RevisionLostError, lock_run
+from engine.runs.advancing import Advancing, Carried
 from engine.runs.ending import Endings
 from engine.runs.entering import Ground, Reacting
 from engine.runs.leasing import has_abandoned, lease_abandoned
+from engine.runs.locking import Locked, RevisionLostError, lock_run
 from engine.runs.moving import Plans
 from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf

@@ -137,6 +137,10 @@ class Notes:
         evidence = {**repeat_evidence(passed), "cases": list(cases)}
         self._of_run(run, "branch", "allow", repeat_reason(passed), evidence, now)
 
+    def moved(self, run: RunRecord, evidence: Mapping[str, Any], now: datetime) -> None:
+        """The decision that took the run, which stands there by now, to another version of its journey."""
+        self._of_run(run, "run", "allow", "run.moved", evidence, now)
+
     def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: Any) -> None:
         """The decision by which the run ended."""
         kept = {**ended_evidence(ended), **evidence}

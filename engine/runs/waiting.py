@@ -67,11 +67,13 @@ def look_back(
     facts: Facts,
     now: datetime,
     matcher: Decider,
+    up_to_seq: int | None = None,
 ) -> Event | None:
     """The first event already stored, after `since_seq`, that one of these listeners waits for.
 
     The contact must be locked: then no event can slip in between this look and the wait's row. `after` is the
-    journey moment at which the wait logically began, when that is later than `since_seq` says.
+    journey moment at which the wait logically began, when that is later than `since_seq` says. Events later
+    than `up_to_seq` are not looked at: they are still to be told of.
     """
     query = (
         select(EventRow)
@@ -82,6 +84,8 @@ def look_back(
         )
         .order_by(col(EventRow.seq))
     )
+    if up_to_seq is not None:
+        query = query.where(col(EventRow.seq) <= up_to_seq)
     if after is not None:
         query = query.where(col(EventRow.received_at) > after)
     for row in session.scalars(query):

@@ -22,9 +22,11 @@ from engine.delivery.recording import lock_run, tell_run
 from engine.delivery.viewing import Situation
 from engine.gate.model import Intent, Outcome
 from engine.gate.state import Claim
-from engine.governance.publishing import publish
+from engine.governance.in_flight import PeopleKeeper
+from engine.governance.publishing import Published, publish
 from engine.intake.accepting import Intake, Receipt
 from engine.intake.incoming import IncomingEvent
+from engine.journeys.program import InFlight
 from engine.runs.advancing import Carried
 from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
@@ -172,17 +174,38 @@ class Spine:
         self.post = Post(store, self.clock)
         self.runs = Runs(store, self.shelf, self.post, self.clock)
         self.intake = Intake(store, self.shelf, self.runs, self.clock)
+        self.people = PeopleKeeper(store, self.shelf, self.clock)
         self._numbers = itertools.count(1)
 
-    def publish(self, **journeys: str) -> None:
+    def publish(self, **journeys: str) -> Published:
         """Put a workspace with these journeys in force: id -> everything below the head."""
+        return self.publish_with({}, **journeys)
+
+    def publish_with(self, policies: Mapping[str, InFlight], /, **journeys: str) -> Published:
+        """The same with policies for people on their way."""
+        with self.store.begin() as session:
+            return publish(
+                session,
+                self.files(**journeys),
+                by="test",
+                now=self.clock.now(),
+                policies=policies,
+                shelf=self.shelf,
+            )
+
+    def files(self, **journeys: str) -> dict[str, str]:
+        """A workspace with these journeys."""
         files = {name: textwrap.dedent(text) for name, text in BASE.items()}
         for name, body in journeys.items():
             purpose = "" if "\npurpose:" in textwrap.dedent(body) else "purpose: service\n"
             head = f"kind: journey\nid: {name}\ntitle: {name}\nowner: us\n{purpose}"
             files[f"{name}.yaml"] = head + textwrap.dedent(body)
-        with self.store.begin() as session:
-            publish(session, files, by="test", now=START)
+        return files
+
+    async def take_over(self) -> None:
+        """What the dispatcher does about people on their way, until there is nothing more to do now."""
+        while await self.people.take_over():
+            pass
 
     def accept(
         self, kind: str, *, who: str = "ann", at: datetime | None = None, **properties: Any

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.runs.advancing import RevisionLostError, lock_run, save
 from engine.runs.leasing import LEASE
+from engine.runs.locking import RevisionLostError, lock_run, save
 from engine.store.tables import DecisionRow, IntentRow, OutboxRow, RunRow
 
 if TYPE_CHECKING:

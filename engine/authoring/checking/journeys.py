@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.authoring.checking.in_flight import check_was
 from engine.authoring.checking.pacing import check_pace
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.calendars import check_schedule, check_wait
@@ -38,6 +39,7 @@ def check_journey(
     if entry.goal is not None:
         yield from _event_types(journey, references, entry.goal.event, ("goal", "event"))
     yield from check_pace(journey)
+    yield from check_was(journey)
     first: dict[str, YamlPath] = {}
     values: dict[str, FactType] = {}
     for path, step in walk(entry.steps, ("steps",)):

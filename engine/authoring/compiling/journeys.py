@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.authoring.checking.in_flight import went
 from engine.authoring.checking.unacted import is_unacted
 from engine.authoring.compiling.calendars import WEEKDAYS, Calendars, compile_schedule
 from engine.authoring.compiling.catalogues import Catalogues, calendar_facts, nested_lists, step_id, walk
@@ -33,6 +34,7 @@ from engine.journeys.program import (
     Choice,
     Entry,
     Goal,
+    InFlight,
     Leave,
     Program,
     Reentry,
@@ -48,7 +50,8 @@ from engine.journeys.program import (
 from engine.rules.condition import Condition, FactRef, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType
 
-_PROSE = {"title", "owner", "description", "enabled", "id"}
+_PROSE = {"title", "owner", "description", "enabled", "id", "was", "in_flight"}
+"""What changes nothing for those who enter."""
 
 
 def compile_journey(
@@ -102,6 +105,8 @@ class _Compiler:
             goal=goal,
             first=first,
             steps=steps,
+            was=went(entry, steps),
+            in_flight=InFlight(entry.in_flight),
             owner=entry.owner,
             title=entry.title,
             calendars=self._asked_calendars,

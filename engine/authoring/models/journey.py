@@ -269,3 +269,25 @@ class JourneyFile(Head):
         description="What happens to a contact, one step after another.\n依次执行的步骤。",
         min_length=1,
     )
+    in_flight: Literal["pin", "migrate", "drain"] = Field(
+        "pin",
+        title="在途处理",
+        description=(
+            "What publishing another version does about people on their way: pin (when left out) lets them "
+            "finish on theirs, migrate takes them over to the new one, drain lets nobody in before they have "
+            "finished. `wayline publish --policy` overrides it.\n"
+            "发布新版本时如何处理在途联系人：pin（默认）按原版本走完；migrate 转到新版本；"
+            "drain 等他们走完才让新人进入。发布命令的 --policy 优先。"
+        ),
+        examples=["migrate"],
+    )
+    was: dict[Id, Id] = Field(
+        {},
+        title="步骤去向",
+        description=(
+            "Steps of earlier versions that are gone or have another name -> the step where people who stand "
+            "there go on, or end.\n"
+            "旧版本中已删除或改名的步骤 -> 停在那里的人接着走的步骤，或 end 表示结束。"
+        ),
+        examples=[{"overnight": "second_day", "last_offer": "end"}],
+    )

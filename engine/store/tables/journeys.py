@@ -111,7 +111,7 @@ class ScheduleRow(SQLModel, table=True):
     """Firings that were skipped since the schedule began."""
     missed_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     missed_because: str | None = None
-    """late | paused"""
+    """late | paused | draining"""
     lease: str | None = None
     """Names who works on it now."""
     ready_at: datetime | None = Field(default=None, sa_column=Column(Instant))
