@@ -18,13 +18,13 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import process_time
-from typing import Any
 
 from benchmarks.ground import machine
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import load_folder
 from engine.demo.histories import FIRST_DAY, Purchase, make_person, read_purchases
 from engine.plugin.registry import load_registry
+from engine.simulation.histories import Happening, History, live
 from engine.simulation.people import Person
 from engine.simulation.virtual import VirtualWorld
 
@@ -32,8 +32,6 @@ ROOT = Path(__file__).resolve().parents[1]
 START = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
 AIM = 60.0
 """Seconds of processor time for 10,000 contacts through 365 days."""
-
-Event = tuple[datetime, str, dict[str, Any]]
 
 
 def histories(days: int) -> list[list[Purchase]]:
@@ -46,7 +44,7 @@ def histories(days: int) -> list[list[Purchase]]:
     return list(found.values())
 
 
-def life(number: int, purchases: list[Purchase]) -> tuple[Person, list[Event]]:
+def life(number: int, purchases: list[Purchase]) -> History:
     """One contact and everything that happens to them."""
     made = make_person(str(number), 1)
     dice = random.Random(number)
@@ -59,30 +57,32 @@ def life(number: int, purchases: list[Purchase]) -> tuple[Person, list[Event]]:
         locale=made.locale,
         attributes={"birthday": birthday} if dice.random() < 0.5 else {},
     )
-    events: list[Event] = []
+    events: list[Happening] = []
     for purchase in purchases:
         bought = datetime.combine(purchase.day, datetime.min.time(), UTC)
         bought += timedelta(minutes=dice.randrange(8 * 60, 22 * 60))
         for before in (50, 20):
             seen = {"product_id": f"p{dice.randrange(500)}", "price": purchase.amount}
-            events.append((bought - timedelta(minutes=before), "product_viewed", seen))
-        events.append((bought - timedelta(minutes=10), "cart_added", {"product_id": seen["product_id"]}))
+            events.append(Happening(bought - timedelta(minutes=before), "product_viewed", seen))
+        chosen = {"product_id": seen["product_id"]}
+        events.append(Happening(bought - timedelta(minutes=10), "cart_added", chosen))
         order = {
             "order_id": f"o{number}-{purchase.row}",
             "amount": purchase.amount,
             "pieces": purchase.pieces,
         }
-        events.append((bought, "order_paid", order))
-    added = events[0][0] - made.lead
-    events.append((max(added, START), "contact_added", {"origin": "cdnow"}))
+        events.append(Happening(bought, "order_paid", order))
+    added = events[0].at - made.lead
+    events.append(Happening(max(added, START), "contact_added", {"origin": "cdnow"}))
     if dice.random() < 0.3:
         at = added + timedelta(days=dice.randrange(300))
-        events.append((max(at, START), "video_watched", {"video_id": "v1", "percent": dice.randrange(101)}))
+        watched = {"video_id": "v1", "percent": dice.randrange(101)}
+        events.append(Happening(max(at, START), "video_watched", watched))
     if dice.random() < 0.1:
         at = added + timedelta(days=dice.randrange(300))
         mood = dice.choice(["positive", "negative"])
-        events.append((max(at, START), "feedback_received", {"sentiment": mood}))
-    return person, sorted(events, key=lambda event: event[0])
+        events.append(Happening(max(at, START), "feedback_received", {"sentiment": mood}))
+    return History(person, sorted(events, key=lambda event: event.at))
 
 
 def shipped() -> Bundle:
@@ -99,18 +99,14 @@ async def run(bundle: Bundle, contacts: int, days: int) -> tuple[Counter[str], f
     counted: Counter[str] = Counter()
     begun = process_time()
     with closing(VirtualWorld(bundle, START)) as world:
-        for person, events in lives:
-            world.add(person)
-            for at, kind, properties in events:
-                world.feed(person.id, kind, at, properties)
-                counted["events"] += 1
-                counted[f"event {kind}"] += 1
-        await world.run_until(START + timedelta(days=days))
-        counted["decisions"] = len(world.decisions)
-        counted["messages"] = len(world.sends)
-        counted["runs"] = sum(each.reason == "entry.entered" for each in world.decisions)
-        for decided in world.decisions:
-            counted[f"{decided.kind} {decided.reason}"] += 1
+        for history in lives:
+            await live(world, history, START, START + timedelta(days=days))
+            counted["events"] += len(history.happenings)
+            counted.update(f"event {each.event}" for each in history.happenings)
+            counted["decisions"] += len(world.decisions)
+            counted["messages"] += len(world.sends)
+            counted["runs"] += sum(each.reason == "entry.entered" for each in world.decisions)
+            counted.update(f"{each.kind} {each.reason}" for each in world.decisions)
     return counted, process_time() - begun
 
 

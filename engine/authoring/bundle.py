@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, ProfileRules
+from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, STAGE, ProfileRules
 from engine.authoring.rule_tests.tests import Landmarks, Suite
 from engine.errors import Place
 from engine.gate.model import Cap, Purpose
@@ -104,6 +104,18 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class ContactFacts:
+    """The facts of contacts that a workspace adds: the path of each, with what stands behind it."""
+
+    scores: tuple[tuple[str, str], ...]
+    classes: tuple[tuple[str, str], ...]
+    """Without `stage`, which every contact has."""
+    attributes: tuple[tuple[str, str, str], ...]
+    """With the declared type."""
+    counts: tuple[tuple[str, Count], ...]
+
+
+@dataclass(frozen=True)
 class Bundle:
     """All files of a workspace, checked and compiled. Equal files give equal hashes."""
 
@@ -150,6 +162,19 @@ class Bundle:
     """The workspace's tests; production does without them."""
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
     """Journey -> what there is in it for tests to reach."""
+
+    @cached_property
+    def contact_facts(self) -> ContactFacts:
+        """What contacts have here beside the built-in facts."""
+        rules = self.profile
+        return ContactFacts(
+            scores=tuple((f"contact.{score.id}", score.id) for score in rules.scores),
+            classes=tuple((f"contact.{each.id}", each.id) for each in rules.classes if each.id != STAGE),
+            attributes=tuple(
+                (f"contact.{name}", name, kind) for name, kind in self.workspace.attributes.items()
+            ),
+            counts=tuple((f"contact.{count.id}", count) for count in self.counts),
+        )
 
     def condition(self, rule_id: str) -> Condition:
         """The condition behind a rule id; KeyError when the bundle has no such rule."""

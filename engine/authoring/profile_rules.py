@@ -6,8 +6,10 @@ Each layer sees the facts of those before it and none of its own: counts, scores
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from engine.rules.timing import Turns
+from engine.rules.counting import Count
+from engine.rules.timing import Marks, Turns
 
 SCORES, CLASSES, TAGS, AUDIENCES = "scores", "classes", "tags", "audiences"
 """The shards in which the layers' rules are decided."""
@@ -62,12 +64,14 @@ class ProfileRules:
     audiences: tuple[Audience, ...] = ()
     turns: Turns = field(default_factory=dict)
     """When one of the rules may change by time alone."""
+    counts: tuple[tuple[str, Count, Marks | None], ...] = ()
+    """The counts that the rules ask for: path, count, and the values at which one of the rules may turn."""
     reads: frozenset[str] = frozenset()
     """The contact facts that the rules ask for, as far as they are not computed by them."""
     version: str = ""
     """Content hash of all of it, counts and derived tags included; "" when there is nothing to compute."""
 
-    @property
+    @cached_property
     def audience_ids(self) -> frozenset[str]:
         return frozenset(audience.id for audience in self.audiences)
 

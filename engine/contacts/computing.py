@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.profile_rules import AUDIENCES, CLASSES, SCORES, STAGE, TAGS
-from engine.contacts.counting import next_count_change_at
+from engine.contacts.counting import next_count_turn_at
 from engine.contacts.profile import Profile, contact_facts
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
@@ -133,7 +133,6 @@ def _due_at(
     """The first moment after `now` at which some rule may say something else by time alone."""
     rules = bundle.profile
     moments = [next_turn(rules.turns, facts, now)]
-    if bundle.counts:
-        asked = [count for count in bundle.counts if f"contact.{count.id}" in rules.reads]
-        moments.append(next_count_change_at(profile, asked, now))
+    if rules.counts:
+        moments.append(next_count_turn_at(profile, bundle, facts, now))
     return min((moment for moment in moments if moment is not None), default=None)

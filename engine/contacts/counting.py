@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from engine.authoring.bundle import Bundle
 from engine.contacts.profile import Profile
 from engine.journeys.event import Event, event_facts
-from engine.rules.counting import Count, is_current, next_change_at, nothing_yet, tallied
+from engine.rules.counting import Count, is_current, next_turn_at, nothing_yet, tallied
+from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 
 LARGEST_AMOUNT = 1e15
@@ -65,9 +66,12 @@ def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:
     return [count for count in bundle.counts if not is_current(count, profile.counts.get(count.id))]
 
 
-def next_count_change_at(profile: Profile, counts: Iterable[Count], now: datetime) -> datetime | None:
-    """The first moment after `now` at which one of these counts of the contact changes by time alone."""
-    return min(_changes(profile, counts, now), default=None)
+def next_count_turn_at(profile: Profile, bundle: Bundle, facts: Facts, now: datetime) -> datetime | None:
+    """The first moment after `now` at which a count that rules ask for passes one of its marks by time alone.
+
+    `facts` are the contact's at that moment.
+    """
+    return min(_turns(profile, bundle, facts, now), default=None)
 
 
 def amount_of(event: Event, count: Count) -> float:
@@ -83,10 +87,11 @@ def longest_window(counts: Iterable[Count]) -> timedelta:
     return max((count.within for count in counts), default=timedelta())
 
 
-def _changes(profile: Profile, counts: Iterable[Count], now: datetime) -> Iterator[datetime]:
-    for count in counts:
-        tally = profile.counts.get(count.id)
-        if tally is not None and is_current(count, tally):
-            change = next_change_at(count, tally, now)
-            if change is not None:
-                yield change
+def _turns(profile: Profile, bundle: Bundle, facts: Facts, now: datetime) -> Iterator[datetime]:
+    for path, count, marks in bundle.profile.counts:
+        value, tally = facts.get(path), profile.counts.get(count.id)
+        # One that is not known says nothing; without a tally there is nothing that could go by.
+        if tally is not None and isinstance(value, int | float):
+            turn = next_turn_at(count, tally, value, now, marks)
+            if turn is not None:
+                yield turn

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.profile_rules import STAGE
 from engine.rules.counting import is_current, nothing_yet, value_at
 from engine.rules.facts import FactValue
 
@@ -72,19 +71,20 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
         "contact.sends_since_active": profile.sends_since_active,
         "contact.audiences": frozenset(profile.audiences),
     }
-    for score in bundle.profile.scores:
-        facts[f"contact.{score.id}"] = profile.scores.get(score.id)
-    for division in bundle.profile.classes:
-        if division.id != STAGE:
-            facts[f"contact.{division.id}"] = profile.classes.get(division.id)
-    for name, kind in bundle.workspace.attributes.items():
-        facts[f"contact.{name}"] = _typed(profile.attributes.get(name), kind)
-    for count in bundle.counts:
+    named = bundle.contact_facts
+    for path, name in named.scores:
+        facts[path] = profile.scores.get(name)
+    for path, name in named.classes:
+        facts[path] = profile.classes.get(name)
+    for path, name, kind in named.attributes:
+        value = profile.attributes.get(name)
+        facts[path] = None if value is None else _typed(value, kind)
+    for path, count in named.counts:
         tally = profile.counts.get(count.id)
         if tally is None and not profile.last_event_seq:
             tally = nothing_yet(count)
         is_known = tally is not None and is_current(count, tally)
-        facts[f"contact.{count.id}"] = value_at(count, tally or {}, now) if is_known else None
+        facts[path] = value_at(count, tally or {}, now) if is_known else None
     return facts
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import (
     Stage,
+    allowed,
     check_caps,
     check_channel_breaker,
     check_consent,
@@ -83,7 +84,7 @@ def ends_search(answer: Answer) -> bool:
 
 
 def _channel(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
-    answer = Answer(Verdict.ALLOW, Stage.CAPS, channel=channel)
+    answer = allowed(Stage.CAPS, channel)
     for stage in CHANNEL_STAGES:
         answer = stage(intent, view, now, channel)
         if answer.verdict is not Verdict.ALLOW:

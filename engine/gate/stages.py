@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from engine.gate.caps import CapsAnswer, applicable_caps, look, zones_of
@@ -85,7 +86,7 @@ def check_standing(intent: Intent, view: View, now: Moment) -> Answer:
         return _expired("expired.deadline", "it is tried before its deadline", intent.deadline_at)
     if intent.expires_at is not None and now.journey >= intent.expires_at:
         return _expired("expired.held_too_long", "the hold ends sooner", intent.expires_at)
-    return Answer(Verdict.ALLOW, Stage.STANDING)
+    return allowed(Stage.STANDING)
 
 
 def check_channel_breaker(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
@@ -112,7 +113,7 @@ def check_identity(intent: Intent, view: View, now: Moment, channel: str) -> Ans
             f"an address on {platform} is not suppressed",
             suppressed_for=sorted({identity.suppressed or "" for identity in known}),
         )
-    return Answer(Verdict.ALLOW, Stage.IDENTITY, channel=channel)
+    return allowed(Stage.IDENTITY, channel)
 
 
 def usable_identity(view: View, channel: str) -> Identity | None:
@@ -134,14 +135,14 @@ def check_consent(intent: Intent, view: View, now: Moment, channel: str) -> Answ
     if purpose is None:
         return _no_consent("consent.unknown_purpose", channel, intent, "the ruleset defines the purpose")
     if purpose.kind == "legal":
-        return Answer(Verdict.ALLOW, Stage.CONSENT, channel=channel)
+        return allowed(Stage.CONSENT, channel)
     records = view.consents
     if not purpose.needs_consent:
         records = tuple(record for record in records if record.purpose != ANY)
     found = settle_consent(records, intent.purpose, channel, now.journey)
     refused = found.state in {ConsentState.WITHDRAWN, ConsentState.DENIED}
     if found.is_granted or (not purpose.needs_consent and not refused):
-        return Answer(Verdict.ALLOW, Stage.CONSENT, channel=channel)
+        return allowed(Stage.CONSENT, channel)
     since = {"since": found.record.recorded_at.isoformat()} if found.record is not None else {}
     wanted = f"consent for {intent.purpose} on {channel} is on record and in force"
     return _no_consent(f"consent.{found.state.value}", channel, intent, wanted, **since)
@@ -156,7 +157,7 @@ def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: 
     zones = zones_of(standing, view.rules.timezone)
     found = look(caps, view.places, zones=zones, now=now.journey, intent_key=intent.key)
     if not found.full:
-        return Answer(Verdict.ALLOW, stage, channel=channel)
+        return allowed(stage, channel)
     return _capped(intent, found, channel, stage)
 
 
@@ -173,7 +174,7 @@ def check_hand_over(intent: Intent, view: View, now: Moment, passage: Passage) -
     ):
         if answer.verdict is not Verdict.ALLOW:
             return replace(answer, stage=Stage.HAND_OVER, channel=passage.channel)
-    return Answer(Verdict.ALLOW, Stage.HAND_OVER, channel=passage.channel)
+    return allowed(Stage.HAND_OVER, passage.channel)
 
 
 def _without(view: View, probed: set[tuple[str, str]]) -> View:
@@ -222,7 +223,7 @@ def _check_breakers(
     for breaker in view.breakers:
         if breaker.scope in scopes and not lets_through(breaker, intent.key):
             return held_by(breaker, stage, view, now, channel)
-    return Answer(Verdict.ALLOW, stage, channel=channel)
+    return allowed(stage, channel)
 
 
 def held_by(breaker: PublishedBreaker, stage: Stage, view: View, now: Moment, channel: str | None) -> Answer:
@@ -295,6 +296,12 @@ def _blocked(stage: Stage, reason: str, would_pass_if: str, **evidence: Any) -> 
         would_pass_if=would_pass_if,
         outcome=Outcome.BLOCKED,
     )
+
+
+@cache
+def allowed(stage: Stage, channel: str | None = None) -> Answer:
+    """Nothing stands against it there. Made once for all, as nearly every answer is one of these."""
+    return Answer(Verdict.ALLOW, stage, channel=channel)
 
 
 def _expired(reason: str, would_pass_if: str, limit: datetime) -> Answer:

@@ -7,13 +7,15 @@ event does. What a count says does not depend on the order in which the events a
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import fsum
 from typing import Any
+
+from engine.rules.timing import Marks, place_among
 
 MOST_EXACT = 100
 """How many events of one window are kept each by itself."""
@@ -100,10 +102,12 @@ def value_at(count: Count, tally: Tally, now: datetime) -> int | float:
     if not exact:  # and no portions then: they are of events before the exact ones
         return 0 if count.sums is None else 0.0
     cut = ticks(now) - count.width
-    portions = [each for each in tally.get("portions", ()) if each[1] > cut]
     first = _first_after(exact, cut)
+    portions = tally.get("portions", ())
+    if portions:
+        portions = [each for each in portions if each[1] > cut]
     if count.sums is None:
-        many: int = sum(each[2] for each in portions)
+        many: int = sum(each[2] for each in portions) if portions else 0
         return len(exact) - first + many
     return round(fsum([*(each[1] for each in exact[first:]), *(each[3] for each in portions)]), SUM_DIGITS)
 
@@ -119,6 +123,39 @@ def next_change_at(count: Count, tally: Tally, now: datetime) -> datetime | None
     if first < len(exact):
         moments.append(exact[first][0])
     return moment_of(min(moments) + count.width) if moments else None
+
+
+def next_turn_at(
+    count: Count, tally: Tally, value: float, now: datetime, marks: Marks | None
+) -> datetime | None:
+    """The first moment after `now` at which the value passes, reaches or leaves a mark by time alone.
+
+    `value` is what the count says at `now`. Without marks (None) every change is one. None: it never does.
+    """
+    exact = tally.get("exact", ())
+    if not exact:
+        return None
+    portions = tally.get("portions", ())
+    if marks is None or not _only_falls(count, exact, portions):
+        return next_change_at(count, tally, now)
+    here = place_among(marks, value)
+    if here == place_among(marks, 0):
+        return None
+    cut = ticks(now) - count.width
+    left = [each[1] for each in portions] + [each[0] for each in exact]
+    moments = sorted({moment_of(tick + count.width) for tick in left if tick > cut})
+    # What only falls passes the marks one after another: the first turn is found by halving.
+    turn = bisect_left(
+        moments, True, key=lambda moment: place_among(marks, value_at(count, tally, moment)) != here
+    )
+    return moments[turn] if turn < len(moments) else None
+
+
+def _only_falls(count: Count, exact: Sequence[list[Any]], portions: Sequence[list[Any]]) -> bool:
+    """Whether the value can only get less while time goes by and nothing happens."""
+    if count.sums is None:
+        return True
+    return all(each[1] >= 0 for each in exact) and all(each[3] >= 0 for each in portions)
 
 
 def _first_after(exact: Sequence[list[Any]], cut: int) -> int:

@@ -1,16 +1,19 @@
-"""When conditions change by time alone: the moments at which ages pass what tests ask for; pure."""
+"""When conditions change by time alone: the ages and the numbers at which their tests turn; pure."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from engine.rules.condition import Op, Test
+from engine.rules.condition import FactRef, Op, Test
 from engine.rules.facts import Facts
 
 Turns = Mapping[str, Sequence[timedelta]]
 """Path of an instant -> how long after it (below zero: before it) a test on it turns, the soonest first."""
+
+Marks = tuple[float, ...]
+"""The numbers, from the lowest, between which every test on a fact says the same."""
 
 _TICK = timedelta(microseconds=1)
 
@@ -38,6 +41,25 @@ def next_turn(turns: Turns, facts: Facts, now: datetime) -> datetime | None:
         if soonest is None or turn < soonest:
             soonest = turn
     return soonest
+
+
+def marks_of(tests: Iterable[Test], path: str) -> Marks | None:
+    """The marks of all the tests on a number; None where one of them holds it against another fact."""
+    found: set[float] = set()
+    for test in tests:
+        if isinstance(test.wanted, FactRef):
+            if path in (test.path, test.wanted.path):
+                return None
+        elif test.path == path and test.op is not Op.EXISTS:
+            wanted = test.wanted if isinstance(test.wanted, tuple) else (test.wanted,)
+            found.update(each for each in wanted if isinstance(each, int | float))
+    return tuple(sorted(found))
+
+
+def place_among(marks: Marks, value: float) -> int:
+    """Which side of the marks a value is on, or which of them it is; equal values have equal places."""
+    place = bisect_left(marks, value)
+    return 2 * place + (place < len(marks) and marks[place] == value)
 
 
 def _turns(op: Op, age: timedelta) -> tuple[timedelta, ...]:

@@ -266,6 +266,16 @@ class MemoryGateState:
         self._close_ended(wish)
         return outcome
 
+    def forget(self) -> None:
+        """Let nothing have been wished, decided or sent; rules, kill switch and breakers stay."""
+        self.wishes.clear()
+        self._open.clear()
+        self._places.clear()
+        self._refused.clear()
+        self._suppressed.clear()
+        self.decisions.clear()
+        self.attempts.clear()
+
     # Inside
 
     def _owned(self, claim: Claim) -> Wish:
@@ -276,7 +286,9 @@ class MemoryGateState:
 
     def _claimed(self, wish: Wish, at: datetime) -> Claim:
         assert wish.lease_owner is not None, "only leased wishes are claimed"
-        intent = replace(wish.intent, expires_at=wish.expires_at)
+        intent = wish.intent
+        if intent.expires_at != wish.expires_at:
+            intent = replace(intent, expires_at=wish.expires_at)
         return Claim(intent, self._view(wish, at), wish.lease_owner, wish.attempts)
 
     def _view(self, wish: Wish, at: datetime) -> View:
@@ -301,6 +313,8 @@ class MemoryGateState:
 
     def _identities(self, person: Addressee | None) -> tuple[Identity, ...]:
         known = person.identities if person is not None else ()
+        if not self._suppressed:
+            return tuple(known)
         return tuple(
             replace(each, suppressed=each.suppressed or self._suppressed.get((each.platform, each.address)))
             for each in known

@@ -153,6 +153,8 @@ class Life:
     def _cross(
         self, person: Living, computed: Computed, cause: str, because: str, now: datetime
     ) -> list[Touched]:
+        if not computed.crossings:
+            return []
         told = []
         for event in crossing_events(computed.crossings, person.profile.id, cause, because, now):
             person.seq += 1
@@ -255,6 +257,8 @@ class Life:
         self, person: Living, endings: Sequence[Ending], withdrawn: str | None, now: datetime
     ) -> tuple[tuple[str, OutcomeKnown], ...]:
         """Drop the messages of ended runs and of a withdrawn purpose; runs that waited for one go on."""
+        if not endings and withdrawn is None:
+            return ()
         contact_id = person.profile.id
         by_withdrawal = {ending.run_id for ending in endings if isinstance(ending.cause, Cancelled)}
         otherwise = {ending.run_id for ending in endings} - by_withdrawal

@@ -70,6 +70,12 @@ class Sending:
             send=_taken,
         )
 
+    def forget(self) -> None:
+        """Let nobody be known and nothing have been wished."""
+        self._people.clear()
+        self._unsent.clear()
+        self._state.forget()
+
     def plan(self, person: Living, intent: Intent) -> None:
         """Write the wish of a run down."""
         self._people[intent.contact_id] = person

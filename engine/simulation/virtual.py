@@ -191,6 +191,21 @@ class VirtualWorld:
             self._plan_firings(person, self._past, due)
         self.now = self._past = max(self.now, moment)
 
+    def start_over(self, start: datetime) -> None:
+        """Be as a new world that begins at `start`: nobody is there, nothing has happened.
+
+        What was worked out of the bundle stays. So a population whose members have nothing to do with each
+        other is lived through one by one, in the memory that one of them needs.
+        """
+        self.now = self._past = start
+        self.decisions.clear()
+        self.sends.clear()
+        self.unanswered.clear()
+        self._people.clear()
+        self._due.clear()
+        self._numbers = itertools.count()
+        self._sending.forget()
+
     def facts(self, contact_id: str) -> dict[str, FactValue | None]:
         """The `contact.` facts of a person now."""
         return contact_facts(self._person(contact_id).profile, self._bundle, self.now)
@@ -209,13 +224,20 @@ class VirtualWorld:
             raise NotFound(f"there is no person {contact_id!r} in this simulation")
         return self._people[contact_id]
 
-    def _event(self, person: Living, event: str, at: datetime, properties: Mapping[str, Any]) -> Event:
+    def _event(
+        self,
+        person: Living,
+        event: str,
+        at: datetime,
+        properties: Mapping[str, Any],
+        age: timedelta = timedelta(),
+    ) -> Event:
         person.seq += 1
         return Event(
             event_id=f"v{next(self._numbers)}",
             type=event,
             contact_id=person.profile.id,
-            occurred_at=at,
+            occurred_at=at - age,
             received_at=at,
             source="simulation",
             properties=properties,
@@ -223,8 +245,7 @@ class VirtualWorld:
         )
 
     async def _happen(self, person: Living, due: _Due) -> None:
-        event = self._event(person, due.subject, due.at, due.properties)
-        event = replace(event, occurred_at=due.at - due.age)
+        event = self._event(person, due.subject, due.at, due.properties, due.age)
         await self._carry_touched(person, self._life.happen(person, event, due.traits), event.event_id)
 
     async def _decide(

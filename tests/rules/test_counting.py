@@ -14,10 +14,12 @@ from engine.rules.counting import (
     Count,
     is_current,
     next_change_at,
+    next_turn_at,
     nothing_yet,
     tallied,
     value_at,
 )
+from engine.rules.timing import place_among
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -76,6 +78,32 @@ def test_a_count_changes_exactly_at_the_moments_it_names(
         changes += 1
     assert value == 0
     assert changes <= len(life)
+
+
+@settings(max_examples=60)
+@given(
+    life=arrivals,
+    marks=st.lists(st.sampled_from([0, 1, 2, 3, 19.99, 250, 300]), unique=True, max_size=3),
+    credit=st.booleans(),
+)
+def test_the_next_turn_is_the_first_change_that_a_mark_tells_apart(
+    life: list[tuple[timedelta, timedelta, float]], marks: list[float], credit: bool
+) -> None:
+    if credit:
+        life = [*life, (HOUR, 2 * HOUR, -20)]  # then the sum may rise when this goes by
+    given = tuple(sorted(marks))
+    for count in (ORDERS, SPENT):
+        tally, now = kept(count, life)
+        here = value_at(count, tally, now)
+        turn = next_turn_at(count, tally, here, now, given)
+        passed, moment = False, next_change_at(count, tally, now)
+        while moment is not None and not passed and not (credit and count is SPENT):
+            passed = place_among(given, value_at(count, tally, moment)) != place_among(given, here)
+            moment = moment if passed else next_change_at(count, tally, moment)
+        if credit and count is SPENT:
+            assert turn == next_change_at(count, tally, now)
+        else:
+            assert turn == moment
 
 
 @settings(max_examples=30)

@@ -86,7 +86,7 @@ def compile_bundle(
                 patterns[name] = compiled
     counts, more = compile_counts(found, events, catalogues, rulebook)
     problems.extend(more)
-    profile, tags, more = compile_profile(found, catalogues, rulebook)
+    profile, tags, more = compile_profile(found, counts, catalogues, rulebook)
     problems.extend(more)
     check_policy_conditions(found, catalogues, rulebook)
     bundle = Bundle(

@@ -27,8 +27,9 @@ from engine.authoring.profile_rules import (
 from engine.authoring.reading.source import dotted
 from engine.errors import Problem
 from engine.rules.condition import Condition, FactRef, Op, Test, YamlPath, tests_of
+from engine.rules.counting import Count
 from engine.rules.facts import BUILT_IN, Fact, FactType
-from engine.rules.timing import turns_of
+from engine.rules.timing import marks_of, turns_of
 
 _LAYERS = (SCORES, CLASSES, TAGS, AUDIENCES)
 _ORDER = f"computed are, in this order: facts and counts, {', '.join(_LAYERS)}"
@@ -55,11 +56,11 @@ def computed_facts(found: Definitions) -> Iterator[Fact]:
 
 
 def compile_profile(
-    found: Definitions, catalogues: Catalogues, rulebook: Rulebook
+    found: Definitions, counts: Sequence[Count], catalogues: Catalogues, rulebook: Rulebook
 ) -> tuple[ProfileRules, tuple[TagRule, ...], list[Problem]]:
     """The computing of contacts, its derived tags, and what is wrong with it; rules go into the rulebook."""
     compiler = _Compiler(found, catalogues, rulebook)
-    return compiler.rules(), compiler.tags, [*check_names(found), *compiler.problems]
+    return compiler.rules(counts), compiler.tags, [*check_names(found), *compiler.problems]
 
 
 def check_names(found: Definitions) -> Iterator[Problem]:
@@ -96,7 +97,7 @@ class _Compiler:
         self.tags: tuple[TagRule, ...] = ()
         self.problems: list[Problem] = []
 
-    def rules(self) -> ProfileRules:
+    def rules(self, counts: Sequence[Count]) -> ProfileRules:
         found = self._found
         scores = tuple(self._score(name, each) for name, each in found.scores.items())
         classes = tuple(self._division(name, each) for name, each in found.classes.items())
@@ -104,12 +105,18 @@ class _Compiler:
         audiences = tuple(self._audience(name, each) for name, each in found.audiences.items())
         if not (scores or classes or self.tags or audiences or found.counts):
             return NOTHING_TO_COMPUTE
+        reads = frozenset(path for test in self._tests for path in _paths(test)) - self._layers.keys()
         return ProfileRules(
             scores,
             classes,
             audiences,
             turns=turns_of(test for test in self._tests if test.path.startswith("contact.")),
-            reads=frozenset(path for test in self._tests for path in _paths(test)) - self._layers.keys(),
+            counts=tuple(
+                (path, count, marks_of(self._tests, path))
+                for count in counts
+                if (path := f"contact.{count.id}") in reads
+            ),
+            reads=reads,
             version=_version(found),
         )
 
