@@ -31,6 +31,14 @@ OF_A_RUN = {
 }
 
 
+ZONE_SOURCES = {
+    "stated": "stated: their account or a sender says so",
+    "device": "device: the clock of what they last used",
+    "default": "default: nothing is known of theirs, so the workspace's counts",
+}
+"""Where a contact's time zone comes from, in words; one that comes from a weaker source changes nothing."""
+
+
 class RunStatus(StrEnum):
     """Whether a run still goes on."""
 
@@ -64,7 +72,8 @@ def show_contact(contact: Contact, output: FormatOption = Format.TEXT) -> None:
     if output is Format.JSON:
         print_json(record)
     else:
-        print_fields(record, OF_A_CONTACT)
+        source = record["timezone_source"]
+        print_fields(record | {"timezone_source": ZONE_SOURCES.get(source, source)}, OF_A_CONTACT)
 
 
 def list_runs(

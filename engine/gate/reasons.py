@@ -90,6 +90,7 @@ REASONS: Mapping[str, Reason] = {
     "task.decided": Reason("a person decided the task", OPERATIONS),
     "task.expired": Reason("nobody decided the task before its deadline", OPERATIONS),
     "task.withdrawn": Reason("the run ended before anybody decided the task", OPERATIONS),
+    "run.retimed": Reason("the date or the clock that a wait hangs on has changed", CONTACT),
     "run.branched": Reason("the run came to a branch and took one of its ways", OPERATIONS),
     "run.repeated": Reason("a repeat began another round", OPERATIONS),
     "run.repeat_over": Reason("a repeat was over, and the run went on behind it", OPERATIONS),

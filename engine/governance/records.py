@@ -53,6 +53,8 @@ def contact_record(session: Session, contact_id: str) -> Record:
     events = select(EventRow).where(col(EventRow.contact_id) == contact_id).order_by(col(EventRow.seq).desc())
     return {
         **plain(row),
+        # Without a zone of their own, the workspace's clock is theirs.
+        "timezone_source": row.timezone_source or "default",
         "identities": [
             {
                 "platform": identity.platform,

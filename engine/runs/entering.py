@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from engine.authoring.bundle import Bundle
 from engine.clock import Clocks, FixedClock
 from engine.journeys.event import Event, event_facts
-from engine.journeys.interpreter import Decider, advance
+from engine.journeys.interpreter import Decider, advance, next_send_at
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import (
     ANY_EVENT,
@@ -30,7 +30,8 @@ from engine.journeys.matching import (
     react,
 )
 from engine.journeys.program import Program
-from engine.journeys.run import Ended, journey_facts
+from engine.journeys.retiming import retimed
+from engine.journeys.run import Ended, WaitKind, journey_facts
 from engine.rules.facts import Facts
 from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
@@ -84,12 +85,13 @@ class Reacting:
         self._new_runs: list[dict[str, Any]] = []
         self._new_waits: list[dict[str, Any]] = []
         self._heard: list[dict[str, Any]] = []
+        self._retimed: dict[str, dict[str, Any]] = {}
 
     def react(self, event: Event, contact: Facts, timezone: str | None) -> list[str]:
         """The ids of the runs that the event started, to be carried after the commit.
 
         `contact` are the contact's facts after the event, `timezone` is theirs. Runs that wait are ended or
-        woken through their workflows.
+        woken through their workflows, and told when the moment that they wait for has moved.
         """
         ground, known = self._ground, self._contacts[event.contact_id]
         facts = {**contact, **event_facts(event)}
@@ -106,6 +108,7 @@ class Reacting:
             self._end(ending, event, timezone, facts, known)
         for waking in reaction.wakings:
             self._wake(waking, event, known)
+        self._retime(event, facts, timezone, known)
         for refusal in reaction.refusals:
             self._refuse(refusal, event, facts)
         if withdrawn is not None:
@@ -118,6 +121,8 @@ class Reacting:
         insert_rows(session, RunRow, self._new_runs)
         insert_rows(session, WaitRow, self._new_waits)
         update_rows(session, WaitRow, self._heard)
+        # Before the ends: a run that a later event of the batch has ended waits for nothing.
+        update_rows(session, RunRow, list(self._retimed.values()))
         self._endings.finish()
 
     def _read_known(self, contact_ids: Sequence[str]) -> dict[str, ContactRuns]:
@@ -237,6 +242,27 @@ class Reacting:
         self._notes.tell_driver(
             "run.signal", run, self._ground.real_now, reason="event", reference=event.event_id
         )
+
+    def _retime(self, event: Event, facts: Facts, timezone: str | None, known: ContactRuns) -> None:
+        """Move the ends of waits that hang on what the event has changed."""
+        ground = self._ground
+        for run in known.active.values():
+            if run.waiting != WaitKind.TIMER:
+                continue
+            bundle = ground.shelf.get(ground.session, run.bundle_hash)
+            program = bundle.programs[run.journey]
+            zone = zone_of(timezone, bundle.workspace.timezone)
+            moved = retimed(program, state_of(run), facts=facts, zone=zone, now=ground.now)
+            if moved is None or moved.waiting is None:
+                continue
+            was, run.due_at = run.due_at, moved.waiting.due_at
+            self._retimed[run.id] = {
+                "id": run.id,
+                "due_at": run.due_at,
+                "next_send_at": next_send_at(program, moved),
+            }
+            self._notes.retimed(run, was, event.event_id, ground.now)
+            self._notes.tell_driver("run.signal", run, ground.real_now, reason="moved")
 
     def _refuse(self, refusal: Refusal, event: Event, facts: Facts) -> None:
         if refusal.reason == "entry.no_match" and not self._keeps_no_match:

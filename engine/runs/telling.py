@@ -67,6 +67,15 @@ def ended_evidence(ended: Ended) -> dict[str, Any]:
     return {"outcome": ended.outcome.value, **by, **ended.evidence}
 
 
+def moved_wait(step: str | None, was: datetime | None, until: datetime | None) -> dict[str, Any]:
+    """What is told of a wait whose end has moved."""
+    return {
+        "step": step,
+        "was": was.isoformat() if was is not None else None,
+        "until": until.isoformat() if until is not None else None,
+    }
+
+
 @dataclass
 class Notes:
     """Decisions and errands of one transaction, kept as plain rows and written together at its end.
@@ -140,6 +149,11 @@ class Notes:
     def moved(self, run: RunRecord, evidence: Mapping[str, Any], now: datetime) -> None:
         """The decision that took the run, which stands there by now, to another version of its journey."""
         self._of_run(run, "run", "allow", "run.moved", evidence, now)
+
+    def retimed(self, run: RunRecord, was: datetime | None, event_id: str, now: datetime) -> None:
+        """The decision that the present wait ends at another moment, for what it hangs on has changed."""
+        evidence = {"event_id": event_id, **moved_wait(run.position, was, run.due_at)}
+        self._of_run(run, "wait", "allow", "run.retimed", evidence, now)
 
     def ended(self, run: RunRecord, ended: Ended, now: datetime, **evidence: Any) -> None:
         """The decision by which the run ended."""

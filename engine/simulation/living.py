@@ -38,6 +38,7 @@ from engine.journeys.matching import (
 )
 from engine.journeys.program import Ask, Program
 from engine.journeys.recognising import Recogniser
+from engine.journeys.retiming import retimed
 from engine.journeys.run import (
     Branched,
     Cancelled,
@@ -59,7 +60,7 @@ from engine.journeys.tasking import TaskNote, closed_note, decided_note, opened_
 from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 from engine.runs.keys import intent_key_of, run_id_of, wished_by
-from engine.runs.telling import ended_evidence, repeat_evidence, repeat_reason, verdict_of
+from engine.runs.telling import ended_evidence, moved_wait, repeat_evidence, repeat_reason, verdict_of
 from engine.simulation.journal import Journal
 from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
@@ -74,6 +75,8 @@ class Touched:
     woken: tuple[str, ...]
     settled: tuple[tuple[str, OutcomeKnown], ...]
     """Runs whose message the event dropped, with its outcome."""
+    retimed: tuple[str, ...] = ()
+    """Runs whose wait ends at another moment now."""
 
 
 def _together(several: Sequence[Touched]) -> Touched:
@@ -82,6 +85,7 @@ def _together(several: Sequence[Touched]) -> Touched:
         tuple(run_id for touched in several for run_id in touched.entered),
         tuple(run_id for touched in several for run_id in touched.woken),
         tuple(each for touched in several for each in touched.settled),
+        tuple(run_id for touched in several for run_id in touched.retimed),
     )
 
 
@@ -183,11 +187,26 @@ class Life:
         for waking in reaction.wakings:
             # It has heard its event: what else comes before it is carried is not for this wait.
             person.active[waking.run_id].at_step = ()
+        moved = self._retime(person, facts, now)
         for refusal in reaction.refusals:
             self._refuse(refusal, event)
         entered = tuple(self._enter(person, entering, event) for entering in reaction.entries)
         settled = self._drop(person, reaction.endings, withdrawn, now)
-        return Touched(entered, tuple(waking.run_id for waking in reaction.wakings), settled)
+        return Touched(entered, tuple(waking.run_id for waking in reaction.wakings), settled, moved)
+
+    def _retime(self, person: Living, facts: Facts, now: datetime) -> tuple[str, ...]:
+        """Move the ends of waits that hang on what an event has changed; the runs whose wait has moved."""
+        zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
+        found = []
+        for run_id, run in person.active.items():
+            state = retimed(run.program, run.state, facts=facts, zone=zone, now=now)
+            if state is None or state.waiting is None or run.state.waiting is None:
+                continue
+            evidence = moved_wait(state.position, run.state.waiting.due_at, state.waiting.due_at)
+            self._decide(now, "wait", state, "allow", "run.retimed", evidence)
+            run.state = state
+            found.append(run_id)
+        return tuple(found)
 
     def _recognise(self, person: Living, event: Event) -> Event:
         """The event with the patterns it completes."""

@@ -183,8 +183,10 @@ class VirtualWorld:
                     await self._fire(person, due)
                 case _Order.HELD:
                     await self._look_again(person, due.subject)
-                case _Order.TIMER:
+                case _Order.TIMER if _is_awaited(person, due):
                     await self._carry(person, due.subject, TimerDue())
+                case _Order.TIMER:
+                    pass  # the wait has been moved to another moment since
                 case _Order.ANSWER:
                     await self._decide(person, due.subject, **due.properties)
             self._plan_profile(person)
@@ -309,6 +311,8 @@ class VirtualWorld:
             await self._carry(person, run_id, EventSeen(event_id))
         for run_id, known in touched.settled:
             await self._carry(person, run_id, known)
+        for run_id in touched.retimed:
+            await self._carry(person, run_id, None)
 
     async def _look_again(self, person: Living, key: str) -> None:
         """A held message whose moment has come."""
@@ -362,3 +366,10 @@ class VirtualWorld:
         number = next(self._numbers)
         due = _Due(at, order, rank, number, contact_id, subject, properties or {}, traits or {}, age)
         heapq.heappush(self._due, due)
+
+
+def _is_awaited(person: Living, due: _Due) -> bool:
+    """Whether a run still waits for the moment that was planned for it."""
+    run = person.active.get(due.subject)
+    waiting = run.state.waiting if run is not None else None
+    return waiting is not None and waiting.due_at == due.at

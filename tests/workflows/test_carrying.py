@@ -42,6 +42,7 @@ WORKSPACE = {
         timezone: UTC
         locales: [en]
         identities: [app]
+        attributes: {booked_for: {type: instant}}
     """,
     "events.yaml": """
         kind: events
@@ -50,6 +51,7 @@ WORKSPACE = {
         owner: tests
         events:
           - {id: opened, title: opened, schema: {type: object}}
+          - {id: booked, title: booked, schema: {type: object}}
     """,
     "purposes.yaml": """
         kind: purposes
@@ -91,6 +93,17 @@ WORKSPACE = {
             levels: {red: {gt: 40%}}
             recover: {probe_after: 5m, probes: 2, close_when: {lt: 5%}}
     """,
+    "remind.yaml": """
+        kind: journey
+        id: remind
+        title: remind
+        owner: tests
+        purpose: service
+        enter: {event: booked, reentry: never}
+        steps:
+          - {wait: the_day, until: contact.booked_for}
+          - {send: reminder, content: hello, channels: [letter]}
+    """,
     "ask.yaml": """
         kind: journey
         id: ask
@@ -117,11 +130,12 @@ class Shop:
     services: Services
     letters_folder: Path
 
-    async def tell(self, number: int, event: str) -> None:
-        """One event of one contact, taken in as the HTTP intake does it."""
+    async def tell(self, number: int, event: str, **traits: str) -> None:
+        """One event of one contact, taken in as the HTTP intake does it, and what else is stated of them."""
         name = f"user-{number}"
+        stated = {"app": name, **traits}
         messages = [
-            {"type": "identify", "messageId": f"{name}-id", "userId": name, "traits": {"app": name}},
+            {"type": "identify", "messageId": f"{name}-id-{event}", "userId": name, "traits": stated},
             {"type": "track", "event": event, "messageId": f"{name}-{event}", "userId": name},
         ]
         receipt = await self.services.store.run(
@@ -215,6 +229,15 @@ async def test_time_that_passes_wakes_a_run_as_well(shop: Shop) -> None:
     async with at_work(shop.services):
         await shop.tell(1, "contact_added")
         await shop.until(lambda: shop.letters() == ["hello", "a pity"])
+        await shop.until(lambda: shop.runs()[0].status == "ended")
+
+
+async def test_a_date_that_is_brought_forward_wakes_a_run_that_slept_for_months(shop: Shop) -> None:
+    async with at_work(shop.services):
+        await shop.tell(1, "booked", booked_for="2026-09-01T00:00:00Z")
+        await shop.until(lambda: shop.runs()[0].waiting == "timer")
+        await shop.tell(1, "opened", booked_for="2026-03-01T01:00:00Z")
+        await shop.until(lambda: shop.letters() == ["hello"])
         await shop.until(lambda: shop.runs()[0].status == "ended")
 
 

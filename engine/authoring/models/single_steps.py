@@ -65,9 +65,9 @@ class WaitStep(Part):
         None,
         title="直到",
         description=(
-            "Path of a fact that is a moment, until which it waits; only `calendar` may stand beside "
-            "it.\n"
-            "等到某个事实所指的时刻；旁边只能写 calendar。"
+            "Path of a fact that is a moment, until which it waits, and which it follows when it is changed "
+            "meanwhile; only `calendar` may stand beside it.\n"
+            "等到某个事实所指的时刻；等待期间该时刻改变，则随之改变。旁边只能写 calendar。"
         ),
         examples=["contact.last_order_at"],
         min_length=1,
