@@ -16,7 +16,7 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of, load_folder
 from engine.authoring.reading.source import read
 from engine.authoring.schemas import schema_files, stale_schemas
-from engine.journeys.program import ReentryKind, Send, Wait
+from engine.journeys.program import Ask, ChangeTags, ReentryKind, Send, Wait
 from engine.plugin.contracts import Draft, Severity
 from engine.plugin.registry import Registry
 from engine.simulation.testing import run_tests
@@ -42,6 +42,9 @@ def test_it_holds_the_journeys_of_a_shop(bundle: Bundle) -> None:
         "birthday",
         "cart_recovery",
         "churn_warning",
+        "conversation",
+        "conversation_complaint",
+        "conversation_handover",
         "dormant_wakeup",
         "guidance",
         "negative_feedback",
@@ -108,6 +111,30 @@ def test_feedback_is_answered_without_consent_to_marketing(bundle: Bundle) -> No
     }
 
     assert kinds == {"transactional"}
+
+
+def test_a_second_complaint_has_been_on_two_desks_within_a_day(bundle: Bundle) -> None:
+    call = bundle.programs["negative_feedback_call"]
+    tasks = [step for step in call.steps.values() if isinstance(step, Ask)]
+
+    assert [task.queue for task in tasks] == ["support", "supervisors"]
+    assert sum((task.deadline for task in tasks), timedelta()) <= timedelta(hours=24)
+
+
+def test_everybody_who_is_handed_over_is_let_go_again(bundle: Bundle) -> None:
+    """Whoever is marked as with a person hears no automatic reply."""
+    for name, program in bundle.programs.items():
+        changes = [step for step in program.steps.values() if isinstance(step, ChangeTags)]
+        if any("with_person" in step.add for step in changes):
+            assert any("with_person" in step.remove and step.next is None for step in changes), name
+
+
+def test_vips_come_first_on_every_list(bundle: Bundle) -> None:
+    handover = bundle.programs["conversation_handover"].steps
+    vip, other = handover["vip_help"], handover["help"]
+
+    assert isinstance(vip, Ask) and isinstance(other, Ask)
+    assert (vip.priority or 0) > (other.priority or 0) and vip.deadline < other.deadline
 
 
 def test_a_second_order_starts_its_own_repurchase_run(bundle: Bundle) -> None:

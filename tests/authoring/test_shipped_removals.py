@@ -20,7 +20,7 @@ from engine.rules.condition import YamlPath
 from engine.simulation.testing import run_tests
 
 ROOT = Path(__file__).parents[2] / "rulesets"
-STEP_LISTS = ("steps", "then", "otherwise", "else", "capped")
+STEP_LISTS = ("steps", "then", "otherwise", "else", "capped", "choices")
 WHAT_CAN_GO: Mapping[str, tuple[str, ...]] = {
     "caps": ("caps",),
     "tags": ("tags", "cases", "bands"),

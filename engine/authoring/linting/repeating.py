@@ -10,7 +10,7 @@ from engine.authoring.compiling.catalogues import step_id, walk
 from engine.authoring.compiling.conditions import Written
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import SetStep, StopStep
-from engine.authoring.models.steps import BranchStep, RepeatStep
+from engine.authoring.models.steps import AskStep, BranchStep, RepeatStep
 from engine.errors import Problem
 from engine.rules.condition import All, Condition, FactRef, Op, Test, tests_of
 from engine.rules.condition import Any as AnyOf
@@ -59,6 +59,8 @@ def _known_by(steps: Sequence[Any]) -> set[str]:
             known |= {f"journey.values.{name}" for name in step.values}
         elif isinstance(step, RepeatStep):
             known.add(f"journey.rounds.{step.repeat}")
+        elif isinstance(step, AskStep):
+            known.add(f"journey.answers.{step.ask}")
         else:
             known.add(f"journey.outcomes.{step_id(step)}")
     return known
