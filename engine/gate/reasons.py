@@ -91,6 +91,12 @@ REASONS: Mapping[str, Reason] = {
     "task.expired": Reason("nobody decided the task before its deadline", OPERATIONS),
     "task.withdrawn": Reason("the run ended before anybody decided the task", OPERATIONS),
     "run.retimed": Reason("the date or the clock that a wait hangs on has changed", CONTACT),
+    "entry.unknown_journey": Reason(
+        "the journey that was to be started is not there, or nobody can ask it to take contacts in",
+        OPERATIONS,
+    ),
+    "entry.parameters": Reason("the journey that was to be started takes other parameters", OPERATIONS),
+    "entry.chain": Reason("too many journeys have started one another without ever waiting", OPERATIONS),
     "run.branched": Reason("the run came to a branch and took one of its ways", OPERATIONS),
     "run.repeated": Reason("a repeat began another round", OPERATIONS),
     "run.repeat_over": Reason("a repeat was over, and the run went on behind it", OPERATIONS),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
-from engine.clock import Clock, FixedClock
+from engine.clock import Clock, Clocks, FixedClock
 from engine.contacts.computing import compute
 from engine.contacts.consent import ConsentEntry, record_consents
 from engine.contacts.counting import count_event
@@ -36,6 +36,7 @@ from engine.store.bulk import plan_for_now
 from engine.store.bundles import BundleShelf
 from engine.store.control import clocks_of, read_control
 from engine.store.database import Store
+from engine.store.tables import ControlRow
 
 if TYPE_CHECKING:
     from engine.runs.service import Runs
@@ -100,6 +101,7 @@ class Intake:
         self._runs = runs
         self._clock = clock
         self._schemas = SchemaShelf()
+        runs.enter_through(self)
 
     def accept(self, batch: Sequence[Incoming], *, source: str) -> Receipt:
         """Take in a batch, all in one transaction; what cannot be used becomes a dead letter.
@@ -134,6 +136,36 @@ class Intake:
                 deadlocks += 1
                 if deadlocks >= _TRIES or getattr(error.orig, "sqlstate", None) not in _DEADLOCK:
                     raise
+
+    def happen(
+        self,
+        session: Session,
+        control: ControlRow,
+        bundle: Bundle,
+        profile: Profile,
+        events: Sequence[Event],
+        clocks: Clocks,
+    ) -> list[str]:
+        """Let events of Wayline's own happen to a contact whom the transaction has locked.
+
+        The ids of the runs that start, leased to this process. RacedError when another bundle has come into
+        force meanwhile: nothing may be kept then.
+        """
+        now, matcher = clocks.journey_now(), self._shelf.matcher(bundle)
+        recount_stale(session, [profile], bundle, matcher, now)
+        happenings: list[Happening] = []
+        for event in events:
+            count_event(profile, event, bundle, matcher)
+            apply_event(profile, event, bundle.events[event.type])
+            computed = compute(profile, bundle, matcher, now)
+            happenings.append(Happening(event, computed.facts, profile.timezone))
+            happenings += crossed(profile, computed, event.event_id, BY_EVENT, clocks)
+        seqs = store(session, happenings)
+        profiles = {profile.id: profile}
+        run_ids = tell(session, self._runs, control, bundle, matcher, clocks, happenings, seqs, profiles)
+        write_profiles(session, [profile])
+        must_still_hold(session, bundle)
+        return run_ids
 
     def _take(self, session: Session, batch: Sequence[Incoming], source: str) -> Taken:
         taken = Taken()

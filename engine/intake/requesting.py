@@ -17,7 +17,7 @@ from engine.intake.accepting import Intake
 from engine.intake.incoming import IncomingEvent, unstorable
 from engine.journeys.event import JOURNEY_REQUESTED
 from engine.journeys.program import Program
-from engine.rules.facts import FactType
+from engine.journeys.starting import parameter_fault
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
 from engine.store.tables import DecisionRow, EventRow, RunRow
@@ -91,28 +91,11 @@ def _program(bundle: Bundle, journey: str) -> Program:
 
 def _check(program: Program, parameters: Mapping[str, Any]) -> None:
     """CommandError naming the first parameter that is wrong, never its value."""
-    declared = program.entry.parameters or {}
+    if (fault := parameter_fault(program, parameters)) is not None:
+        raise CommandError(fault)
     for name, value in parameters.items():
-        if name not in declared:
-            known = ", ".join(declared) or "none"
-            raise CommandError(f"the journey takes no parameter {name[:80]!r}; declared are: {known}")
-        if not _is(value, declared[name]):
-            raise CommandError(f"the parameter {name!r} must be {declared[name].value}")
         if (fault := unstorable(value)) is not None:
             raise CommandError(f"the parameter {name!r} cannot be kept: {fault}")
-    for name in program.entry.required:
-        if name not in parameters:
-            raise CommandError(f"the parameter {name!r} is missing")
-
-
-def _is(value: Any, kind: FactType) -> bool:
-    match kind:
-        case FactType.TEXT:
-            return isinstance(value, str)
-        case FactType.BOOLEAN:
-            return isinstance(value, bool)
-        case _:
-            return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _must_be_same(session: Session, event_id: str, contact_id: str, properties: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from engine.journeys.program import (
     Repeat,
     Send,
     SetValues,
+    Start,
     Step,
     StepId,
     Stop,
@@ -74,6 +75,8 @@ def _shape(step: Step) -> str:
         case ChangeTags():
             changes = " ".join([*(f"+{tag}" for tag in step.add), *(f"-{tag}" for tag in step.remove)])
             return f'["{_text(f"tag {step.id}: {changes}")}"]'
+        case Start():
+            return f'[["{_text(f"start {step.id}: {step.journey}")}"]]'
         case Stop():
             return f'(["{_text(f"stop {step.id}")}"])'
 
@@ -116,7 +119,7 @@ def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
         case Repeat():
             yield "again", step.body
             yield "done", step.next
-        case Wait() | SetValues() | ChangeTags():
+        case Wait() | SetValues() | ChangeTags() | Start():
             yield "", step.next
         case Stop():
             yield "", None

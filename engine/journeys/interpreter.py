@@ -17,6 +17,7 @@ from engine.journeys.program import (
     Repeat,
     Send,
     SetValues,
+    Start,
     StepId,
     Stop,
     Wait,
@@ -39,6 +40,7 @@ from engine.journeys.run import (
     SendIntent,
     SentOn,
     Started,
+    StartWish,
     TagChange,
     TaskClosed,
     TaskDecided,
@@ -216,6 +218,11 @@ class _Walk:
                     effects.append(TagChange(step.add, step.remove))
                     known["contact.tags"] = _changed(known.get("contact.tags"), step)
                     here = step.next
+                case Start():
+                    visit = run.visits.get(here, 0) + 1
+                    run = replace(run, visits={**run.visits, here: visit})
+                    effects.append(StartWish(here, visit, step.journey, step.values, run.chain + 1))
+                    here = step.next
                 case Stop():
                     return _end(run, effects, Ended(RunOutcome.STOPPED, "run.stopped", here))
         return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"))
@@ -300,7 +307,7 @@ def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
 
 def _sleep(run: RunState, effects: Sequence[Effect], waiting: Waiting) -> Advanced:
     """The run at a wait that time or somebody else ends."""
-    return Advanced(replace(run, waiting=waiting, stride=0), tuple(effects))
+    return Advanced(replace(run, waiting=waiting, stride=0, chain=0), tuple(effects))
 
 
 def _end(run: RunState, effects: Sequence[Effect], ended: Ended) -> Advanced:
@@ -335,7 +342,7 @@ def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
         match steps[at]:
             case Send():
                 return True
-            case SetValues(next=following) | ChangeTags(next=following):
+            case SetValues(next=following) | ChangeTags(next=following) | Start(next=following):
                 open_.append(following)
             case Branch(cases=cases, otherwise=otherwise):
                 open_ += [otherwise, *(following for _, following in cases)]

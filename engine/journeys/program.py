@@ -133,13 +133,24 @@ class ChangeTags:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Let the contact into another journey too; the run goes on whatever comes of it."""
+
+    id: StepId
+    journey: str
+    values: Mapping[str, Scalar]
+    """What the other journey is told, by name of its parameters."""
+    next: StepId | None
+
+
+@dataclass(frozen=True)
 class Stop:
     """End the run here."""
 
     id: StepId
 
 
-Step = Send | Wait | WaitFor | Ask | Branch | Repeat | SetValues | ChangeTags | Stop
+Step = Send | Wait | WaitFor | Ask | Branch | Repeat | SetValues | ChangeTags | Start | Stop
 
 
 class ReentryKind(StrEnum):

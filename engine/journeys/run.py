@@ -71,11 +71,13 @@ class RunState:
     answers: Mapping[StepId, str] = field(default_factory=dict)
     """What people answered to tasks, by step: the id of a choice, or `NO_ANSWER`."""
     visits: Mapping[StepId, int] = field(default_factory=dict)
-    """How often each send and each task was reached."""
+    """How often each send, task and start was reached."""
     rounds: Mapping[StepId, int] = field(default_factory=dict)
     """How many rounds of each repeat have begun, since it was last come to from outside."""
     stride: int = 0
     """Steps taken since the run last slept; messages count as steps, however long they take."""
+    chain: int = 0
+    """How many starts in a row led to this run, none of whose runs has slept since; 0 once it has."""
     waiting: Waiting | None = None
     outcome: RunOutcome | None = None
 
@@ -248,6 +250,18 @@ class Repeated:
 
 
 @dataclass(frozen=True)
+class StartWish:
+    """The contact is to be let into another journey, by a request as every other."""
+
+    step: StepId
+    visit: int
+    journey: str
+    values: Mapping[str, Scalar]
+    chain: int
+    """How many starts in a row this is, itself included, without a sleep between them."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over; `reason` is a reason code, `detail` the leave or step that ended it."""
 
@@ -258,4 +272,4 @@ class Ended:
     would_pass_if: str = ""
 
 
-Effect = SendIntent | TaskOpened | TaskClosed | TagChange | Branched | Repeated | Ended
+Effect = SendIntent | TaskOpened | TaskClosed | TagChange | Branched | Repeated | StartWish | Ended

@@ -6,6 +6,7 @@ crash at any point finds either the old rows (and does the same again) or the ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -34,6 +35,7 @@ from engine.runs.leasing import LEASE
 from engine.runs.locking import Locked, lock_run, save
 from engine.runs.migrating import Migrating
 from engine.runs.moving import EntryEvents, Move, Moved, Plans
+from engine.runs.starting import Door, start_journeys
 from engine.runs.states import LockedRun, state_of
 from engine.runs.tasks import answer_to
 from engine.runs.telling import Notes
@@ -65,6 +67,8 @@ class Carried:
     """The message whose outcome it waits for."""
     claim: Claim | None = None
     """That message, when it was wished just now and nobody but this caller may deliver it."""
+    started: tuple[str, ...] = ()
+    """Runs that it has let the contact into, to be carried after the commit; leased to this process."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Advancing:
         self._owner = owner
         self._migrating = Migrating(shelf)
         self._events = EntryEvents()
+        self.door: Door | None = None
 
     def advance(self, session: Session, run_id: str, real_now: datetime, *, durable: bool) -> Carried:
         """Move the run if anything has happened to it; where it stands now. UnknownRun if there is none.
@@ -121,7 +126,15 @@ class Advancing:
         move = Move(session, self._shelf, contact, row, clocks, situation, self._events, self._delivery)
         moved = move.make(state, found.cause, since_seq=found.since_seq, after=found.after)
         self._store(session, row, moved, clocks, durable=durable)
-        return replace(_standing(row, clocks), claim=moved.claim)
+        started: Sequence[str] = ()
+        if moved.starts:
+            assert self.door is not None, "whoever carries runs has an intake"
+            started = start_journeys(
+                session, self._shelf, self.door, contact, moved.state, moved.starts, clocks
+            )
+            # Those events may have ended or woken this very run.
+            _, row, _ = lock_run(session, row.id)
+        return replace(_standing(row, clocks), claim=moved.claim, started=tuple(started))
 
     def park(self, session: Session, run_id: str, real_now: datetime) -> Carried | None:
         """Let a run wait for a message that did not end at once; None when its outcome has come meanwhile.

@@ -32,6 +32,7 @@ from engine.journeys.matching import (
 from engine.journeys.program import Program
 from engine.journeys.retiming import retimed
 from engine.journeys.run import Ended, WaitKind, journey_facts
+from engine.journeys.starting import chain_of, starter_of
 from engine.rules.facts import Facts
 from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
@@ -265,11 +266,13 @@ class Reacting:
             self._notes.tell_driver("run.signal", run, ground.real_now, reason="moved")
 
     def _refuse(self, refusal: Refusal, event: Event, facts: Facts) -> None:
-        if refusal.reason == "entry.no_match" and not self._keeps_no_match:
+        starter = starter_of(event)
+        if refusal.reason == "entry.no_match" and not self._keeps_no_match and starter is None:
             return
         bundle_hash = self._ground.bundle.hash
         rule = refusal.evidence.get("rule") if refusal.reason == "entry.no_match" else None
         because = self._because(rule, bundle_hash, facts)
+        because |= {"started_by": starter} if starter is not None else {}
         self._notes.refused(refusal, event.contact_id, event.event_id, bundle_hash, self._ground.now, because)
 
     def _enter(self, entry: Entering, event: Event, facts: Facts, known: ContactRuns) -> str:
@@ -291,7 +294,7 @@ class Reacting:
                 "contact_id": run.contact_id,
                 "entry_key": run.entry_key,
                 "entry_event_id": event.event_id,
-                "variables": {},
+                "variables": {"chain": chain} if (chain := chain_of(event)) else {},
                 "since_seq": event.seq,
                 "priority": program.priority,
                 "lease_owner": self._owner,
@@ -304,6 +307,8 @@ class Reacting:
             self._new_waits.append(wait_row(run, listener))
         rule = f"{program.entry.rule}#{event.type}" if program.entry.rule is not None else None
         because = self._because(rule, run.bundle_hash, facts)
+        if (starter := starter_of(event)) is not None:
+            because["started_by"] = starter
         self._notes.entered(run, event.event_id, ground.now, because)
         known.active[run.id] = run
         self._entered[run.id] = True

@@ -32,6 +32,7 @@ from engine.journeys.run import (
     Repeated,
     RunState,
     SendIntent,
+    StartWish,
     TagChange,
     TaskClosed,
     TaskOpened,
@@ -75,6 +76,8 @@ class Moved:
     values: Mapping[str, Any]
     claim: Claim | None = None
     """The message it wished last, claimed for whoever commits this."""
+    starts: tuple[StartWish, ...] = ()
+    """Journeys that it wants to start, once its own row is written."""
 
 
 class Plans(Protocol):
@@ -199,6 +202,8 @@ class Move:
                 case TaskClosed():
                     close_task(self._session, self._row, effect.state, self._now)
                     notes.task(self._row, closed_note(effect, self._row.due_at, ""), self._now)
+                case StartWish():
+                    pass  # asked for when the run stands where it goes on
                 case TagChange():
                     pass  # done as soon as it was known, for the conditions of the steps behind it
                 case Branched():
@@ -211,7 +216,8 @@ class Move:
         notes.write(self._session)
         listeners = step_listeners(self._program, state, self._contact.last_event_seq)
         insert_rows(self._session, WaitRow, [wait_row(self._row, each) for each in listeners])
-        return Moved(state, values, claim)
+        starts = tuple(effect for effect in effects if isinstance(effect, StartWish))
+        return Moved(state, values, claim, starts)
 
     def _cases(self, passed: Branched | Repeated) -> list[dict[str, Any]]:
         return [reasoned(self._bundle, rule, passed.seen, self._now) for rule in passed.asked]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock, Clocks, FixedClock
+from engine.contacts.identity import RacedError
 from engine.delivery.onward import Onward
 from engine.errors import WaylineError
 from engine.gate.model import Outcome
@@ -28,6 +29,7 @@ from engine.runs.entering import Ground, Reacting
 from engine.runs.leasing import has_abandoned, lease_abandoned
 from engine.runs.locking import Locked, RevisionLostError, lock_run
 from engine.runs.moving import Plans
+from engine.runs.starting import Door
 from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
@@ -121,7 +123,18 @@ class Runs:
         `durable` says that the run's own workflow asks. `real_now` is that workflow's idea of delivery time,
         used where it is later than the clock's: time that a test skips has passed for the run as well.
         """
+        started: list[str] = []
+        found = await self._carry_on(run_id, durable, real_now, started)
+        for each in started:
+            await self._carry_found(each, real_now)
+        return found
+
+    async def _carry_on(
+        self, run_id: str, durable: bool, real_now: datetime | None, started: list[str]
+    ) -> Carried:
+        """Where the run stands once it waits or has ended; what it started is added to `started`."""
         found = await self._store.run_writing(self._advance, run_id, durable, real_now)
+        started += found.started
         while found.intent_key is not None:
             onward = _GoingOn(self._advancing, run_id, lambda: self._real(real_now), durable)
             outcome = await self._delivery.deliver(
@@ -133,10 +146,15 @@ class Runs:
                     return parked
             if onward.found is not None:
                 found = onward.found
-                continue
-            # The message had ended already, or ended by itself.
-            found = await self._store.run_writing(self._advance, run_id, durable, real_now)
+            else:
+                # The message had ended already, or ended by itself.
+                found = await self._store.run_writing(self._advance, run_id, durable, real_now)
+            started += found.started
         return found
+
+    def enter_through(self, door: Door) -> None:
+        """Have the journeys that runs start ask for their contacts at this door; intake says so once."""
+        self._advancing.door = door
 
     async def pick_up_abandoned(self, limit: int) -> int:
         """Carry runs whose process has left them lying; how many were found. Call it every second or so."""
@@ -161,9 +179,9 @@ class Runs:
         endings.finish()
         return True
 
-    async def _carry_found(self, run_id: str) -> None:
+    async def _carry_found(self, run_id: str, real_now: datetime | None = None) -> None:
         try:
-            await self.carry(run_id)
+            await self.carry(run_id, real_now=real_now)
         except WaylineError as error:
             # One run that cannot be carried must not keep the others; its lease brings it back later.
             _log.warning("a run could not be carried", run_id=run_id, error=type(error).__name__)
@@ -173,7 +191,7 @@ class Runs:
             try:
                 with self._store.begin() as session:
                     return self._advancing.advance(session, run_id, self._real(real_now), durable=durable)
-            except RevisionLostError:
+            except (RevisionLostError, RacedError):
                 continue
 
     def _park(self, run_id: str, real_now: datetime | None) -> Carried | None:

@@ -73,6 +73,7 @@ def state_of(row: RunRecord) -> RunState:
         visits=kept.get("visits", {}),
         rounds=kept.get("rounds", {}),
         stride=kept.get("stride", 0),
+        chain=kept.get("chain", 0),
         waiting=waiting,
         outcome=RunOutcome(row.outcome) if row.outcome is not None else None,
     )
@@ -87,4 +88,5 @@ def variables_of(run: RunState) -> dict[str, Any]:
         **({"answers": dict(run.answers)} if run.answers else {}),
         **({"rounds": dict(run.rounds)} if run.rounds else {}),
         **({"stride": run.stride} if run.stride else {}),
+        **({"chain": run.chain} if run.chain else {}),
     }

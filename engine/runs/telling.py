@@ -126,6 +126,28 @@ class Notes:
             bundle_hash=bundle_hash,
         )
 
+    def not_asked(
+        self,
+        refusal: Refusal,
+        contact_id: str,
+        bundle_hash: str,
+        now: datetime,
+        asked_by: Mapping[str, Any],
+    ) -> None:
+        """The decision that a journey which another one wanted to start could not even be asked."""
+        self._decide(
+            at=now,
+            kind="entry",
+            contact_id=contact_id,
+            journey=refusal.journey,
+            run_id=None,
+            verdict="skip",
+            reason=refusal.reason,
+            evidence={**refusal.evidence, "started_by": dict(asked_by)},
+            would_pass_if=refusal.would_pass_if,
+            bundle_hash=bundle_hash,
+        )
+
     def branched(
         self, run: RunRecord, passed: Branched, cases: Sequence[Mapping[str, Any]], now: datetime
     ) -> None:

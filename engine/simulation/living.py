@@ -48,6 +48,7 @@ from engine.journeys.run import (
     Repeated,
     RunState,
     SendIntent,
+    StartWish,
     TagChange,
     TaskClosed,
     TaskDecided,
@@ -56,6 +57,7 @@ from engine.journeys.run import (
     journey_facts,
     texts_see,
 )
+from engine.journeys.starting import asked_by, chain_of, refused_start, start_event, starter_of
 from engine.journeys.tasking import TaskNote, closed_note, decided_note, opened_note
 from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
@@ -107,6 +109,7 @@ class Life:
         self._decisions = decisions
         self._sending = sending
         self._programs: dict[str, list[Program]] = {}
+        self._started: list[Touched] = []
         self._recogniser = Recogniser(bundle.patterns, matcher)
         for _, program in sorted(bundle.programs.items()):
             for event_type in program.entry.events:
@@ -213,8 +216,16 @@ class Life:
         event, person.pasts = self._recogniser.look(event, person.pasts or self._recogniser.begin())
         return event
 
+    def take_started(self) -> Touched:
+        """What the journeys that runs have started since the last call touched."""
+        started, self._started = self._started, []
+        return _together(started)
+
     def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | None:
-        """Move a run; the message it wishes, when that is what it waits for now."""
+        """Move a run; the message it wishes, when that is what it waits for now.
+
+        Journeys that it starts let the person in at once; `take_started` tells whom to carry then.
+        """
         run = person.active[run_id]
         facts = contact_facts(person.profile, self._bundle, now)
         zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
@@ -247,7 +258,24 @@ class Life:
                     self._decide(now, "branch", run.state, "allow", repeat_reason(effect), evidence)
                 case Ended():
                     self._over(person, run, effect, now)
+        self._start(person, done.run, [each for each in done.effects if isinstance(each, StartWish)], now)
         return wished
+
+    def _start(self, person: Living, run: RunState, wishes: Sequence[StartWish], now: datetime) -> None:
+        """Ask for journeys that a run wants to start; those that cannot be asked are told first."""
+        asked: list[StartWish] = []
+        for wish in wishes:
+            program = self._bundle.programs.get(wish.journey)
+            if program is None and wish.journey in self._bundle.landmarks:
+                continue  # it takes no part in this test, and that says nothing about the step
+            refusal = refused_start(program, wish)
+            if refusal is None:
+                asked.append(wish)
+            else:
+                self._refused(refusal, run.contact_id, now, {"started_by": asked_by(run, wish)})
+        for wish in asked:
+            person.seq += 1
+            self._started.append(self.happen(person, start_event(run, wish, now, person.seq)))
 
     def decide(
         self, person: Living, journey: str | None, step: str, choice: str, by: str, now: datetime
@@ -309,14 +337,16 @@ class Life:
     def _enter(self, person: Living, entering: Entering, event: Event) -> str:
         program = entering.program
         run_id = self._run_id(program.journey, event.contact_id, entering.entry_key)
-        state = RunState(run_id, program.journey, event.contact_id, entering.entry_key)
+        state = RunState(run_id, program.journey, event.contact_id, entering.entry_key, chain=chain_of(event))
         entry = {**event.properties, "type": event.type, "occurred_at": event.occurred_at.isoformat()}
         lasting = lasting_listeners(program, event.received_at, event.seq)
         person.active[run_id] = VirtualRun(state, program, entry, lasting, event.received_at)
         person.entered.add(run_id)
         before = person.history.get(program.journey, History())
         person.history[program.journey] = replace(before, runs=before.runs + 1, active=before.active + 1)
-        self._decide(event.received_at, "entry", state, "allow", "entry.entered")
+        starter = starter_of(event)
+        because = {"started_by": starter} if starter is not None else {}
+        self._decide(event.received_at, "entry", state, "allow", "entry.entered", because)
         return run_id
 
     def _over(self, person: Living, run: VirtualRun, ended: Ended, now: datetime) -> None:
@@ -327,16 +357,21 @@ class Life:
         self._decide(now, "run", run.state, verdict_of(ended.outcome), ended.reason, evidence)
 
     def _refuse(self, refusal: Refusal, event: Event) -> None:
+        starter = starter_of(event)
+        because = {"started_by": starter} if starter is not None else {}
+        self._refused(refusal, event.contact_id, event.received_at, because)
+
+    def _refused(self, refusal: Refusal, contact_id: str, now: datetime, because: Mapping[str, Any]) -> None:
         self._decisions.append(
             Decided(
-                at=event.received_at,
+                at=now,
                 kind="entry",
-                contact_id=event.contact_id,
+                contact_id=contact_id,
                 journey=refusal.journey,
                 stage="entry",
                 verdict="skip",
                 reason=refusal.reason,
-                evidence=refusal.evidence,
+                evidence={**refusal.evidence, **because},
                 would_pass_if=refusal.would_pass_if,
             )
         )

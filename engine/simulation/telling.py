@@ -10,7 +10,16 @@ from typing import Any
 from engine.authoring.bundle import Bundle
 from engine.errors import Place
 from engine.gate.reasons import describe
-from engine.journeys.run import Ended, EventSeen, OutcomeKnown, Started, TagChange, TaskDecided, TimerDue
+from engine.journeys.run import (
+    Ended,
+    EventSeen,
+    OutcomeKnown,
+    Started,
+    StartWish,
+    TagChange,
+    TaskDecided,
+    TimerDue,
+)
 from engine.rules.explaining import Explanation, Part, explain
 from engine.rules.truth import Truth
 from engine.simulation.comparing import Dial
@@ -236,6 +245,8 @@ class _Teller:
                 case TagChange(add, remove):
                     changes = [*(f"+{tag}" for tag in add), *(f"-{tag}" for tag in remove)]
                     yield f"  tags {' '.join(changes)}"
+                case StartWish(journey=journey):
+                    yield f"  starts {journey}"
                 case Ended():
                     pass  # the decision says so
         if run.waiting is not None and run.waiting.due_at is not None:

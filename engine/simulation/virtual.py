@@ -32,6 +32,8 @@ from engine.simulation.people import Living, Person, begin, known_kind
 from engine.simulation.records import Decided, Sent, Unanswered
 from engine.simulation.sending import Sending
 
+_Cause = Started | EventSeen | TimerDue | OutcomeKnown | TaskDecided
+
 
 class _Order(IntEnum):
     """What happens first of all that happens at one moment."""
@@ -329,9 +331,25 @@ class VirtualWorld:
         self,
         person: Living,
         run_id: str,
-        cause: Started | EventSeen | TimerDue | OutcomeKnown | TaskDecided | None,
+        cause: _Cause | None,
     ) -> None:
-        """Advance a run and deliver what it wishes until it waits or ends."""
+        """Advance a run and deliver what it wishes until it waits or ends; then the runs that it started."""
+        woken: list[Touched] = []
+        await self._carry_with_started(person, run_id, cause, woken)
+        for touched in woken:
+            # In production their own workflows hear of it, after the commit.
+            await self._carry_touched(person, replace(touched, entered=()), "")
+
+    async def _carry_with_started(
+        self, person: Living, run_id: str, cause: _Cause | None, woken: list[Touched]
+    ) -> None:
+        await self._carry_one(person, run_id, cause)
+        started = self._life.take_started()
+        for each in started.entered:
+            await self._carry_with_started(person, each, Started(), woken)
+        woken.append(started)
+
+    async def _carry_one(self, person: Living, run_id: str, cause: _Cause | None) -> None:
         while cause is not None and run_id in person.active:
             wished = self._life.advance(person, run_id, cause, self.now)
             if wished is None:

@@ -14,8 +14,10 @@ from engine.journeys.program import (
     Program,
     Reentry,
     ReentryKind,
+    Repeat,
     Send,
     SetValues,
+    Start,
     Stop,
     Wait,
     WaitFor,
@@ -32,6 +34,8 @@ def test_every_step_exit_and_end_is_drawn() -> None:
         Branch("fork", (("branch:j/fork/1", "mark"),), "keep"),
         ChangeTags("mark", ("vip",), ("new",), None),
         SetValues("keep", {"tier": "plain"}, None),
+        Start("on", "other", {"why": "x"}, None),
+        Repeat("twice", "mark", None, 2, None, frozenset({"mark"})),
         Stop("end"),
     )
     program = Program(
@@ -63,6 +67,11 @@ def test_every_step_exit_and_end_is_drawn() -> None:
         "  s_mark --> END_\n"
         '  s_keep["set keep: tier"]\n'
         "  s_keep --> END_\n"
+        '  s_on[["start on: other"]]\n'
+        "  s_on --> END_\n"
+        '  s_twice{{"repeat twice: 2 times"}}\n'
+        "  s_twice -->|again| s_mark\n"
+        "  s_twice -->|done| END_\n"
         '  s_end(["stop end"])\n'
         "  s_end --> END_\n"
         '  END_(["end"])\n'

@@ -252,10 +252,42 @@ FILES: Mapping[str, str] = {
                 times: 2
                 steps:
                   - {wait_for: look, event: viewed, up_to: 20h, then: [{tag: keep, add: [looked]}]}
+          - {start: further, journey: follow, values: {why: nagged}}
+          - {start: once_more, journey: follow, values: {why: nagged}}
           - branch: how_often
             cases:
               - when: {journey.rounds.until_paid: {gte: 2}, journey.outcomes.nag: sent}
                 steps: [{send: sorry, content: text, channels: [email], purpose: service}]
+        """,
+    "follow.yaml": """
+        kind: journey
+        id: follow
+        title: follow
+        owner: us
+        purpose: service
+        priority: 45
+        enter:
+          api: {parameters: {why: {type: text, required: true}}}
+          when: {contact.tags: {lacks: greeted_twice}}
+          reentry: {once_per: event.why}
+        steps:
+          - {send: soon, content: text, channels: [app, email]}
+          - {start: last, journey: parting}
+          - {wait: pause, for: 3h}
+          - {send: later, content: text, channels: [email]}
+        """,
+    "parting.yaml": """
+        kind: journey
+        id: parting
+        title: parting
+        owner: us
+        purpose: marketing
+        priority: 90
+        enter: {api: {}, reentry: always}
+        leave: [{event: journey_requested}]
+        steps:
+          - {send: parting, content: text, channels: [email]}
+          - {wait: rest, for: 2d}
         """,
     "dormant.yaml": """
         kind: journey
@@ -267,6 +299,7 @@ FILES: Mapping[str, str] = {
         enter: {event: [viewed, paid], reentry: always}
         leave: [{event: [viewed, paid]}]
         steps:
+          - {start: asks, journey: follow, values: {why: quiet}}
           - {wait: silence, for: 5d, at: "02:30"}
           - {send: wake, content: text, channels: [email, app]}
         """,

@@ -401,3 +401,36 @@ async def test_a_trace_of_several_contacts_names_them_on_their_own_clocks(
         "    1h        2026-03-01 10:00 (02:00Z)  ann",
         "    1h        2026-03-01 03:00 (02:00Z)  bob",
     ]
+
+
+async def test_a_started_journey_is_expected_where_it_takes_part_and_no_fault_where_not(
+    shop: Shop, registry: Registry
+) -> None:
+    greet = """
+        kind: journey
+        id: greet
+        title: greet
+        owner: us
+        purpose: marketing
+        enter: {event: signed_up}
+        steps: [{start: on_to, journey: other}]
+        """
+    other = """
+        kind: journey
+        id: other
+        title: other
+        owner: us
+        purpose: marketing
+        enter: {api: {}}
+        steps: [{send: also, content: gift, channels: [app]}]
+        """
+    alone = "- {name: alone, events: [{at: 0d, event: signed_up}], expect: [{ended: greet}]}\n"
+    both = """
+      - name: both
+        events: [{at: 0d, event: signed_up}]
+        expect: [{entered: other}, {send: also, journey: other}]
+    """
+    report = await run_tests(shop(alone, greet=greet, other=other), registry)
+    assert report.failed == () and report.results[0].sends == ()
+    report = await run_tests(shop(both, "[greet.yaml, other.yaml]", greet=greet, other=other), registry)
+    assert report.failed == ()

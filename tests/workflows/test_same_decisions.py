@@ -86,6 +86,16 @@ WORKSPACE = {
         contents:
           - {id: text, locales: {en: {body: "good day"}}}
     """,
+    "beside.yaml": """
+        kind: journey
+        id: beside
+        title: beside
+        owner: tests
+        purpose: marketing
+        enter: {api: {parameters: {why: {type: text, required: true}}}}
+        steps:
+          - {tag: mark, add: [reached]}
+    """,
     "month.yaml": """
         kind: journey
         id: month
@@ -104,7 +114,9 @@ WORKSPACE = {
             otherwise: [{send: third, content: text, channels: [letter]}]
           - repeat: twice
             times: 2
-            steps: [{wait: ten, at: "10:00"}]
+            steps: [{wait: eleven, at: "11:00"}]
+          - {start: beside, journey: beside, values: {why: month}}
+          - {start: again, journey: beside, values: {why: month}}
           - repeat: until_late
             while: {journey.rounds.until_late: {lt: 3}}
             at_most: 5

@@ -8,6 +8,7 @@ from typing import Any
 from engine.authoring.checking.in_flight import check_was
 from engine.authoring.checking.pacing import check_pace
 from engine.authoring.checking.references import References
+from engine.authoring.checking.starts import check_start
 from engine.authoring.compiling.calendars import check_schedule, check_wait
 from engine.authoring.compiling.catalogues import step_id, type_of, walk
 from engine.authoring.compiling.patterns import events_of
@@ -109,11 +110,7 @@ def _step(
                 yield from references.check("calendar", step.calendar, journey, (*path, "calendar"))
         case StartStep():
             yield from references.check("journey", step.journey, journey, (*path, "journey"))
-            if step.journey == journey.item.id:
-                message = f"'{step.start}' starts the journey that it stands in"
-                yield journey.problem(
-                    "RS055", message, "name another one, or use repeat", at=(*path, "journey")
-                )
+            yield from check_start(journey, found, path, step)
         case TagStep():
             for key, names in (("add", step.add), ("remove", step.remove)):
                 for number, tag in enumerate(names):

@@ -15,7 +15,7 @@ from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.compiling.ways_in import WayIn, way_in
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import EnterEntry, JourneyFile, ReentryEntry
-from engine.authoring.models.single_steps import SetStep, StopStep, TagStep, WaitStep
+from engine.authoring.models.single_steps import SetStep, StartStep, StopStep, TagStep, WaitStep
 from engine.authoring.models.steps import (
     AskStep,
     BranchStep,
@@ -42,6 +42,7 @@ from engine.journeys.program import (
     Repeat,
     Send,
     SetValues,
+    Start,
     Step,
     Stop,
     Wait,
@@ -217,6 +218,8 @@ class _Compiler:
                 return self._repeat(step, name, path, following)
             case SetStep():
                 return SetValues(name, dict(step.values), following)
+            case StartStep():
+                return Start(name, step.journey, dict(step.values), following)
             case TagStep():
                 return ChangeTags(name, step.add, step.remove, following)
             case StopStep():

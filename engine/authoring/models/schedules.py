@@ -12,7 +12,7 @@ from engine.authoring.models.refusing import refuse
 from engine.journeys.schedule import check_cron
 
 _CODES = {"never": "RS077", "unreadable": "RS078", "too_often": "RS079"}
-_OF_EVERY_EVENT = ("type", "occurred_at", "received_at", "source", "journey")
+_OF_EVERY_EVENT = ("type", "occurred_at", "received_at", "source", "journey", "started_by")
 
 
 def _cron(raw: Any) -> str:

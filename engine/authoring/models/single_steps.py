@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field, model_validator
 
 from engine.authoring.models.fields import ClockTime, Duration, Id, Items, Scalar
 from engine.authoring.models.limits import Weekday
-from engine.authoring.models.part import Part, Unacted
+from engine.authoring.models.part import Part
 from engine.authoring.models.refusing import refuse
 
 
@@ -165,8 +163,6 @@ class StopStep(Part):
 
 class StartStep(Part):
     """Let the contact into another journey too; this one goes on at once."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
     start: Id = Field(
         title="启动旅程",
