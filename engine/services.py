@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,7 @@ from engine.intake.dispatcher import Dispatcher
 from engine.intake.scheduling import Schedules
 from engine.intake.sweeping import Sweeper
 from engine.journeys.driver import Driver
+from engine.journeys.lanes import Lane
 from engine.plugin.registry import Registry, load_registry
 from engine.runs.service import Runs
 from engine.runs.watching import TaskWatch
@@ -38,7 +39,19 @@ class DurableDriver(Driver, Protocol):
     """A driver that can also be examined and put in order; all may raise DriverUnavailable."""
 
     async def check(self) -> None:
-        """Return when the service answers."""
+        """Return when the service answers and is set up for runs."""
+
+    async def set_up(self) -> bool:
+        """Set the service up for runs; whether anything was missing.
+
+        CommandError when it has to be done by hand.
+        """
+
+    async def unserved(self) -> list[str]:
+        """The lanes that no worker serves while others are served; none when no worker runs at all."""
+
+    def failing(self) -> AsyncIterator[str]:
+        """Ids of workflows that cannot go on, for a reason that no retry will mend."""
 
     def open_runs(self) -> AsyncIterator[tuple[str, str]]:
         """(workflow id, run id) of everything that carries a run at this moment."""
@@ -76,8 +89,10 @@ class DriverModule(Protocol):
 
     def embedded_server(self, settings: Settings) -> EmbeddedServer: ...
 
-    async def run_worker(self, services: Services, stop: asyncio.Event) -> None:
-        """Carry runs until `stop` is set; comes back by itself after an outage of the service."""
+    async def run_worker(
+        self, services: Services, stop: asyncio.Event, lanes: Sequence[Lane] = tuple(Lane)
+    ) -> None:
+        """Carry runs of these lanes until `stop` is set; comes back by itself after an outage."""
 
 
 @dataclass

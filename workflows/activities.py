@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from engine.clock import Clock
 from engine.delivery import breakers
 from engine.errors import CommandError, UnknownRun
+from engine.journeys.lanes import lane_while
 from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
@@ -24,12 +28,20 @@ from workflows.messages import (
     ObserveRequest,
 )
 
+_log = structlog.get_logger(__name__)
+
+CLOCKS_APART = 5.0
+"""Seconds by which the service's clock may differ from this machine's without a word."""
+WARN_EVERY = timedelta(minutes=1)
+
 
 class JourneyActivities:
     """Advances runs."""
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, clock: Clock) -> None:
         self._runs = runs
+        self._clock = clock
+        self._warned_at: datetime | None = None
 
     @activity.defn(name=ADVANCE)
     async def advance(self, request: AdvanceRequest) -> AdvanceResult:
@@ -37,6 +49,7 @@ class JourneyActivities:
 
         Anything else that is missing, such as its bundle after half a restore, may come back: tried again.
         """
+        self._compare_clocks(request.now)
         try:
             carried = await self._runs.carry(request.run_id, durable=True, real_now=request.now)
         except UnknownRun as error:
@@ -48,7 +61,19 @@ class JourneyActivities:
             due_at=carried.due_real,
             step=carried.position,
             outcome=carried.outcome,
+            lane=lane_while(carried.waiting),
         )
+
+    def _compare_clocks(self, told: datetime) -> None:
+        """Warn when this machine's clock and the service's are apart: waits end early or late by as much."""
+        if activity.info().attempt > 1:
+            return  # its moment is that of the first try
+        now = self._clock.now()
+        apart = (told - now).total_seconds()
+        if abs(apart) <= CLOCKS_APART or (self._warned_at is not None and now - self._warned_at < WARN_EVERY):
+            return
+        self._warned_at = now
+        _log.warning("the temporal service's clock differs from this machine's", ahead_by=round(apart, 1))
 
 
 class BreakerActivities:

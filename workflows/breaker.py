@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.messages import (
@@ -24,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         ForceRequest,
         LookSignal,
         ObserveRequest,
+        is_final,
     )
 
 LOOK_TIMEOUT = timedelta(seconds=30)
@@ -33,7 +35,14 @@ LONGEST_LOCAL_PAUSE = timedelta(seconds=5)
 """Longer ones between tries are server timers: an outage does not fill the history with heartbeats."""
 IDLE = timedelta(hours=1)
 """A closed breaker that nobody asks about ends its workflow; the next change of figures starts it again."""
-RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
+RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10), maximum_attempts=8
+)
+"""Its tries last half a minute; then the workflow rests, where its history may be renewed."""
+REST = timedelta(minutes=1)
+"""Before the next look after one that failed at every try; being told to look ends it."""
+MOST_TOLD = 2_000
+"""Signals and updates of one execution before it continues as new; a server refuses the 10,001st signal."""
 ACTIONS = ("trip", "reset")
 LEVELS = ("yellow", "red", "black")
 
@@ -46,6 +55,7 @@ class Breaker:
     def __init__(self, watched: BreakerInput) -> None:
         self._input = watched
         self._is_told = False
+        self._told = 0
         self._one_at_a_time = asyncio.Lock()
         self._last: BreakerState | None = None
 
@@ -58,16 +68,20 @@ class Breaker:
             await workflow.wait_condition(workflow.all_handlers_finished)
             if self._is_history_full():
                 workflow.continue_as_new(self._input)
-            if not was_told and found.next_at is None and not self._is_told and found.state == "closed":
+            if found is None or was_told or self._is_told:
+                continue
+            if found.next_at is None and found.state == "closed":
                 return found
 
     @workflow.signal(name=LOOK)
     def look(self, signal: LookSignal) -> None:
         self._is_told = True
+        self._told += 1
 
     @workflow.update(name=FORCE)
     async def force(self, request: ForceRequest) -> BreakerState:
         """Trip or reset by hand; answers once the new state is published."""
+        self._told += 1
         async with self._one_at_a_time:
             self._last = await workflow.execute_local_activity(
                 FORCE_BREAKER,
@@ -95,23 +109,31 @@ class Breaker:
         """What the last look found; for people, senders read the published row."""
         return self._last
 
-    async def _observe(self) -> BreakerState:
+    async def _observe(self) -> BreakerState | None:
+        """What a look finds; None when it failed at every try."""
         async with self._one_at_a_time:
-            self._last = await workflow.execute_local_activity(
-                OBSERVE_BREAKER,
-                ObserveRequest(self._input.breaker, self._input.scope, workflow.now()),
-                result_type=BreakerState,
-                start_to_close_timeout=LOOK_TIMEOUT,
-                retry_policy=RETRY,
-                local_retry_threshold=LONGEST_LOCAL_PAUSE,
-            )
+            try:
+                self._last = await workflow.execute_local_activity(
+                    OBSERVE_BREAKER,
+                    ObserveRequest(self._input.breaker, self._input.scope, workflow.now()),
+                    result_type=BreakerState,
+                    start_to_close_timeout=LOOK_TIMEOUT,
+                    retry_policy=RETRY,
+                    local_retry_threshold=LONGEST_LOCAL_PAUSE,
+                )
+            except FailureError as error:
+                if is_final(error):
+                    raise
+                return None
         workflow.set_current_details(_details(self._last))
         return self._last
 
-    async def _wait(self, found: BreakerState) -> bool:
+    async def _wait(self, found: BreakerState | None) -> bool:
         """Whether a signal or an update ended the wait."""
         timeout = IDLE
-        if found.next_at is not None:
+        if found is None:
+            timeout = REST
+        elif found.next_at is not None:
             timeout = max(found.next_at - workflow.now(), SHORTEST_WAIT)
         try:
             await workflow.wait_condition(lambda: self._is_told or self._is_history_full(), timeout=timeout)
@@ -123,7 +145,7 @@ class Breaker:
         info = workflow.info()
         if self._input.continue_after is not None:
             return info.get_current_history_length() >= self._input.continue_after
-        return info.is_continue_as_new_suggested()
+        return self._told >= MOST_TOLD or info.is_continue_as_new_suggested()
 
 
 def _details(found: BreakerState) -> str:

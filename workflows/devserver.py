@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from engine.errors import CommandError, DriverUnavailable
 from engine.settings import Settings
 from workflows.connection import STATE_FILE, Recorded, connect, is_alive, record, recorded
+from workflows.service import register_attributes
 
 LOOPBACK = "127.0.0.1"
 UI_PORT = 8233
@@ -104,8 +105,12 @@ class EmbeddedServer:
         DriverUnavailable, with the log's place, when it does not become healthy in time.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        if await self._adopt():
-            return self.address
+        if not await self._adopt():
+            await self._launch()
+        await register_attributes(await connect(self.address, self._namespace))
+        return self.address
+
+    async def _launch(self) -> None:
         if self._port is None:
             # Not the usual one: of two installations that start at once, the second would find the first's
             # server healthy there and take it for its own.
@@ -128,7 +133,6 @@ class EmbeddedServer:
             raise DriverUnavailable(
                 f"the embedded Temporal server did not start; see {self._log_file}"
             ) from error
-        return self.address
 
     async def exited(self) -> int:
         """Return the exit code when the server ends by itself; waits for ever while it runs well."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from temporalio.client import (
@@ -15,20 +16,35 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from engine.errors import CommandError, DriverUnavailable
-from engine.journeys.driver import Nudge, RunRef
+from engine.journeys.driver import Nudge, RunRef, Standing
 from engine.settings import Settings
+from workflows import service
 from workflows.connection import address_of, connect
 from workflows.devserver import EmbeddedServer, embedded_server
 from workflows.messages import (
     BREAKER_WORKFLOW,
+    BUNDLE,
+    CONTACT,
     FORCE,
+    FORM,
+    LANE,
     LOOK,
     NUDGE,
-    TASK_QUEUE,
+    STEP,
+    URGENT,
+    WAITING,
+    AdvanceResult,
     BreakerInput,
     BreakerState,
     ForceRequest,
@@ -37,6 +53,7 @@ from workflows.messages import (
     RunEnded,
     RunInput,
     breaker_workflow_id,
+    queue_of,
 )
 from workflows.worker import run_worker
 
@@ -45,6 +62,15 @@ __all__ = ["EmbeddedServer", "TemporalDriver", "driver", "embedded_server", "run
 CALL_TIMEOUT = timedelta(seconds=5)
 DEFECTS = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
 """Answers that mean we asked wrongly; everything else unexpected means: later, perhaps."""
+BREAKERS = queue_of(URGENT)
+"""A breaker must not open behind the messages it should stop."""
+LOWEST = 5
+"""A service knows the priorities 1, which goes first, to 5 unless it is told otherwise."""
+FIRST = Priority(priority_key=1)
+LONGEST_KEY = 64
+"""Bytes of a fairness key."""
+FULL = "limit for signal events"
+"""In the answer to a signal that one execution may not take any more."""
 
 
 class TemporalDriver:
@@ -70,9 +96,12 @@ class TemporalDriver:
                 handle = client.get_workflow_handle(run.workflow_id)
                 await handle.signal(NUDGE, message, rpc_timeout=CALL_TIMEOUT)
             except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    await self._start(client, run, message)
+                elif FULL not in error.message:
                     raise
-                await self._start(client, run, message)
+                # Else 10,000 nudges wait for a worker. With its first task the workflow begins a new
+                # execution with a look at the row, which says what this nudge has to say.
 
     async def cancel(self, run: RunRef, reason: str) -> None:
         async with self._calling() as client:
@@ -101,10 +130,12 @@ class TemporalDriver:
                 BREAKER_WORKFLOW,
                 BreakerInput(breaker, scope, self._continue_after),
                 id=breaker_workflow_id(breaker, scope),
-                task_queue=TASK_QUEUE,
+                task_queue=BREAKERS,
+                priority=FIRST,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=LOOK,
                 start_signal_args=[LookSignal("figures")],
+                static_summary=f"{breaker} in {scope}",
                 rpc_timeout=CALL_TIMEOUT,
             )
 
@@ -118,8 +149,10 @@ class TemporalDriver:
                 BREAKER_WORKFLOW,
                 BreakerInput(breaker, scope, self._continue_after),
                 id=breaker_workflow_id(breaker, scope),
-                task_queue=TASK_QUEUE,
+                task_queue=BREAKERS,
+                priority=FIRST,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"{breaker} in {scope}",
             )
             try:
                 state: BreakerState = await client.execute_update_with_start_workflow(
@@ -138,8 +171,9 @@ class TemporalDriver:
     async def open_runs(self) -> AsyncIterator[tuple[str, str]]:
         """(workflow id, run id) of every journey workflow that is running; visibility may lag by a second."""
         async with self._calling() as client:
-            query = f"ExecutionStatus='Running' AND TaskQueue='{TASK_QUEUE}'"
-            async for found in client.list_workflows(query + f" AND WorkflowType!='{BREAKER_WORKFLOW}'"):
+            async for found in client.list_workflows(
+                f"{service.OURS} AND WorkflowType!='{BREAKER_WORKFLOW}'"
+            ):
                 yield found.id, str((await found.memo()).get("run_id", ""))
 
     async def terminate(self, workflow_id: str, reason: str) -> None:
@@ -154,16 +188,49 @@ class TemporalDriver:
                     raise
 
     async def check(self) -> None:
-        """Return when the service answers for our namespace; DriverUnavailable when not."""
+        """Return when the service answers for our namespace and knows our search attributes.
+
+        DriverUnavailable when not.
+        """
         async with self._calling() as client:
             await client.count_workflows("ExecutionStatus='Running'", rpc_timeout=CALL_TIMEOUT)
+            await service.must_know_attributes(client)
+
+    async def set_up(self) -> bool:
+        """Register the search attributes that are missing; whether any were.
+
+        CommandError where that has to be done by hand.
+        """
+        async with self._calling() as client:
+            return await service.register_attributes(client)
+
+    async def unserved(self) -> list[str]:
+        """The lanes without a worker while others have one."""
+        async with self._calling() as client:
+            return await service.unserved_lanes(client)
+
+    async def failing(self) -> AsyncIterator[str]:
+        """Ids of our workflows whose tasks have failed again and again; by the list, which lags behind."""
+        async with self._calling() as client:
+            async for workflow_id in service.failing(client):
+                yield workflow_id
 
     async def _start(self, client: Client, run: RunRef, nudge: NudgeSignal | None) -> None:
+        # A nudge says that the run has moved since, so it is looked at first.
+        standing = _standing(run.standing) if run.standing is not None and nudge is None else None
+        lane = run.lane if standing is None or standing.lane is None else standing.lane
+        shown = {CONTACT: run.contact_id, BUNDLE: run.bundle, LANE: lane}
+        if standing is not None:
+            shown |= {STEP: standing.step or "", WAITING: standing.waiting}
         await client.start_workflow(
             run.journey,
-            RunInput(run.run_id, run.version, self._continue_after),
+            RunInput(run.run_id, run.version, self._continue_after, FORM, run.lane, lane, standing),
             id=run.workflow_id,
-            task_queue=TASK_QUEUE,
+            task_queue=queue_of(lane),
+            priority=_priority(run),
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(SearchAttributeKey.for_keyword(name), shown[name]) for name in shown]
+            ),
             result_type=RunEnded,
             # Entry keys are unique, so an ended workflow of this id is this run's own: a repeated or late
             # start runs one advance, finds the row ended, and ends as well.
@@ -185,6 +252,8 @@ class TemporalDriver:
         try:
             yield client
         except RPCError as error:
+            if service.lacks_attributes(error):
+                raise DriverUnavailable(service.way_out(client.namespace)) from error
             if error.status in DEFECTS:
                 raise
             # The service may come back elsewhere; the next call asks for its address again.
@@ -192,6 +261,18 @@ class TemporalDriver:
             raise DriverUnavailable(
                 f"Temporal did not do what was asked: {error.status.name.lower()}"
             ) from error
+
+
+def _standing(found: Standing) -> AdvanceResult:
+    return AdvanceResult(found.revision, "active", found.waiting, found.due_at, found.step, lane=found.lane)
+
+
+def _priority(run: RunRef) -> Priority:
+    """Before others of its lane by the journey's priority; of one priority, each journey in its turn."""
+    steps = min(run.priority // 20, LOWEST - 1)
+    journey = run.journey.encode()
+    name = run.journey if len(journey) <= LONGEST_KEY else sha256(journey).hexdigest()
+    return Priority(priority_key=LOWEST - steps, fairness_key=name)
 
 
 def driver(settings: Settings) -> TemporalDriver:

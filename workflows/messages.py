@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
 TASK_QUEUE = "journeys"
+URGENT, NORMAL, BULK, HUMAN = LANES = ("urgent", "normal", "bulk", "human")
+"""The lanes of `engine.journeys.lanes` by name: work that must not wait for one another."""
 ADVANCE = "advance"
 OBSERVE_BREAKER = "observe_breaker"
 FORCE_BREAKER = "force_breaker"
@@ -19,6 +23,35 @@ FORCE = "force"
 BREAKER_WORKFLOW = "Breaker"
 UNKNOWN_RUN = "UnknownRun"
 REFUSED = "Refused"
+
+FORM = 2
+"""Of the journey workflow's loop, for executions that begin now. Form 2 starts with a wait where the starter
+knew of one, is shown by search attributes and follows its run from lane to lane; form 1 does none of it."""
+
+CONTACT = "WaylineContact"
+BUNDLE = "WaylineBundle"
+LANE = "WaylineLane"
+STEP = "WaylineStep"
+WAITING = "WaylineWaiting"
+SEARCH_ATTRIBUTES = (CONTACT, BUNDLE, LANE, STEP, WAITING)
+"""All Keywords, of which a SQL visibility store has ten per namespace. They stand in clear: ids, no names."""
+
+
+def queue_of(lane: str) -> str:
+    """The task queue of a lane."""
+    return TASK_QUEUE if lane == NORMAL else f"{TASK_QUEUE}-{lane}"
+
+
+def is_final(error: FailureError) -> bool:
+    """Whether an activity failed for good, and not only at every try it was given.
+
+    A local activity's error is the failure itself, another activity's is wrapped in one of its own.
+    """
+    cause = error.cause if isinstance(error, ActivityError) else error
+    return isinstance(cause, ApplicationError) and cause.non_retryable
+
+
+QUEUES = tuple(queue_of(lane) for lane in LANES)
 
 
 def breaker_workflow_id(breaker: str, scope: str) -> str:
@@ -35,6 +68,16 @@ class RunInput:
     """The program's version, for people reading the workflow; the run row decides."""
     continue_after: int | None = None
     """Continue as new at this many history events; None: when the server suggests it."""
+    form: int = 1
+    """Which form of the workflow's loop this execution follows to its end; today's is `FORM`."""
+    lane: str = NORMAL
+    """Where its tasks belong while no person is asked."""
+    at: str = NORMAL
+    """The lane on which this execution is. Asked of the worker, it would be another one in a replay."""
+    standing: AdvanceResult | None = None
+    """Where the run stood when its start was written down: it waits from there, without a look first."""
+    is_moved: bool = False
+    """Whether it has just come from another lane: at its first look it stays, whatever that says."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +108,8 @@ class AdvanceResult:
     """Delivery time at which to look again even when nobody nudges."""
     step: str | None = None
     outcome: str | None = None
+    lane: str | None = None
+    """Where the run's tasks belong during this wait; None: where they belong anyway."""
 
 
 @dataclass(frozen=True)

@@ -1,68 +1,103 @@
-"""The worker: carries out workflow tasks with their activities, and comes back by itself after an outage."""
+"""The worker: carries out workflow tasks with their activities, and comes back by itself after an outage.
+
+Each lane has slots of its own in every process, so that ten thousand runs of a campaign which wake at ten
+o'clock take no place from somebody who signs up at one past ten.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.service import RPCError
+from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from engine.errors import DriverUnavailable
+from engine.journeys.lanes import Lane
 from engine.services import Services
 from workflows.activities import BreakerActivities, JourneyActivities
 from workflows.breaker import Breaker
 from workflows.connection import address_of, connect
 from workflows.journey import Journey
-from workflows.messages import TASK_QUEUE
+from workflows.messages import queue_of
+from workflows.service import must_know_attributes
 
 _log = structlog.get_logger(__name__)
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
 """Seconds between two attempts to reach a service that is away."""
+STICKY = timedelta(seconds=2)
+"""After a kill, journeys cached on the dead worker wait this long for it."""
+GRACE = timedelta(seconds=20)
+"""For what has begun when the worker is told to stop."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How much of one lane a process does at a time."""
+
+    tasks: int
+    looks: int
+    """Local activities: each may hold a thread of the store."""
+    cached: int
+    """Workflows kept in memory, at about 0.1 MB; others are replayed when they wake."""
+    pollers: int
+
+
+SLOTS = {
+    Lane.URGENT: Slots(tasks=20, looks=40, cached=500, pollers=5),
+    Lane.NORMAL: Slots(tasks=50, looks=100, cached=1000, pollers=5),
+    # More would only stand in line for the database, before the urgent ones.
+    Lane.BULK: Slots(tasks=10, looks=10, cached=300, pollers=3),
+    Lane.HUMAN: Slots(tasks=10, looks=20, cached=200, pollers=3),
+}
 
 
 def build_worker(
     client: Client,
     activities: Sequence[Callable[..., Any]],
     *,
-    max_cached_workflows: int = 2000,
-    graceful_shutdown: timedelta = timedelta(seconds=20),
+    lane: Lane = Lane.NORMAL,
+    max_cached_workflows: int | None = None,
+    graceful_shutdown: timedelta = GRACE,
     workflow_runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """A worker of the measured shape: about 0.16 MB for each cached workflow, local activities only.
+    """One lane's worker of the measured shape: local activities only, fixed slots, a bounded cache.
 
     Workflows run outside of Temporal's sandbox, which executes their module anew for every one of them; tests
     give the sandbox as `workflow_runner`, so that it looks over what workflows do.
     """
+    slots = SLOTS[lane]
     return Worker(
         client,
-        task_queue=TASK_QUEUE,
+        task_queue=queue_of(lane),
         workflows=[Journey, Breaker],
         activities=activities,
         workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
         no_remote_activities=True,
-        max_cached_workflows=max_cached_workflows,
-        max_concurrent_workflow_tasks=50,
-        max_concurrent_local_activities=100,
-        # After a kill, journeys cached on the dead worker wait this long for it.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        max_cached_workflows=slots.cached if max_cached_workflows is None else max_cached_workflows,
+        max_concurrent_workflow_tasks=slots.tasks,
+        max_concurrent_local_activities=slots.looks,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(slots.pollers),
+        sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=graceful_shutdown,
     )
 
 
-async def run_worker(services: Services, stop: asyncio.Event) -> None:
-    """Carry runs until `stop` is set; what has begun is finished first.
+async def run_worker(services: Services, stop: asyncio.Event, lanes: Sequence[Lane] = tuple(Lane)) -> None:
+    """Carry runs of these lanes until `stop` is set; what has begun is finished first.
 
     A service that is away is tried again, less and less often; a worker that gave up is built anew.
     """
     settings = services.settings
-    journeys = JourneyActivities(services.runs)
+    journeys = JourneyActivities(services.runs, services.clock)
     breakers = BreakerActivities(services.store, services.shelf, services.clock)
     activities: list[Callable[..., Any]] = [journeys.advance, breakers.observe, breakers.force]
     pause = FIRST_PAUSE
@@ -71,30 +106,33 @@ async def run_worker(services: Services, stop: asyncio.Event) -> None:
             # Asked for again each time: the embedded server may have come back elsewhere.
             address = address_of(settings)
             client = await connect(address, settings.temporal_namespace, retry=None)
-        except DriverUnavailable as error:
+            await must_know_attributes(client)
+        except (DriverUnavailable, RPCError) as error:
             _log.warning("temporal is away", said=str(error), again_in=round(pause, 1))
         else:
-            _log.info("worker started", address=address, queue=TASK_QUEUE)
+            _log.info("worker started", address=address, lanes=[lane.value for lane in lanes])
             pause = FIRST_PAUSE
-            await _run_one(build_worker(client, activities), stop)
+            await _run_together([build_worker(client, activities, lane=lane) for lane in lanes], stop)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE)
     _log.info("worker stopped")
 
 
-async def _run_one(worker: Worker, stop: asyncio.Event) -> None:
-    """Run this worker until `stop` is set or it gives up."""
-    working = asyncio.create_task(worker.run())
+async def _run_together(workers: Sequence[Worker], stop: asyncio.Event) -> None:
+    """Run these workers until `stop` is set or one of them gives up."""
+    working = [asyncio.create_task(worker.run()) for worker in workers]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        if not working.done():
-            await worker.shutdown()
-    try:
-        await working
-    except RuntimeError as error:
-        # The SDK reports a poll that failed for a minute this way; the next worker starts afresh.
-        _log.warning("worker gave up", error=str(error))
+        await asyncio.gather(
+            *(worker.shutdown() for worker, task in zip(workers, working, strict=True) if not task.done())
+        )
+    for found in await asyncio.gather(*working, return_exceptions=True):
+        if isinstance(found, RuntimeError):
+            # The SDK reports a poll that failed for a minute this way; the next worker starts afresh.
+            _log.warning("worker gave up", error=str(found))
+        elif isinstance(found, BaseException):
+            raise found

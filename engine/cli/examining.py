@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from engine.errors import DriverUnavailable, NotFound, PluginError, RulesetError
+from engine.errors import CommandError, DriverUnavailable, NotFound, PluginError, RulesetError
 from engine.intake import outbox
 from engine.journeys.driver import Nudge, RunRef
+from engine.journeys.lanes import lane_of
 from engine.runs.examining import carried_runs, count_left_behind, pinned_bundles
 from engine.services import Services
 
@@ -53,6 +55,7 @@ class Examiner:
         """Every check, in the order in which they build on each other."""
         found = [await self._services.store.run(self._bundle)]
         found.append(await self._services.store.run(self._pinned))
+        found.append(await self._service())
         found.append(await self._workflows())
         found.append(await self._leases())
         found.append(await self._services.store.run(self._backlog))
@@ -86,9 +89,7 @@ class Examiner:
         return Checked("pinned", True, f"people are on their way in {len(pinned)} bundles, all readable")
 
     async def _workflows(self) -> Checked:
-        driver = self._services.driver
         try:
-            await driver.check()
             found = await self._compare()
             if self._repair:
                 await self._reconcile(found)
@@ -103,6 +104,26 @@ class Examiner:
         if not wrong:
             return Checked("workflows", True, "every run that waits has its workflow, and no more")
         return Checked("workflows", False, ", ".join(wrong), is_repaired=self._repair)
+
+    async def _service(self) -> Checked:
+        """Whether the workflow service is there, set up, and served on every lane."""
+        driver = self._services.driver
+        try:
+            is_repaired = self._repair and await driver.set_up()
+            await driver.check()
+            unserved = await driver.unserved()
+            failing = [workflow_id async for workflow_id in driver.failing()]
+        except (CommandError, DriverUnavailable) as error:
+            return Checked("temporal", False, str(error))
+        if failing:
+            detail = (
+                f"{len(failing)} workflows cannot go on, such as {failing[0]}: their tasks fail every time"
+            )
+            return Checked("temporal", False, f"{detail}; see the worker's log")
+        if unserved:
+            detail = f"no worker carries runs of {', '.join(unserved)}: start one with `wayline worker`"
+            return Checked("temporal", False, detail)
+        return Checked("temporal", not is_repaired, "it answers and has all that runs need", is_repaired)
 
     async def _compare(self) -> Disagreement:
         services = self._services
@@ -132,12 +153,25 @@ class Examiner:
 
     async def _reconcile(self, found: Disagreement) -> None:
         driver = self._services.driver
-        for run in found.missing:
+        for run in await self._services.store.run(self._on_their_lanes, found.missing):
             await driver.start(run)
         for workflow_id in found.strays:
             await driver.terminate(workflow_id, "no such run in the database (wayline doctor)")
         for run in found.late:
             await driver.signal(run, Nudge("doctor"))
+
+    def _on_their_lanes(self, runs: Sequence[RunRef]) -> list[RunRef]:
+        """The runs as they are to be started; those whose bundle cannot be read on no lane of their own."""
+        placed = []
+        with self._services.store.read() as session:
+            for run in runs:
+                try:
+                    program = self._services.shelf.get(session, run.bundle).programs[run.journey]
+                except (NotFound, RulesetError):
+                    placed.append(run)
+                else:
+                    placed.append(replace(run, lane=lane_of(program)))
+        return placed
 
     async def _leases(self) -> Checked:
         services = self._services

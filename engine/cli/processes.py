@@ -7,7 +7,7 @@ import fcntl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -17,6 +17,7 @@ from engine.cli.workspaces import load_workspace
 from engine.errors import CommandError, RulesetError
 from engine.governance.keys import Keys, ensure_keys
 from engine.governance.publishing import prove_rules, publish
+from engine.journeys.lanes import Lane
 from engine.logs import set_up_logs
 from engine.settings import Settings
 from engine.store.control import ensure_control, read_control
@@ -75,14 +76,23 @@ def dispatch() -> None:
     _run_one("dispatch", dispatch_part)
 
 
-def worker() -> None:
-    """Run a worker: carries the runs that wait in Temporal.
+def worker(
+    queue: Annotated[
+        list[Lane] | None,
+        typer.Option("--queue", help="Only runs of this lane; may be given again. Left out: of all lanes."),
+    ] = None,
+) -> None:
+    """Run a worker: carries the runs that wait in Temporal, each lane apart from the others.
+
+    A journey is `urgent` with a priority of 80 or more, or a message that has to leave within a minute;
+    `bulk` when people enter by schedule or audience; `human` while a person is asked; else `normal`.
 
     Example: WAYLINE_DATABASE_URL=postgresql://… WAYLINE_TEMPORAL_ADDRESS=temporal:7233 wayline worker
     """
     from engine.cli.serving import worker_part
 
-    _run_one("worker", worker_part)
+    lanes = tuple(dict.fromkeys(queue or Lane))
+    _run_one("worker", lambda services: worker_part(services, lanes))
 
 
 def make_keys(services: Services) -> Keys:

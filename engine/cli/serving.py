@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from engine.errors import CommandError, DriverUnavailable
+from engine.journeys.lanes import Lane
 from engine.services import EmbeddedServer, Services, load_driver_module
 
 _log = structlog.get_logger(__name__)
@@ -43,10 +44,10 @@ def dispatch_part(services: Services) -> Part:
     return services.dispatcher.run
 
 
-def worker_part(services: Services) -> Part:
-    """The worker of the installed driver."""
+def worker_part(services: Services, lanes: Sequence[Lane] = tuple(Lane)) -> Part:
+    """The worker of the installed driver, for runs of these lanes."""
     module = load_driver_module()
-    return lambda stop: module.run_worker(services, stop)
+    return lambda stop: module.run_worker(services, stop, lanes)
 
 
 def keep_alive_part(server: EmbeddedServer, *, pause: float = 2.0) -> Part:

@@ -20,7 +20,8 @@ from engine.clock import Clock
 from engine.errors import DriverUnavailable, WaylineError
 from engine.intake import measuring, outbox
 from engine.intake.outbox import Backlog, Errand, Failure
-from engine.journeys.driver import Driver, Nudge, RunRef
+from engine.journeys.driver import Driver, Nudge, RunRef, Standing
+from engine.journeys.lanes import Lane
 from engine.store.database import Store
 
 _log = structlog.get_logger(__name__)
@@ -255,4 +256,19 @@ def _run(errand: Errand) -> RunRef:
         contact_id=payload["contact_id"],
         entry_key=payload["entry_key"],
         version=payload["version"],
+        priority=payload.get("priority", 50),
+        lane=Lane(payload.get("lane", Lane.NORMAL)),
+        bundle=payload.get("bundle", ""),
+        standing=_standing(errand) if "waiting" in payload else None,
+    )
+
+
+def _standing(errand: Errand) -> Standing:
+    payload = errand.payload
+    due = payload["due_at"]
+    return Standing(
+        payload["revision"],
+        payload["waiting"],
+        payload["step"],
+        datetime.fromisoformat(due) if due is not None else None,
     )

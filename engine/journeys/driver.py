@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
+
+from engine.journeys.lanes import Lane, lane_while
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run waits at the moment its start is written down; what happens later is told by nudges."""
+
+    revision: int
+    waiting: str
+    step: str | None
+    due_at: datetime | None
+    """Delivery time at which to look at it even when nobody nudges."""
+
+    @property
+    def lane(self) -> Lane | None:
+        """Where it belongs during this wait; None: where it belongs anyway."""
+        return lane_while(self.waiting)
 
 
 @dataclass(frozen=True)
@@ -16,6 +35,12 @@ class RunRef:
     contact_id: str
     entry_key: str
     version: str
+    # How to carry it, not which it is; a start that was lost and is made up for may know less.
+    priority: int = field(default=50, compare=False)
+    bundle: str = field(default="", compare=False)
+    lane: Lane = field(default=Lane.NORMAL, compare=False)
+    standing: Standing | None = field(default=None, compare=False)
+    """None: look at the run's row first."""
 
     @property
     def workflow_id(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from sqlmodel import col
 from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
 from engine.gate.state import Claim
+from engine.journeys.lanes import lane_of
 from engine.journeys.migrating import SAFE
 from engine.journeys.run import (
     Cause,
@@ -152,13 +154,13 @@ class Advancing:
         if intent is not None and intent.outcome is not None:
             return None
         is_held = intent is not None and intent.state == IntentState.HELD
-        if is_held and not row.durable:
-            save(session, row, durable=True, lease_owner=None, lease_until=None)
-            _tell(session, "run.start", row, real_now)
-        elif not row.durable:
-            save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
         ends_at = intent.expires_at if intent is not None and is_held else None
         ends_real = max(real_now, _real(clocks.time, ends_at)) if ends_at is not None else real_now
+        if is_held and not row.durable:
+            save(session, row, durable=True, lease_owner=None, lease_until=None)
+            self._start(session, row, replace(_standing(row, clocks), due_real=ends_real + LEASE), real_now)
+        elif not row.durable:
+            save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
         return replace(_standing(row, clocks), due_real=ends_real + LEASE)
 
     def _find(self, session: Session, row: LockedRun, state: RunState, clocks: Clocks) -> _Found | None:
@@ -193,12 +195,29 @@ class Advancing:
         was_durable = row.durable
         save(session, row, **values)
         if waits_long and not was_durable:
-            _tell(session, "run.start", row, real_now)
+            self._start(session, row, _standing(row, clocks), real_now)
         elif was_durable and not durable:
             _tell(session, "run.signal", row, real_now, reason="moved")
 
+    def _start(self, session: Session, row: LockedRun, standing: Carried, real_now: datetime) -> None:
+        """Have a workflow wait from where the run stands, on the lane that its journey calls for."""
+        due = standing.due_real
+        _tell(
+            session,
+            "run.start",
+            row,
+            real_now,
+            priority=row.priority,
+            lane=lane_of(self._shelf.get(session, row.bundle_hash).programs[row.journey]),
+            bundle=row.bundle_hash,
+            revision=standing.revision,
+            waiting=standing.waiting,
+            step=standing.position,
+            due_at=due.isoformat() if due is not None else None,
+        )
 
-def _tell(session: Session, kind: str, row: LockedRun, real_now: datetime, **more: str) -> None:
+
+def _tell(session: Session, kind: str, row: LockedRun, real_now: datetime, **more: Any) -> None:
     notes = Notes()
     notes.tell_driver(kind, row, real_now, **more)
     notes.write(session)

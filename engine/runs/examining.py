@@ -18,7 +18,9 @@ _AT_ONCE = 10_000
 
 _RUN, _INTENT = table_of(RunRow), table_of(IntentRow)
 _REFS = select(
-    _RUN.c.id, _RUN.c.journey, _RUN.c.contact_id, _RUN.c.entry_key, _RUN.c.version, _RUN.c.status == "active"
+    *(_RUN.c[name] for name in ("id", "journey", "contact_id", "entry_key", "version", "priority")),
+    _RUN.c.bundle_hash,
+    _RUN.c.status == "active",
 )
 
 

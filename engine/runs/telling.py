@@ -86,7 +86,7 @@ class Notes:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     errands: list[dict[str, Any]] = field(default_factory=list)
 
-    def tell_driver(self, kind: str, run: RunRecord, real_now: datetime, **more: str) -> None:
+    def tell_driver(self, kind: str, run: RunRecord, real_now: datetime, **more: Any) -> None:
         """One errand about the run (`run.start`, `run.signal`, `run.cancel`), done after the commit."""
         payload = {
             "journey": run.journey,

@@ -87,6 +87,13 @@ async def test_the_first_wait_hands_the_run_to_a_workflow_exactly_once(spine: Sp
         "contact_id": run.contact_id,
         "entry_key": "once",
         "version": run.version,
+        "priority": 50,
+        "lane": "normal",
+        "bundle": run.bundle_hash,
+        "revision": run.revision,
+        "waiting": "timer",
+        "step": "night",
+        "due_at": (now + DAY).isoformat(),
     }
     assert run.durable
     assert (run.waiting_since, run.next_send_at) == (now, now + DAY)

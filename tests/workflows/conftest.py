@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,10 +19,12 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from engine.journeys.lanes import Lane
 from workflows.connection import connect
 from workflows.devserver import EmbeddedServer, find_binary, free_port
 from workflows.driver import TemporalDriver
-from workflows.messages import ADVANCE, TASK_QUEUE, AdvanceRequest, AdvanceResult
+from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
+from workflows.service import OURS, register_attributes
 from workflows.worker import build_worker
 
 PATIENCE = 20.0
@@ -105,7 +107,7 @@ async def driver(temporal_address: str, client: Client) -> TemporalDriver:
     return TemporalDriver(lambda: connect(temporal_address, "default"))
 
 
-WorkerFactory = Callable[..., AbstractAsyncContextManager[Worker]]
+WorkerFactory = Callable[..., AbstractAsyncContextManager[list[Worker]]]
 
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("workflows.messages")
@@ -115,17 +117,25 @@ SANDBOX = SandboxedWorkflowRunner(
 
 @pytest.fixture
 def working() -> WorkerFactory:
-    """`async with working(client, activities...)`: a worker of the production shape while the block runs.
+    """`async with working(client, activities...)`: workers of the production shape while the block runs.
 
-    Its workflows run in the sandbox.
+    They serve normal and urgent work unless told which `lanes`. Their workflows run in the sandbox.
     """
 
     @asynccontextmanager
-    async def run(client: Client, *activities: Callable[..., Any], **options: Any) -> AsyncIterator[Worker]:
+    async def run(
+        client: Client,
+        *activities: Callable[..., Any],
+        lanes: Sequence[Lane] = (Lane.NORMAL, Lane.URGENT),
+        **options: Any,
+    ) -> AsyncIterator[list[Worker]]:
         options.setdefault("graceful_shutdown", timedelta(seconds=1))
         options.setdefault("workflow_runner", SANDBOX)
-        async with build_worker(client, activities, **options) as worker:
-            yield worker
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(build_worker(client, activities, lane=lane, **options))
+                for lane in lanes
+            ]
 
     return run
 
@@ -144,7 +154,18 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         ],
     )
     async with environment:
+        await register_attributes(environment.client)
         yield environment
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return once the condition holds; other processes are asked, so there is nothing to wait on."""
+    for _ in range(1500):
+        answer = condition()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came true")
 
 
 _numbers = itertools.count(1)
@@ -157,7 +178,7 @@ def run_id(request: pytest.FixtureRequest) -> str:
 
 
 async def _terminate_all(client: Client) -> None:
-    async for found in client.list_workflows(f"ExecutionStatus='Running' AND TaskQueue='{TASK_QUEUE}'"):
+    async for found in client.list_workflows(OURS):
         try:
             await client.get_workflow_handle(found.id).terminate("the test is over")
         except RPCError as error:

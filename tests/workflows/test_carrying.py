@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from engine.settings import Settings
 from engine.store.bulk import table_of
 from engine.store.control import ensure_control
 from engine.store.tables import BreakerRow, BundleRow, OutboxRow, RunRow
+from tests.workflows.conftest import eventually
 from workflows.driver import TemporalDriver
 from workflows.worker import run_worker
 
@@ -158,16 +159,6 @@ class Shop:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await eventually(condition)
-
-
-async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return once the condition holds; other processes are asked, so there is nothing to wait on."""
-    for _ in range(1500):
-        answer = condition()
-        if answer if isinstance(answer, bool) else await answer:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came true")
 
 
 async def is_gone(driver: TemporalDriver, row: RunRow) -> bool:

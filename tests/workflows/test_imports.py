@@ -12,13 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "workflows/__init__.py": set[str](),
-    "workflows/messages.py": {"__future__", "dataclasses", "datetime"},
+    "workflows/messages.py": {"__future__", "dataclasses", "datetime", "temporalio.exceptions"},
     "workflows/journey.py": {
-        "__future__", "asyncio", "collections.abc", "datetime", "temporalio", "temporalio.common",
-        "workflows.messages",
+        "__future__", "asyncio", "collections.abc", "contextlib", "dataclasses", "datetime", "temporalio",
+        "temporalio.common", "temporalio.exceptions", "workflows.messages",
     },
     "workflows/breaker.py": {
-        "__future__", "asyncio", "datetime", "temporalio", "temporalio.common", "workflows.messages",
+        "__future__", "asyncio", "datetime", "temporalio", "temporalio.common", "temporalio.exceptions",
+        "workflows.messages",
     },
 }  # fmt: skip
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "sleep", "random", "uuid4"}

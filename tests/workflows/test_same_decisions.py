@@ -151,7 +151,7 @@ class JumpingAdvance:
     """The real `advance`, in an installation whose clock is that of the workflow that asks."""
 
     def __init__(self, runs: Runs, clock: FixedClock) -> None:
-        self._real = JourneyActivities(runs)
+        self._real = JourneyActivities(runs, SystemClock())
         self._clock = clock
 
     @activity.defn(name=ADVANCE)
