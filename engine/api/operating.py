@@ -10,18 +10,36 @@ from pydantic import BaseModel, Field
 from engine.api.access import Asked, Operator, require_operator
 from engine.authoring.loading import bundle_of
 from engine.delivery import breakers
+from engine.errors import CommandError
 from engine.gate.stages import KILL_SCOPE
 from engine.governance import control, publishing
+from engine.governance.difference import difference, difference_record
+from engine.governance.outlook import as_record, policies_of
 from engine.governance.records import LONGEST_LIST, Record, breaker_record, plain
 from engine.store.control import read_control
 
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
 router = APIRouter(prefix="/v1", tags=["operating"], dependencies=[Depends(require_operator)])
+
+
+POLICIES = (
+    "Journey -> pin (they finish on their version), migrate (they go over at their next safe point), drain "
+    "(they finish, and nobody enters before) or end; left out: as the journey's file says."
+)
 
 
 class BundleFiles(BaseModel):
     """All files of a workspace."""
 
     files: dict[str, str] = Field(description="Relative path -> text.")
+    policies: dict[str, str] = Field(default={}, description=POLICIES)
+
+
+class Policies(BaseModel):
+    """What becomes of people on their way."""
+
+    policies: dict[str, str] = Field(default={}, description=POLICIES)
 
 
 class BundleAnswer(BaseModel):
@@ -29,6 +47,7 @@ class BundleAnswer(BaseModel):
 
     number: int
     hash: str
+    people: list[Record] = Field(description="What it means for people on their way, by journey.")
 
 
 class KillRequest(BaseModel):
@@ -80,32 +99,79 @@ async def bundles(
 
 @router.post("/bundles", status_code=201)
 async def publish(wanted: BundleFiles, services: Asked, operator: Operator) -> BundleAnswer:
-    """Check these files and put them in force; 422 with every problem when they hold a mistake."""
+    """Check these files and put them in force; 422 with every problem when they hold a mistake.
+
+    Also when somebody on their way would be stranded (RS128).
+    """
+    policies = policies_of(wanted.policies)
 
     def put() -> publishing.Published:
         # Outside the transaction, as it takes a while; inside it is known already.
         publishing.prove_rules(bundle_of(wanted.files, services.registry))
         with services.store.begin() as session:
             return publishing.publish(
-                session, wanted.files, by=operator, now=services.clock.now(), registry=services.registry
+                session,
+                wanted.files,
+                by=operator,
+                now=services.clock.now(),
+                registry=services.registry,
+                policies=policies,
+                shelf=services.shelf,
             )
 
-    published = await services.store.run(put)
-    return BundleAnswer(number=published.number, hash=published.hash)
+    return _answer(await services.store.run(put))
+
+
+@router.get("/bundles/{number}/diff")
+async def diff(
+    number: Number,
+    services: Asked,
+    policy: Annotated[
+        list[str] | None, Query(description="JOURNEY=POLICY, any number of them; as in `policies`.")
+    ] = None,
+) -> Record:
+    """What putting this bundle in force would change, and what it would mean for people on their way."""
+    policies = policies_of(dict(_pair(each) for each in policy or ()))
+
+    def look() -> Record:
+        with services.store.read() as session:
+            wanted = services.shelf.get(session, publishing.bundle_row(session, number).hash)
+            return difference_record(difference(session, services.shelf, wanted, policies))
+
+    return await services.store.run(look)
 
 
 @router.post("/bundles/{number}/rollback")
 async def rollback(
-    number: Annotated[int, Path(ge=1, le=2**31 - 1)], services: Asked, operator: Operator
+    number: Number, services: Asked, operator: Operator, wanted: Policies | None = None
 ) -> BundleAnswer:
-    """Put an earlier bundle in force again, under the next number."""
+    """Put an earlier bundle in force again, under the next number; 422 when somebody would be stranded."""
+    policies = policies_of(wanted.policies if wanted is not None else {})
 
     def put() -> publishing.Published:
         with services.store.begin() as session:
-            return publishing.rollback(session, number, by=operator, now=services.clock.now())
+            return publishing.rollback(
+                session,
+                number,
+                by=operator,
+                now=services.clock.now(),
+                policies=policies,
+                shelf=services.shelf,
+            )
 
-    published = await services.store.run(put)
-    return BundleAnswer(number=published.number, hash=published.hash)
+    return _answer(await services.store.run(put))
+
+
+def _answer(published: publishing.Published) -> BundleAnswer:
+    people = [as_record(each) for each in published.people]
+    return BundleAnswer(number=published.number, hash=published.hash, people=people)
+
+
+def _pair(policy: str) -> tuple[str, str]:
+    journey, equals, word = policy.partition("=")
+    if not equals:
+        raise CommandError(f"{policy!r} is not of the form JOURNEY=POLICY, as welcome=migrate")
+    return journey, word
 
 
 @router.post("/kill")

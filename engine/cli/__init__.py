@@ -22,6 +22,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "plugins": ("plugins",),
     "data": ("ingest", "deadletter"),
     "records": ("contact", "run"),
+    "diffing": ("diff",),
     "governing": ("publish", "rollback", "bundles", "consent", "db"),
     "testing": ("test",),
     "explain": ("explain",),

@@ -11,6 +11,7 @@ import typer
 
 from engine.authoring.reading.validating import known_list, nearest
 from engine.cli.database import read, who, write
+from engine.cli.diffing import Policy, print_people, read_policies
 from engine.cli.output import Format, FormatOption, print_json, print_table
 from engine.cli.records import OF_A_CONTACT, Contact
 from engine.cli.workspaces import Folder, folder_of, load_workspace
@@ -40,42 +41,59 @@ def register(app: typer.Typer) -> None:
     app.add_typer(database, name="db")
 
 
-def publish(folder: Folder = None, output: FormatOption = Format.TEXT) -> None:
+def publish(folder: Folder = None, policy: Policy = None, output: FormatOption = Format.TEXT) -> None:
     """Put the files of a workspace in force, after the same checks as `wayline lint`.
 
-    Example: wayline publish rulesets
+    People on their way finish on their version, unless the journey's file or --policy say otherwise; `wayline
+    diff` shows what that would mean, `wayline journey list` how far it is. Refused when somebody would be
+    stranded.
+
+    Example: wayline publish rulesets --policy welcome=migrate
     """
-    from engine.authoring.reporting import report
+    from engine.authoring.reporting import below, report
     from engine.governance import publishing
     from engine.settings import Settings
     from engine.store.control import ensure_control
 
     settings = Settings()
-    loaded = load_workspace(folder_of(folder, settings))
+    policies, where = read_policies(policy), folder_of(folder, settings)
+    loaded = load_workspace(where)
     if loaded.bundle is None:
         raise RulesetError(loaded.problems)
     typer.echo(report(loaded.problems), err=True, nl=False)
     files = loaded.bundle.files
     publishing.prove_rules(loaded.bundle)  # takes a while: before there is a transaction
 
-    def put(session: Session, _: BundleShelf, now: datetime) -> publishing.Published:
+    def put(session: Session, shelf: BundleShelf, now: datetime) -> publishing.Published:
         ensure_control(session, now, scale=settings.time_scale)
-        return publishing.publish(session, files, by=who(), now=now)
+        return publishing.publish(session, files, by=who(), now=now, policies=policies, shelf=shelf)
 
-    _say(write(put), "in force", output)
+    try:
+        published = write(put)
+    except RulesetError as refused:
+        raise RulesetError(below(str(where), refused.problems)) from refused
+    _say(published, "in force", output)
 
 
 def rollback(
     number: Annotated[int, typer.Argument(help="As `wayline bundles` lists it.")],
+    policy: Policy = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Put an earlier bundle in force again.
 
-    Example: wayline rollback 3
+    People on their way finish on their version, unless --policy or that bundle's files say otherwise.
+
+    Example: wayline rollback 3 --policy welcome=migrate
     """
     from engine.governance import publishing
 
-    published = write(lambda session, _, now: publishing.rollback(session, number, by=who(), now=now))
+    policies = read_policies(policy)
+    published = write(
+        lambda session, shelf, now: publishing.rollback(
+            session, number, by=who(), now=now, policies=policies, shelf=shelf
+        )
+    )
     _say(published, f"in force, the same as bundle {number}", output)
 
 
@@ -226,9 +244,13 @@ def _must_know(noun: str, name: str, known: set[str]) -> None:
 
 def _say(published: Any, how: str, output: Format) -> None:
     if output is Format.JSON:
-        print_json({"number": published.number, "hash": published.hash})
+        from engine.governance.outlook import as_record
+
+        people = [as_record(each) for each in published.people]
+        print_json({"number": published.number, "hash": published.hash, "people": people})
     else:
         typer.echo(f"bundle {published.number} ({published.hash[:12]}) is {how}")
+        print_people(published.people)
 
 
 def _about_databases() -> None:

@@ -120,8 +120,18 @@ def list_journeys(output: FormatOption = Format.TEXT) -> None:
     if output is Format.JSON:
         print_json(rows)
     else:
-        columns = ["journey", "title", "enters_by", "active_runs", "paused", "next_at", "fired_at", "missed"]
-        print_table(rows, columns, nothing="there are no journeys")
+        columns = ["journey", "title", "enters_by", "active_runs", "in_flight", "paused"]
+        columns += ["next_at", "fired_at", "missed"]
+        told = [{**row, "in_flight": _in_flight(row["in_flight"])} for row in rows]
+        print_table(told, columns, nothing="there are no journeys")
+
+
+def _in_flight(order: Record | None) -> str:
+    """How far it is with people on earlier versions."""
+    if order is None:
+        return ""
+    done = order["moved"] + order["ended"]
+    return f"{order['policy']}: {order['left']} left" + (f", {done} done" if done else "")
 
 
 Journey = Annotated[str, typer.Argument(help="As `wayline journey list` shows it.")]

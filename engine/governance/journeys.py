@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.errors import NotFound
+from engine.governance.in_flight import list_orders
 from engine.governance.records import Record
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, lock_control, read_control
@@ -16,15 +17,20 @@ from engine.store.tables import RunRow, ScheduleRow, SwitchRow
 
 
 def list_journeys(session: Session, shelf: BundleShelf) -> list[Record]:
-    """Every journey of the bundle in force, by id; NotFound when none is published."""
+    """Every journey of the bundle in force, and those that people are still on their way in, by id.
+
+    `in_flight` tells how far what the latest publish ordered for people on earlier versions is. NotFound when
+    no bundle is published.
+    """
     control = read_control(session)
     bundle = shelf.in_force(session, control)
     running = select(col(RunRow.journey), func.count()).where(col(RunRow.ended_at).is_(None))
     active = {name: int(many) for name, many in session.execute(running.group_by(col(RunRow.journey))).all()}
+    orders = list_orders(session)
     schedules: dict[str, list[ScheduleRow]] = {}
     for row in session.scalars(select(ScheduleRow)):
         schedules.setdefault(row.journey, []).append(row)
-    return [
+    found = [
         {
             "journey": name,
             "title": program.title,
@@ -34,10 +40,27 @@ def list_journeys(session: Session, shelf: BundleShelf) -> list[Record]:
             "active_runs": active.get(name, 0),
             "paused": name in control.paused_journeys or name in bundle.paused_journeys,
             "paused_by_plan": bundle.paused_journeys.get(name),
+            "in_flight": orders.get(name),
             **_firings(schedules.get(name, [])),
         }
-        for name, program in sorted(bundle.programs.items())
+        for name, program in bundle.programs.items()
     ]
+    # Those that are gone, or switched off, while somebody is still on their way in them.
+    found += [
+        {
+            "journey": name,
+            "title": "",
+            "enters_by": "nobody",
+            "active_runs": people,
+            "paused": False,
+            "paused_by_plan": None,
+            "in_flight": orders.get(name),
+            **_firings([]),
+        }
+        for name, people in active.items()
+        if name not in bundle.programs
+    ]
+    return sorted(found, key=lambda each: str(each["journey"]))
 
 
 def _firings(rows: list[ScheduleRow]) -> Record:

@@ -130,9 +130,9 @@ def move(
 ) -> Moved:
     """The run at its destination; `cause` is what has come to its wait already, if anything has.
 
-    Not for runs that end or are stranded. A wait that says something else now counts from its beginning, so
-    that it may be over; one that says the same keeps its moment, also when facts have changed since. What is
-    kept of steps goes along under their new names.
+    Not for runs that end or are stranded. A wait that says something else now counts from its beginning, and
+    is over now at the earliest; one that says the same keeps its moment. What is kept of steps goes along
+    under their new names.
     """
     kept = _renamed(run, old, new)
     waiting = run.waiting
@@ -148,7 +148,8 @@ def move(
     before, after = old.steps[waiting.step], new.steps[where.step]
     due_at = waiting.due_at
     if not is_same_wait(before, after):
-        due_at = _due(before, after, waiting, facts, zone, now)
+        counted = _due(before, after, waiting, facts, zone, now)
+        due_at = max(counted, now) if counted is not None else None
     waits = replace(waiting, step=where.step, due_at=due_at)
     return Moved(replace(kept, position=where.step, waiting=waits), _at(cause, where.step))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.store.tables import BreakerRow, ControlRow, DeadLetterRow, RunRow
+from engine.store.tables import BreakerRow, BundleRow, ControlRow, DeadLetterRow, RunRow
 from tests.api.conftest import TOKEN, Site, workspace
 
 GRANT = {"purpose": "marketing", "channel": "letter"}
@@ -225,3 +225,31 @@ async def test_a_breaker_nobody_touched_says_neither_who_nor_when(sqlite_site: S
 async def test_one_breaker_cannot_be_tripped_as_if_it_stopped_everything(sqlite_site: Site) -> None:
     wanted = {"scope": "channel:letter", "level": "black"}
     assert (await sqlite_site.ask("POST", "/v1/breakers/send_failure/trip", json=wanted)).status_code == 422
+
+
+async def test_a_bundle_is_compared_with_the_one_in_force_before_it_is_put_there(site: Site) -> None:
+    (row,) = site.all(BundleRow)
+    waiting = {**row.files, "welcome.yaml": row.files["welcome.yaml"] + "  - {wait: overnight, for: 1d}\n"}
+    assert (await site.ask("POST", "/v1/bundles", json={"files": waiting})).status_code == 201
+    await welcome(site)
+    await site.carried()
+    text = waiting["welcome.yaml"].replace("wait: overnight", "wait: first_night")
+    files = {**waiting, "welcome.yaml": text}
+    refused = await site.ask("POST", "/v1/bundles", json={"files": files, "policies": {"welcome": "migrate"}})
+    assert refused.status_code == 422
+    assert [each["code"] for each in refused.json()["problems"]] == ["RS128"]
+    published = await site.ask("POST", "/v1/bundles", json={"files": files})
+    (told,) = (each for each in published.json()["people"] if each["journey"] == "welcome")
+    assert (told["policy"], told["people"], told["stranded"]) == ("pin", 1, 0)
+    back = "/v1/bundles/2/diff"
+    compared = (await site.ask("GET", back, params={"policy": "welcome=migrate"})).json()
+    (journey,) = compared["journeys"]
+    assert (journey["journey"], journey["change"], compared["stranded"]) == ("welcome", "changed", 0)
+    assert {step["step"]: step["change"] for step in journey["steps"]} == {
+        "overnight": "added",
+        "first_night": "removed",
+    }
+    assert (await site.ask("GET", back, params={"policy": "welcome"})).status_code == 409
+    assert (await site.ask("GET", "/v1/bundles/9/diff")).status_code == 404
+    wrong = await site.ask("POST", "/v1/bundles/1/rollback", json={"policies": {"welcome": "keep"}})
+    assert wrong.status_code == 409
