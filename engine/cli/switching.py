@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.database import read, who, write
 from engine.cli.output import Format, FormatOption, print_json, print_table, shown
-from engine.errors import CommandError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -78,7 +77,7 @@ def switch_on(
     from engine.governance import plans
 
     def act(session: Session, shelf: BundleShelf, now: datetime) -> datetime:
-        ends = _end(until, now)
+        ends = plans.end_said(until, now) if until is not None else None
         return plans.switch_on(session, shelf, plan, until=ends, by=who(), reason=why, now=now)
 
     ends = write(act)
@@ -166,26 +165,3 @@ def _say(journey: str, state: str, changed: bool, output: Format) -> None:
         print_json({"journey": journey, "state": state, "changed": changed})
     else:
         typer.echo(f"{journey} is {state}" if changed else f"{journey} was {state} already")
-
-
-def _end(until: str | None, now: datetime) -> datetime | None:
-    """The moment that `--until` means; CommandError when it means none."""
-    from engine.rules.duration import parse_duration
-
-    if until is None:
-        return None
-    try:
-        length: timedelta = parse_duration(until)
-        return now + length
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise CommandError(
-            f"--until {until!r} is neither a length of time as 2d nor a moment with its zone, "
-            'as "2026-10-08T00:00+08:00"'
-        )
-    return moment

@@ -7,7 +7,7 @@ times here are delivery time: a plan ends when its day is over, whatever the jou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from engine.errors import CommandError, NotFound, RulesetError
 from engine.gate.stages import plan_scope
 from engine.governance.overlays import Checked, check, overlaid
 from engine.journeys.localtime import clock_moment
+from engine.rules.duration import parse_duration
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, lock_control, read_control
 from engine.store.database import Store
@@ -71,6 +72,30 @@ def list_plans(session: Session, shelf: BundleShelf) -> list[PlanState]:
     return found
 
 
+def unknown(name: str, known: Iterable[str]) -> NotFound:
+    """That there is no such plan, to be raised."""
+    listed = ", ".join(sorted(known)) or "none"
+    return NotFound(f"there is no plan {name!r} in the bundle in force; known are {listed}")
+
+
+def end_said(text: str, now: datetime) -> datetime:
+    """The moment that an operator means by a length of time, or by a moment; CommandError when by neither."""
+    try:
+        return now + parse_duration(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise CommandError(
+            f"the end {text!r} is neither a length of time as 2d nor a moment with its zone, "
+            'as "2026-10-08T00:00+08:00"'
+        )
+    return moment
+
+
 def switch_on(
     session: Session,
     shelf: BundleShelf,
@@ -91,8 +116,7 @@ def switch_on(
     base = _base(session, shelf, control)
     plan = base.plans.get(name)
     if plan is None:
-        known = ", ".join(sorted(base.plans)) or "none"
-        raise NotFound(f"there is no plan {name!r} in the bundle in force; known are {known}")
+        raise unknown(name, base.plans)
     ends = _latest_end(plan, base, now)
     if ends <= now:
         raise CommandError(f"the plan {name!r} was made for a time that is over ({plan.until})")

@@ -103,6 +103,14 @@ def workspace(folder: Path) -> dict[str, str]:
                 levels: {red: {gt: 40%}}
                 recover: {probe_after: 5m, probes: 2, close_when: {lt: 5%}}
             """,
+        "crisis.yaml": """
+            kind: plan
+            id: crisis
+            title: crisis
+            owner: tests
+            at_most: 7d
+            pause: {purposes: [marketing]}
+            """,
         "welcome.yaml": """
             kind: journey
             id: welcome

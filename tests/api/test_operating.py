@@ -99,6 +99,9 @@ async def test_a_wrong_method_or_parameter_is_a_problem_document(sqlite_site: Si
         ("POST", "/v1/bundles"),
         ("POST", "/v1/kill"),
         ("POST", "/v1/breakers/send_failure/trip"),
+        ("GET", "/v1/plans"),
+        ("POST", "/v1/plans/crisis/on"),
+        ("POST", "/v1/plans/crisis/off"),
     ],
 )
 async def test_only_operators_look_and_change(sqlite_site: Site, method: str, path: str) -> None:
