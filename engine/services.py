@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol, cast
 
+from engine.calls.service import Calls
 from engine.clock import Clock, SystemClock
 from engine.delivery.service import Delivery
 from engine.errors import CommandError
@@ -33,6 +34,8 @@ from engine.store.database import Store, open_store
 
 DRIVERS = "wayline.drivers"
 SECRET_FILE = "secret.key"
+CALLS_AT_ONCE = 100
+"""Calls that a process takes up in one round."""
 
 
 class DurableDriver(Driver, Protocol):
@@ -106,6 +109,7 @@ class Services:
     shelf: BundleShelf
     registry: Registry
     delivery: Delivery
+    calls: Calls
     runs: Runs
     intake: Intake
     sweeper: Sweeper
@@ -136,6 +140,7 @@ class Services:
                 "plans": self.plans.end_due,
                 "tasks": self.tasks.measure,
                 "in_flight": self.people.take_over,
+                "calls": lambda: self.calls.perform_due(CALLS_AT_ONCE),
             },
         )
 
@@ -161,7 +166,8 @@ def build_services(
         shelf = BundleShelf()
         secret = secret_of(settings)
         delivery = Delivery(store, shelf, registry, clock, public_url=settings.public_address, secret=secret)
-        runs = Runs(store, shelf, delivery, clock)
+        calls = Calls(store, shelf, registry, clock)
+        runs = Runs(store, shelf, delivery, clock, calls=calls)
     except BaseException:
         store.close()
         raise
@@ -173,6 +179,7 @@ def build_services(
         shelf=shelf,
         registry=registry,
         delivery=delivery,
+        calls=calls,
         runs=runs,
         intake=intake,
         plans=PlanKeeper(store, shelf, clock),

@@ -54,6 +54,16 @@ class ChannelConfig:
 
 
 @dataclass(frozen=True)
+class ActionConfig:
+    """One thing that journeys can have done, as the ruleset configures it."""
+
+    id: str
+    plugin: str
+    settings: Mapping[str, Any]
+    """As those of a channel."""
+
+
+@dataclass(frozen=True)
 class CheckConfig:
     id: str
     plugin: str
@@ -160,6 +170,7 @@ class Bundle:
     """Journeys that are entered by a pattern -> it; the fact `event.patterns` says when it is complete."""
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
+    actions: Mapping[str, ActionConfig] = field(default_factory=dict)
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
     """Journey -> what there is in it for tests to reach."""
 

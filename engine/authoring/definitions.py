@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from engine.authoring.models.actions import ActionEntry, ActionsFile
 from engine.authoring.models.breakers import BreakerEntry, BreakersFile
 from engine.authoring.models.budgets import BudgetEntry, BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
@@ -65,6 +66,7 @@ class Definitions:
     purposes: dict[str, Defined[PurposeEntry]] = field(default_factory=dict)
     events: dict[str, Defined[EventEntry]] = field(default_factory=dict)
     channels: dict[str, Defined[ChannelEntry]] = field(default_factory=dict)
+    actions: dict[str, Defined[ActionEntry]] = field(default_factory=dict)
     contents: dict[str, Defined[ContentEntry]] = field(default_factory=dict)
     checks: dict[str, Defined[CheckEntry]] = field(default_factory=dict)
     lexicons: dict[str, Defined[LexiconFile]] = field(default_factory=dict)
@@ -152,6 +154,8 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             _add(found, found.events, "event type", "events", head.events, source)
         case ChannelsFile():
             _add(found, found.channels, "channel", "channels", head.channels, source)
+        case ActionsFile():
+            _add(found, found.actions, "action", "actions", head.actions, source)
         case ContentFile():
             _add(found, found.contents, "content", "contents", head.contents, source)
         case ChecksFile():
@@ -218,6 +222,7 @@ def _names(found: Definitions) -> Iterator[str]:
         "purpose": found.purposes,
         "event type": found.events,
         "channel": found.channels,
+        "action": found.actions,
         "content": found.contents,
         "lexicon": found.lexicons,
         "calendar": found.calendars,

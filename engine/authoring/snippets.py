@@ -63,6 +63,17 @@ SNIPPETS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "steps": [{"wait": "${4:pause}", "days": "${5|1,2,3,7|}", "at": '"${6:10:00}"'}],
         },
     ),
+    "CallStep": (
+        "call 调用动作",
+        "Has a plugin do something, and goes another way when it was not done.",
+        {
+            "call": "${1:give_points}",
+            "action": "${2:crm_points}",
+            "values": {"${3:points}": "${4:50}"},
+            "deadline": "${5:1h}",
+            "failed": [{"stop": "${6:not_given}"}],
+        },
+    ),
     "CapEntry": (
         "cap 频次上限",
         "So many messages of a purpose in a window.",

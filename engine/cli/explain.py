@@ -1,4 +1,4 @@
-"""`wayline explain`: why a message was sent, held or not sent."""
+"""`wayline explain`: why a message was sent, held or not sent, and what became of a call."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from engine.authoring.reading.validating import known_list, nearest
 from engine.cli.database import read
 from engine.cli.output import Format, FormatOption, print_json
-from engine.errors import CommandError
+from engine.errors import CommandError, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from engine.delivery.explaining import Told
+    from engine.delivery.explaining import Story, Told
     from engine.store.bundles import BundleShelf
 
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     intent: Annotated[
-        str | None, typer.Argument(help="The intent's key, as `wayline run show` lists it.")
+        str | None, typer.Argument(help="The key of an intent or a call, as `wayline run show` lists it.")
     ] = None,
     contact: Annotated[
         str | None, typer.Option(help="An id, or an identity such as user:42 or email:a@b.c.")
@@ -34,7 +34,7 @@ def explain(
     limit: Annotated[int, typer.Option(min=1, max=500, help="With --contact: how many decisions.")] = 50,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Say why a message was sent, held or not sent, and what would have had to differ.
+    """Say why a message was sent, held or not sent or what a call came to, and what would have had to differ.
 
     Example: wayline explain --contact email:a@example.com --journey welcome
     """
@@ -49,11 +49,21 @@ def explain(
         raise CommandError("--journey goes with --contact")
     if intent is not None:
         key = intent
-        story = read(lambda session, shelf: explaining.explain_intent(session, shelf, key))
-        if output is Format.JSON:
-            print_json(explaining.as_data(story))
+
+        def look_up(session: Session, shelf: BundleShelf) -> Story | list[Told]:
+            try:
+                return explaining.explain_intent(session, shelf, key)
+            except NotFound:
+                return explaining.explain_call(session, shelf, key)
+
+        story = read(look_up)
+        if output is Format.TEXT:
+            text = explaining.render_decisions(story) if isinstance(story, list) else explaining.render(story)
+            typer.echo(text, nl=False)
+        elif isinstance(story, list):
+            print_json([explaining.as_data(each) for each in story])
         else:
-            typer.echo(explaining.render(story), nl=False)
+            print_json(explaining.as_data(story))
         return
     assert contact is not None, "one of the two is given"
     named = contact

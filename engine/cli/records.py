@@ -27,6 +27,7 @@ OF_A_RUN = {
     "waits": ["name", "kind", "event_type", "until", "rule"],
     "intents": ["key", "step_id", "content", "state", "outcome", "reason", "channel"],
     "tasks": ["created_at", "queue", "step_id", "state", "choice", "decided_by", "due_at", "id"],
+    "calls": ["key", "step_id", "action", "state", "outcome", "reason", "code", "attempts"],
     "decisions": ["at", "kind", "stage", "verdict", "channel", "reason", "hold_until"],
 }
 

@@ -135,6 +135,15 @@ def explain_intent(session: Session, shelf: BundleShelf, key: str) -> Story:
     )
 
 
+def explain_call(session: Session, shelf: BundleShelf, key: str) -> list[Told]:
+    """The decisions about a call of an action, oldest first; NotFound when there is none with this key."""
+    query = select(DecisionRow).where(col(DecisionRow.intent_key) == key, col(DecisionRow.kind) == "call")
+    rows = list(session.scalars(query.order_by(col(DecisionRow.id))))
+    if not rows:
+        raise NotFound(f"no intent and no call {key!r}")
+    return [_told(row, session, shelf) for row in rows]
+
+
 def explain_contact(
     session: Session, shelf: BundleShelf, contact_id: str, *, journey: str | None = None, limit: int = 50
 ) -> list[Told]:

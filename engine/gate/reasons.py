@@ -24,6 +24,7 @@ FAMILIES = (
     "unknown",
     "task",
     "run",
+    "call",
 )
 """What stands before the dot of a reason code."""
 
@@ -90,6 +91,12 @@ REASONS: Mapping[str, Reason] = {
     "task.decided": Reason("a person decided the task", OPERATIONS),
     "task.expired": Reason("nobody decided the task before its deadline", OPERATIONS),
     "task.withdrawn": Reason("the run ended before anybody decided the task", OPERATIONS),
+    "call.done": Reason("the action did what the step asked for", NOBODY),
+    "call.failed": Reason("the action cannot do what the step asked for", OPERATIONS),
+    "call.retry": Reason("the action could not be done yet and is tried again", RUNNERS),
+    "call.expired": Reason("the action was not done before its deadline", OPERATIONS),
+    "call.unavailable": Reason("the action's plugin or settings cannot be used", RUNNERS),
+    "call.unknown": Reason("nobody can tell whether it was done, and it must not be repeated", NOBODY),
     "run.retimed": Reason("the date or the clock that a wait hangs on has changed", CONTACT),
     "entry.unknown_journey": Reason(
         "the journey that was to be started is not there, or nobody can ask it to take contacts in",

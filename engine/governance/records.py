@@ -16,6 +16,7 @@ from engine.masking import mask_address
 from engine.runs.tasks import HIGHEST_PRIORITY
 from engine.store.tables import (
     BreakerRow,
+    CallRow,
     ContactRow,
     DecisionRow,
     EventRow,
@@ -110,17 +111,19 @@ def list_runs(
 
 
 def run_record(session: Session, run_id: str) -> Record:
-    """One run: what it waits for, its messages, tasks and decisions; NotFound when there is none."""
+    """One run: what it waits for, its messages, calls, tasks and decisions; NotFound when there is none."""
     row = session.get(RunRow, run_id)
     if row is None:
         raise NotFound(f"there is no run {run_id[:64]!r}")
     waits = select(WaitRow).where(col(WaitRow.run_id) == run_id).order_by(col(WaitRow.id))
     intents = select(IntentRow).where(col(IntentRow.run_id) == run_id).order_by(col(IntentRow.created_at))
+    calls = select(CallRow).where(col(CallRow.run_id) == run_id).order_by(col(CallRow.created_at))
     return {
         **_run(row),
         "rounds": row.variables.get("rounds", {}),
         "waits": [plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
         "intents": [_intent(intent) for intent in session.scalars(intents)],
+        "calls": [_call(call) for call in session.scalars(calls)],
         "tasks": _tasks(session, col(TaskRow.run_id) == run_id),
         "decisions": list_decisions(session, run_id=run_id),
     }
@@ -165,6 +168,10 @@ def _tasks(session: Session, of: ColumnElement[bool]) -> list[Record]:
 
 def _intent(row: IntentRow) -> Record:
     return plain(row, without={"variables", "lease_owner", "lease_until", "run_id", "contact_id"})
+
+
+def _call(row: CallRow) -> Record:
+    return plain(row, without={"told", "variables", "keeps", "lease", "ready_at", "run_id", "contact_id"})
 
 
 def breaker_record(row: BreakerRow) -> Record:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.journeys.program import (
     Ask,
     Branch,
+    Call,
     ChangeTags,
     Program,
     Repeat,
@@ -77,6 +78,8 @@ def _shape(step: Step) -> str:
             return f'["{_text(f"tag {step.id}: {changes}")}"]'
         case Start():
             return f'[["{_text(f"start {step.id}: {step.journey}")}"]]'
+        case Call():
+            return f'[["{_text(f"call {step.id}: {step.action}")}"]]'
         case Stop():
             return f'(["{_text(f"stop {step.id}")}"])'
 
@@ -119,6 +122,9 @@ def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
         case Repeat():
             yield "again", step.body
             yield "done", step.next
+        case Call():
+            yield "done", step.next
+            yield "failed", step.failed
         case Wait() | SetValues() | ChangeTags() | Start():
             yield "", step.next
         case Stop():

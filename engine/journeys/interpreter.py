@@ -12,9 +12,11 @@ from engine.journeys.program import (
     LONGEST_STRIDE,
     Ask,
     Branch,
+    Call,
     ChangeTags,
     Program,
     Repeat,
+    Scalar,
     Send,
     SetValues,
     Start,
@@ -26,6 +28,9 @@ from engine.journeys.program import (
 from engine.journeys.run import (
     NO_ANSWER,
     Branched,
+    CallEnded,
+    CallOutcome,
+    CallWish,
     Cancelled,
     Cause,
     Effect,
@@ -52,7 +57,7 @@ from engine.journeys.run import (
     journey_facts,
 )
 from engine.journeys.waiting import task_is_due_at, wait_is_over_at
-from engine.rules.facts import Facts, FactValue
+from engine.rules.facts import Facts, FactType, FactValue
 
 BUDGET = 2 * LONGEST_STRIDE
 """Steps after which a run that has not slept ends as `run.loop`; no journey that was checked comes near."""
@@ -158,6 +163,10 @@ class _Walk:
             case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
                 past = replace(past, outcomes={**run.outcomes, step: outcome})
                 return past, send.outcomes.get(outcome, send.next)
+            case CallEnded(step, outcome, results), Call() as call if step == waiting.step:
+                kept = {**run.results, step: _kept(call.results, results)}
+                past = replace(past, calls={**run.calls, step: outcome}, results=kept)
+                return past, call.next if outcome == CallOutcome.DONE else call.failed
         return None
 
     def walk(self, run: RunState, here: StepId | None) -> Advanced:
@@ -180,6 +189,12 @@ class _Walk:
                     run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
                     wish = SendIntent(here, visit, step.content, step.channels, step.purpose, step.deadline)
                     return Advanced(run, (*effects, wish))
+                case Call():
+                    visit = run.visits.get(here, 0) + 1
+                    waiting = Waiting(WaitKind.CALL, here)
+                    run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    asked = step.action, step.values, tuple(step.results), step.purpose, step.deadline
+                    return Advanced(run, (*effects, CallWish(here, visit, *asked)))
                 case Wait():
                     since = self._since(step, run)
                     over = self._over(step, known, since)
@@ -298,6 +313,26 @@ def _withdrawn(run: RunState) -> tuple[TaskClosed, ...]:
     if waiting is None or waiting.kind is not WaitKind.TASK:
         return ()
     return (TaskClosed(waiting.step, run.visits[waiting.step], TaskState.WITHDRAWN),)
+
+
+def _kept(declared: Mapping[str, FactType], results: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What the step keeps of an answer; what is not of the declared type stays unknown."""
+    return {
+        name: results[name]
+        for name, kind in declared.items()
+        if name in results and _type_of(results[name]) is kind
+    }
+
+
+def _type_of(value: object) -> FactType | None:
+    match value:
+        case bool():
+            return FactType.BOOLEAN
+        case int() | float():
+            return FactType.NUMBER
+        case str():
+            return FactType.TEXT
+    return None
 
 
 def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:

@@ -144,13 +144,34 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Have a plugin's action do something; the run waits for how it ended."""
+
+    id: StepId
+    action: str
+    """Id of the action, as the ruleset configures it."""
+    values: Mapping[str, Scalar]
+    """What the action is told."""
+    purpose: str
+    """The journey's; a plan that pauses it holds the call."""
+    results: Mapping[str, FactType]
+    """What of the action's answer is kept, readable afterwards as `journey.results.<step>.<name>`."""
+    next: StepId | None
+    """Where it goes on when it is done."""
+    failed: StepId | None
+    """Where it goes on after any other end."""
+    deadline: timedelta | None = None
+    """Delivery time it may take in all from the moment the step is reached."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """End the run here."""
 
     id: StepId
 
 
-Step = Send | Wait | WaitFor | Ask | Branch | Repeat | SetValues | ChangeTags | Start | Stop
+Step = Send | Wait | WaitFor | Ask | Branch | Repeat | SetValues | ChangeTags | Start | Call | Stop
 
 
 class ReentryKind(StrEnum):

@@ -16,6 +16,7 @@ class WaitKind(StrEnum):
     EVENT = "event"
     OUTCOME = "outcome"
     TASK = "task"
+    CALL = "call"
 
 
 class TaskState(StrEnum):
@@ -44,6 +45,18 @@ class RunOutcome(StrEnum):
     FAILED = "failed"
 
 
+class CallOutcome(StrEnum):
+    """How the call of a plugin's action ended, as a journey sees it."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """The action said that it cannot be done."""
+    EXPIRED = "expired"
+    """It was not done within its time."""
+    UNKNOWN = "unknown"
+    """Nobody can tell whether it was done, and it must not be repeated."""
+
+
 @dataclass(frozen=True)
 class Waiting:
     """What a run waits for at a step; `due_at` (journey time) ends the wait by itself."""
@@ -70,8 +83,12 @@ class RunState:
     """What became of the sends, by step."""
     answers: Mapping[StepId, str] = field(default_factory=dict)
     """What people answered to tasks, by step: the id of a choice, or `NO_ANSWER`."""
+    calls: Mapping[StepId, str] = field(default_factory=dict)
+    """What became of the calls, by step."""
+    results: Mapping[StepId, Mapping[str, Scalar]] = field(default_factory=dict)
+    """What is kept of the actions' answers, by step."""
     visits: Mapping[StepId, int] = field(default_factory=dict)
-    """How often each send, task and start was reached."""
+    """How often each send, task, call and start was reached."""
     rounds: Mapping[StepId, int] = field(default_factory=dict)
     """How many rounds of each repeat have begun, since it was last come to from outside."""
     stride: int = 0
@@ -94,17 +111,22 @@ def journey_facts(run: RunState) -> dict[str, FactValue | None]:
     facts.update((f"journey.outcomes.{step}", outcome) for step, outcome in run.outcomes.items())
     facts.update((f"journey.answers.{step}", answer) for step, answer in run.answers.items())
     facts.update((f"journey.rounds.{step}", count) for step, count in run.rounds.items())
+    facts.update((f"journey.calls.{step}", outcome) for step, outcome in run.calls.items())
+    for step, results in run.results.items():
+        facts.update((f"journey.results.{step}.{name}", value) for name, value in results.items())
     return facts
 
 
 def texts_see(run: RunState) -> dict[str, object]:
-    """What a message's text can say of the run that wished it, under `journey`."""
+    """What the text of a message and the action of a call see of the run that wished it, as `journey`."""
     return {
         "id": run.journey,
         "values": dict(run.values),
         "outcomes": dict(run.outcomes),
         "answers": dict(run.answers),
         "rounds": dict(run.rounds),
+        "calls": dict(run.calls),
+        "results": {step: dict(results) for step, results in run.results.items()},
     }
 
 
@@ -150,6 +172,16 @@ class TaskDecided:
 
 
 @dataclass(frozen=True)
+class CallEnded:
+    """The action of a call has come to its end."""
+
+    step: StepId
+    outcome: str
+    results: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
+    """What it answered, as it stands."""
+
+
+@dataclass(frozen=True)
 class LeaveSeen:
     """A leave condition came true."""
 
@@ -169,7 +201,16 @@ class Cancelled:
 
 
 Cause = (
-    Started | SentOn | TimerDue | EventSeen | OutcomeKnown | TaskDecided | LeaveSeen | GoalReached | Cancelled
+    Started
+    | SentOn
+    | TimerDue
+    | EventSeen
+    | OutcomeKnown
+    | TaskDecided
+    | CallEnded
+    | LeaveSeen
+    | GoalReached
+    | Cancelled
 )
 
 
@@ -212,6 +253,21 @@ class TaskClosed:
     step: StepId
     visit: int
     state: TaskState
+
+
+@dataclass(frozen=True)
+class CallWish:
+    """An action is to be called; the run waits for how that ends."""
+
+    step: StepId
+    visit: int
+    action: str
+    values: Mapping[str, Scalar]
+    keeps: tuple[str, ...]
+    """Names of the answer that the step keeps."""
+    purpose: str
+    deadline: timedelta | None
+    """Delivery time it may take from now."""
 
 
 @dataclass(frozen=True)
@@ -272,4 +328,4 @@ class Ended:
     would_pass_if: str = ""
 
 
-Effect = SendIntent | TaskOpened | TaskClosed | TagChange | Branched | Repeated | StartWish | Ended
+Effect = SendIntent | CallWish | TaskOpened | TaskClosed | TagChange | Branched | Repeated | StartWish | Ended

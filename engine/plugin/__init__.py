@@ -6,6 +6,7 @@ The engine's own side is in `registry` and `calling`.
 from __future__ import annotations
 
 from engine.clock import Clock, SystemClock
+from engine.plugin.actions import Action, ActionResult, Call, Done, Failed
 from engine.plugin.contracts import (
     Accepted,
     Capabilities,
@@ -34,14 +35,19 @@ from engine.plugin.hookspecs import hookimpl
 
 __all__ = [
     "Accepted",
+    "Action",
+    "ActionResult",
+    "Call",
     "Capabilities",
     "Channel",
     "Check",
     "CheckContext",
     "Clock",
     "ContentSpec",
+    "Done",
     "Draft",
     "Duration",
+    "Failed",
     "Finding",
     "GenerateRequest",
     "Generator",

@@ -6,11 +6,14 @@ Nothing here lets a plugin's exception text through: it may quote the draft or a
 from __future__ import annotations
 
 import asyncio
+import math
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from engine.plugin.actions import Action, ActionResult, Call, Done, Failed
 from engine.plugin.contracts import (
     Accepted,
     Channel,
@@ -32,7 +35,7 @@ from engine.plugin.contracts import (
 from engine.plugin.patience import Patience, TooSlow
 
 CANCELLING = timedelta(seconds=1)
-"""How long a channel may take to stop after its time-out before it is left to itself."""
+"""How long a channel or an action may take to stop after its time-out before it is left to itself."""
 
 PARTS = ("body", "subject", "call_to_action")
 
@@ -106,8 +109,44 @@ async def call_channel(
     timeout: timedelta,  # noqa: ASYNC109 - not the caller's patience but the channel's: it ends in an answer
 ) -> SendResult:
     """What became of the message; Unknown when the channel raises, hangs or answers nonsense."""
-    # A task of its own, so that a channel that swallows its cancellation cannot hold the caller.
-    task = asyncio.create_task(_sent(channel, message, key))
+    name = f"channel {channel.name!r}"
+    result = await _answer(lambda: channel.send(message, key), name, timeout)
+    if isinstance(result, _NoAnswer):
+        return Unknown(result.why)
+    fault = fault_of_result(result)
+    return Unknown(f"{name} {fault}") if fault else cast(SendResult, result)
+
+
+async def call_action(
+    action: Action,
+    call: Call,
+    key: str,
+    timeout: timedelta,  # noqa: ASYNC109 - as with a channel
+) -> ActionResult:
+    """What the action did; Unknown when it raises, hangs or answers nonsense."""
+    name = f"action {action.name!r}"
+    result = await _answer(lambda: action.run(call, key), name, timeout)
+    if isinstance(result, _NoAnswer):
+        return Unknown(result.why)
+    fault = fault_of_action_result(result)
+    return Unknown(f"{name} {fault}") if fault else cast(ActionResult, result)
+
+
+@dataclass(frozen=True)
+class _NoAnswer:
+    """A plugin was called, and why nobody can tell what it did."""
+
+    why: str
+
+
+async def _answer(
+    work: Callable[[], Awaitable[object]],
+    name: str,
+    timeout: timedelta,  # noqa: ASYNC109 - the plugin's own, see above
+) -> object:
+    """What the plugin returned, whatever that is; _NoAnswer when it raises or hangs."""
+    # A task of its own, so that a plugin that swallows its cancellation cannot hold the caller.
+    task = asyncio.create_task(_contained(work))
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout.total_seconds())
     except asyncio.CancelledError:
@@ -118,21 +157,17 @@ async def call_channel(
         await asyncio.wait({task}, timeout=CANCELLING.total_seconds())
         if not task.done() or task.cancelled() or task.exception() is not None:
             task.add_done_callback(_heard)
-            return Unknown(f"channel {channel.name!r} did not answer within {timeout.total_seconds():g} s")
+            return _NoAnswer(f"{name} did not answer within {timeout.total_seconds():g} s")
         # It finished after all while it was being stopped; its answer is better than none.
     if task.cancelled():
-        return Unknown(f"channel {channel.name!r} cancelled itself")
+        return _NoAnswer(f"{name} cancelled itself")
     error = task.exception()
-    if error is not None:
-        return Unknown(f"channel {channel.name!r} raised {where(error)}")
-    result = task.result()
-    fault = fault_of_result(result)
-    return Unknown(f"channel {channel.name!r} {fault}") if fault else result
+    return task.result() if error is None else _NoAnswer(f"{name} raised {where(error)}")
 
 
-async def _sent(channel: Channel, message: Message, key: str) -> SendResult:
+async def _contained(work: Callable[[], Awaitable[object]]) -> object:
     try:
-        return await channel.send(message, key)
+        return await work()
     except SystemExit as error:
         # From a plugin it is one more failure; from a task it would stop the event loop.
         raise RuntimeError("SystemExit").with_traceback(error.__traceback__) from None
@@ -146,6 +181,25 @@ def fault_of_result(result: object) -> str:
         return "returned a Retry whose `after` is not a timedelta of zero or more"
     if isinstance(result, Rejected) and not (isinstance(result.code, str) and result.code):
         return "returned a Rejected without a code"
+    return ""
+
+
+def fault_of_action_result(result: object) -> str:
+    """What is wrong with an action's answer, or nothing."""
+    if not isinstance(result, Done | Retry | Failed | Unknown):
+        return f"returned {type(result).__name__}, not Done, Retry, Failed or Unknown"
+    if isinstance(result, Retry) and not _is_wait(result.after):
+        return "returned a Retry whose `after` is not a timedelta of zero or more"
+    if isinstance(result, Failed) and not (isinstance(result.code, str) and result.code):
+        return "returned a Failed without a code"
+    if isinstance(result, Done):
+        values: object = result.values
+        if not isinstance(values, Mapping):
+            return "returned a Done whose values are not a mapping"
+        for name, value in values.items():
+            is_finite = not isinstance(value, float) or math.isfinite(value)
+            if not (isinstance(name, str) and isinstance(value, str | int | float | bool) and is_finite):
+                return f"returned the result {name!r}, which is neither a text, a number, true nor false"
     return ""
 
 
@@ -192,7 +246,7 @@ def _failed(check: Check, why: str) -> Finding:
     )
 
 
-def _heard(task: asyncio.Future[SendResult]) -> None:
+def _heard(task: asyncio.Future[object]) -> None:
     # Marks a late exception as seen; asyncio would report it as never retrieved.
     if not task.cancelled():
         task.exception()

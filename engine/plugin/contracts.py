@@ -1,7 +1,8 @@
 """What plugin authors implement: Channel, Generator, Check; and the values that pass to and from the engine.
 
 Expected answers are results, not exceptions. Anything a plugin raises is contained by the engine: a check
-then fails closed, a generator falls back, a channel's result counts as unknown.
+then fails closed, a generator falls back, the result of a channel or an action counts as unknown. Actions
+have a module of their own, `engine.plugin.actions`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pluggy
 
+from engine.plugin.actions import Action
 from engine.plugin.contracts import Channel, Check, Generator
 
 PROJECT = "wayline"
@@ -44,6 +45,16 @@ class Hooks(Protocol):
 
         Called: once, when a worker or a command starts; never per message.
         Return: checks, each with a name of its own; an empty list is fine.
+        If it fails: nothing starts, and the message names your plugin.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_actions(self) -> Iterable[Action]:
+        """Offer the actions that journeys can call.
+
+        Called: once, when a worker or a command starts; never per call.
+        Return: unconfigured actions, each with a name of its own; an empty list is fine.
         If it fails: nothing starts, and the message names your plugin.
         Since: 0.1
         """

@@ -1,4 +1,4 @@
-"""A channel that sends nothing and remembers everything, for tests of journeys, delivery and plugins."""
+"""A channel and an action that do nothing and remember everything, for tests of journeys and plugins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.plugin.actions import Action, ActionResult, Call, Done
 from engine.plugin.contracts import (
     Accepted,
     Capabilities,
@@ -109,3 +110,72 @@ class RecordingChannel:
         return any(
             call.key == key and isinstance(call.result, Accepted | Unknown) for call in self.calls[:number]
         )
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """One call of `run` and what it answered; `result` is None when the script made it raise."""
+
+    call: Call
+    key: str
+    result: ActionResult | None
+
+
+class RecordingAction:
+    """A real action whose other system is a list.
+
+    `results` answers the first calls in order (an exception is raised); after them everything is done. With
+    `idempotent` a key that was done is done again without a second effect. It is a plugin as well.
+    """
+
+    settings: type[BaseModel] = AnySettings
+    values: type[BaseModel] = AnySettings
+    results: type[BaseModel] = AnySettings
+
+    def __init__(
+        self,
+        name: str = "recording",
+        *,
+        results: Iterable[ActionResult | Exception] = (),
+        idempotent: bool = True,
+        values: type[BaseModel] = AnySettings,
+        answers: type[BaseModel] = AnySettings,
+    ) -> None:
+        self.name = name
+        self.values = values
+        self.results = answers
+        self.idempotent = idempotent
+        self.calls: list[RecordedCall] = []
+        """Every call, in order."""
+        self.closed = False
+        self.script = deque(results)
+        """What the next calls answer."""
+        self._done: dict[str, Done] = {}
+
+    @property
+    def done(self) -> list[str]:
+        """The keys that had an effect, as often as they had it."""
+        return [each.key for each in self.calls if isinstance(each.result, Done)]
+
+    @hookimpl
+    def register_actions(self) -> list[Action]:
+        return [self]
+
+    def configured(self, settings: BaseModel) -> Action:
+        """This same action, so that the test sees what was done."""
+        return self
+
+    async def run(self, call: Call, idempotency_key: str) -> ActionResult:
+        if self.idempotent and idempotency_key in self._done:
+            return self._done[idempotency_key]
+        result = self.script.popleft() if self.script else Done()
+        if isinstance(result, Exception):
+            self.calls.append(RecordedCall(call, idempotency_key, None))
+            raise result
+        self.calls.append(RecordedCall(call, idempotency_key, result))
+        if isinstance(result, Done):
+            self._done[idempotency_key] = result
+        return result
+
+    async def close(self) -> None:
+        self.closed = True

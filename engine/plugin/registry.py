@@ -16,6 +16,7 @@ import pluggy
 from pydantic import BaseModel
 
 from engine.errors import PluginError
+from engine.plugin.actions import Action
 from engine.plugin.configuring import validated
 from engine.plugin.contracts import Capabilities, Channel, Check, Generator
 from engine.plugin.hookspecs import PROJECT, Hooks
@@ -24,7 +25,7 @@ GROUP = "wayline.plugins"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 CLOSING_SECONDS = 5.0
 
-Offer = TypeVar("Offer", Channel, Generator, Check)
+Offer = TypeVar("Offer", Channel, Action)
 
 
 class Registry:
@@ -36,6 +37,7 @@ class Registry:
         generators: Mapping[str, Generator],
         checks: Mapping[str, Check],
         *,
+        actions: Mapping[str, Action] | None = None,
         owners: Mapping[str, str],
         environ: Mapping[str, str],
     ) -> None:
@@ -43,10 +45,12 @@ class Registry:
         """Unconfigured; `channel` gives one that can send."""
         self.generators = MappingProxyType(dict(generators))
         self.checks = MappingProxyType(dict(checks))
+        self.actions = MappingProxyType(dict(actions or {}))
+        """Unconfigured; `action` gives one that can do its work."""
         self.owners = MappingProxyType(dict(owners))
         """`channel:email` -> the plugin that offers it."""
         self._environ = environ
-        self._configured: list[Channel] = []
+        self._configured: list[Channel | Action] = []
 
     def channel(self, plugin: str, settings: Mapping[str, Any]) -> Channel:
         """A channel that can send, with these settings; every call gives a new one, so keep it.
@@ -54,32 +58,47 @@ class Registry:
         `{"env": NAME}` or `{"env": NAME, "default": value}` stands for a value from the environment.
         PluginError names the plugin and the setting at fault, never a value.
         """
-        offered = self.channels.get(plugin)
+        return self._configure("channel", plugin, self.channels, settings, fault_of_channel)
+
+    def action(self, plugin: str, settings: Mapping[str, Any]) -> Action:
+        """An action that can do its work, with these settings; everything else as with `channel`."""
+        return self._configure("action", plugin, self.actions, settings, fault_of_action)
+
+    def _configure(
+        self,
+        kind: str,
+        plugin: str,
+        offers: Mapping[str, Offer],
+        settings: Mapping[str, Any],
+        fault_of: Callable[[object], str],
+    ) -> Offer:
+        offered = offers.get(plugin)
         if offered is None:
-            raise PluginError(f"PL006 no plugin offers a channel {plugin!r}{_known(plugin, self.channels)}")
+            article = "an" if kind[0] in "aeiou" else "a"
+            raise PluginError(f"PL006 no plugin offers {article} {kind} {plugin!r}{_known(plugin, offers)}")
         model = validated(plugin, offered.settings, settings, self._environ)
         try:
-            channel = offered.configured(model)
+            configured = offered.configured(model)
         except Exception as error:  # noqa: BLE001 - a plugin's failure must name the plugin, whatever it was
             # Only the type: the text of a foreign exception may hold a secret from the settings.
             raise PluginError(
-                f"PL007 channel {plugin!r} could not be configured: {type(error).__name__}"
+                f"PL007 {kind} {plugin!r} could not be configured: {type(error).__name__}"
             ) from None
-        fault = fault_of_channel(channel)
+        fault = fault_of(configured)
         if fault:
-            raise PluginError(f"PL003 channel {plugin!r}: configured() returned something unusable: {fault}")
-        self._configured.append(channel)
-        return channel
+            raise PluginError(f"PL003 {kind} {plugin!r}: configured() returned something unusable: {fault}")
+        self._configured.append(configured)
+        return configured
 
     async def close(self) -> None:
-        """Close every channel this registry configured; one that fails or hangs keeps no other open."""
+        """Close everything this registry configured; what fails or hangs keeps nothing else open."""
         configured, self._configured = self._configured, []
 
-        async def close_one(channel: Channel) -> None:
+        async def close_one(each: Channel | Action) -> None:
             async with asyncio.timeout(CLOSING_SECONDS):
-                await channel.close()
+                await each.close()
 
-        await asyncio.gather(*(close_one(channel) for channel in configured), return_exceptions=True)
+        await asyncio.gather(*map(close_one, configured), return_exceptions=True)
 
 
 def load_registry(
@@ -108,10 +127,16 @@ def load_registry(
     channels = _collect(manager, "channel", "register_channels", fault_of_channel, owners, faults)
     generators = _collect(manager, "generator", "register_generators", fault_of_generator, owners, faults)
     checks = _collect(manager, "check", "register_checks", fault_of_check, owners, faults)
+    actions = _collect(manager, "action", "register_actions", fault_of_action, owners, faults)
     if faults:
         raise PluginError("\n".join(faults))
     return Registry(
-        channels, generators, checks, owners=owners, environ=os.environ if environ is None else environ
+        channels,
+        generators,
+        checks,
+        actions=actions,
+        owners=owners,
+        environ=os.environ if environ is None else environ,
     )
 
 
@@ -219,6 +244,21 @@ def fault_of_channel(offer: object) -> str:
     for method in ("send", "close"):
         if not inspect.iscoroutinefunction(getattr(offer, method)):
             return f"channel {offer.name!r}: {method} must be `async def`"
+    return _fault_of_name(offer.name)
+
+
+def fault_of_action(offer: object) -> str:
+    if isinstance(offer, type) or not isinstance(offer, Action):
+        return _not_a(offer, "Action", Action)
+    for name in ("settings", "values", "results"):
+        model = _looked_up(offer, name)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return f"action {offer.name!r}: {name} must be a pydantic model class"
+    if not isinstance(_looked_up(offer, "idempotent"), bool):
+        return f"action {offer.name!r}: idempotent must be True or False"
+    for method in ("run", "close"):
+        if not inspect.iscoroutinefunction(getattr(offer, method)):
+            return f"action {offer.name!r}: {method} must be `async def`"
     return _fault_of_name(offer.name)
 
 

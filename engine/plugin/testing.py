@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from engine.clock import FixedClock
-from engine.plugin.calling import PARTS, fault_of_findings, fault_of_result
+from engine.plugin.actions import Action, Call, Done
+from engine.plugin.calling import PARTS, fault_of_action_result, fault_of_findings, fault_of_result
 from engine.plugin.contracts import (
     Accepted,
     Channel,
@@ -30,8 +31,8 @@ from engine.plugin.contracts import (
     Preflight,
     Severity,
 )
-from engine.plugin.recording import Recorded, RecordingChannel
-from engine.plugin.registry import fault_of_channel, fault_of_check, fault_of_generator
+from engine.plugin.recording import Recorded, RecordedCall, RecordingAction, RecordingChannel
+from engine.plugin.registry import fault_of_action, fault_of_channel, fault_of_check, fault_of_generator
 
 __all__ = [
     "EXAMPLE_CONTEXT",
@@ -39,7 +40,10 @@ __all__ = [
     "EXAMPLE_REQUEST",
     "FixedClock",
     "Recorded",
+    "RecordedCall",
+    "RecordingAction",
     "RecordingChannel",
+    "check_action",
     "check_channel",
     "check_check",
     "check_generator",
@@ -99,11 +103,7 @@ def check_channel(
         "max_length must be positive or None"
     )
     channel.settings.model_json_schema()  # shown to operators; raises when a field has no JSON form
-    for name, field in channel.settings.model_fields.items():
-        looks_secret = any(word in name for word in ("password", "secret", "token", "api_key"))
-        assert not looks_secret or "Secret" in str(field.annotation), (
-            f"setting {name!r} looks like a secret; make it a pydantic.SecretStr so that it is never shown"
-        )
+    _check_secrets(channel.settings)
     if settings is not None:
         model = channel.settings.model_validate(settings)
         configured = channel.configured(model)
@@ -155,6 +155,72 @@ async def _send(channel: Channel, message: Message, key: str, *, accepted: bool 
     )
 
 
+def check_action(
+    action: Action, *, values: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+) -> None:
+    """Pass when the action keeps its contract; calls it about ten times, so point it at a test server.
+
+    `values` are what a step could tell it. Give a configured action, or an unconfigured one and its
+    `settings`. The action is closed afterwards.
+    """
+    fault = fault_of_action(action)
+    assert not fault, fault
+    for each in (action.settings, action.values, action.results):
+        each.model_json_schema()  # shown to operators; raises when a field has no JSON form
+    _check_secrets(action.settings)
+    told = action.values.model_validate(values)
+    if settings is not None:
+        model = action.settings.model_validate(settings)
+        configured = action.configured(model)
+        assert configured is not None, "configured() must return an action"
+        assert not fault_of_action(configured), f"configured(): {fault_of_action(configured)}"
+        assert configured.name == action.name, "configured() must keep the action's name"
+        for secret in _secrets(model):
+            assert secret not in repr(configured), "the action's repr shows a secret setting"
+        action = configured
+    _run(_exercise_action(action, told))
+
+
+async def _exercise_action(action: Action, values: BaseModel) -> None:
+    call = Call(values, "c-1", "welcome", "points", "r-1", {"event": {"type": "contact_added"}})
+    try:
+        first = await _do(action, call, "contract-1", done=True)
+        if action.idempotent:
+            again = await _do(action, call, "contract-1", done=True)
+            assert set(again) <= set(first), "a repeated key must not answer more than the first call did"
+        keys = [f"contract-together-{number}" for number in range(5)]
+        await asyncio.gather(*(_do(action, call, key, done=True) for key in keys))
+        # Whatever a contact's own words are, the answer is a result and never an exception.
+        odd = {"event": {"note": "\x00\r\nHost: other \ud800", "deep": [{"a": [1]}]}}
+        await _do(action, replace(call, contact_id="c\r\nX: 1", variables=odd), "contract-2")
+        await _do(action, call, "key with spaces\r\nX-Injected: 1 ключ")
+    finally:
+        await action.close()
+        await action.close()  # closing twice is what a stopping worker may do
+
+
+async def _do(action: Action, call: Call, key: str, *, done: bool = False) -> Mapping[str, Any]:
+    try:
+        result = await action.run(call, key)
+    except Exception as error:
+        raise AssertionError(
+            f"run raised {type(error).__name__}: return Retry, Failed or Unknown instead of raising"
+        ) from error
+    fault = fault_of_action_result(result)
+    assert not fault, f"run {fault}"
+    assert not done or isinstance(result, Done), (
+        f"run answered {result!r} to an ordinary call; is the test server running and accepting?"
+    )
+    if not isinstance(result, Done):
+        return {}
+    action.results.model_validate(result.values)  # raises when an answer is not as declared
+    unknown = set(result.values) - set(action.results.model_fields)
+    assert not unknown or action.results.model_config.get("extra") == "allow", (
+        f"run answered {sorted(unknown)}, which its results do not declare"
+    )
+    return result.values
+
+
 def check_generator(generator: Generator, *, request: GenerateRequest = EXAMPLE_REQUEST) -> None:
     """Pass when the generator keeps its contract for this request, for no facts and for hostile ones."""
     fault = fault_of_generator(generator)
@@ -203,6 +269,14 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         return
     work.close()
     raise AssertionError("call check_channel from an ordinary `def` test; it runs an event loop of its own")
+
+
+def _check_secrets(settings: type[BaseModel]) -> None:
+    for name, field in settings.model_fields.items():
+        looks_secret = any(word in name for word in ("password", "secret", "token", "api_key"))
+        assert not looks_secret or "Secret" in str(field.annotation), (
+            f"setting {name!r} looks like a secret; make it a pydantic.SecretStr so that it is never shown"
+        )
 
 
 def _secrets(model: BaseModel) -> Iterable[str]:

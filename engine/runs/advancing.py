@@ -15,12 +15,14 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from engine.calls.rows import is_resting
 from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
 from engine.gate.state import Claim
 from engine.journeys.lanes import lane_of
 from engine.journeys.migrating import SAFE
 from engine.journeys.run import (
+    CallEnded,
     Cause,
     EventSeen,
     OutcomeKnown,
@@ -32,7 +34,7 @@ from engine.journeys.run import (
     Waiting,
     WaitKind,
 )
-from engine.runs.keys import asked_by, wished_by
+from engine.runs.keys import asked_by, called_by, wished_by
 from engine.runs.leasing import LEASE
 from engine.runs.locking import Locked, lock_run, save
 from engine.runs.migrating import Migrating
@@ -46,7 +48,7 @@ from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
 from engine.store.in_flight import orders_of
 from engine.store.prepared import Prepared
-from engine.store.tables import EventRow, IntentRow
+from engine.store.tables import CallRow, EventRow, IntentRow
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Carried:
     status: str
     """active | ended"""
     waiting: str
-    """timer | event | outcome | task | ready | ended"""
+    """timer | event | outcome | task | call | ready | ended"""
     due_at: datetime | None = None
     """Journey time at which its wait ends by itself."""
     due_real: datetime | None = None
@@ -67,6 +69,8 @@ class Carried:
     """How it ended: completed | goal | left | stopped | cancelled | failed"""
     intent_key: str | None = None
     """The message whose outcome it waits for."""
+    call_key: str | None = None
+    """The call for whose end it waits."""
     claim: Claim | None = None
     """That message, when it was wished just now and nobody but this caller may deliver it."""
     started: tuple[str, ...] = ()
@@ -139,15 +143,18 @@ class Advancing:
         return replace(_standing(row, clocks), claim=moved.claim, started=tuple(started))
 
     def park(self, session: Session, run_id: str, real_now: datetime) -> Carried | None:
-        """Let a run wait for a message that did not end at once; None when its outcome has come meanwhile.
+        """Let a run wait for what did not end at once; None when its outcome has come meanwhile.
 
-        A held message may take days: a workflow carries the run from here on. One that another process works
-        on right now ends soon: the run stays with the processes, under a fresh lease. Whoever ends the
-        message tells the run; should they die at just that moment, its workflow looks again by itself.
+        A held message or a call that is tried again may take days: a workflow carries the run from here on.
+        What another process works on right now ends soon: the run stays with the processes, under a fresh
+        lease. Whoever ends it tells the run; should they die at just that moment, its workflow looks again
+        by itself.
         """
         _, row, situation = lock_run(session, run_id)
         clocks = Clocks(FixedClock(real_now), situation.time)
         found = _standing(row, clocks)
+        if found.call_key is not None:
+            return self._park_call(session, row, found.call_key, clocks)
         if found.intent_key is None:
             return found
         intent = _MESSAGE.row(session, {"key": found.intent_key})
@@ -156,12 +163,31 @@ class Advancing:
         is_held = intent is not None and intent.state == IntentState.HELD
         ends_at = intent.expires_at if intent is not None and is_held else None
         ends_real = max(real_now, _real(clocks.time, ends_at)) if ends_at is not None else real_now
-        if is_held and not row.durable:
+        return self._leave(session, row, clocks, ends_real, for_long=is_held)
+
+    def _park_call(self, session: Session, row: LockedRun, key: str, clocks: Clocks) -> Carried | None:
+        real_now = clocks.delivery_now()
+        call = session.get(CallRow, key)
+        if call is not None and call.outcome is not None:
+            return None
+        rests = call is not None and is_resting(call, real_now)
+        ends_real = max(real_now, call.deadline_at) if call is not None and rests else real_now
+        return self._leave(session, row, clocks, ends_real, for_long=rests)
+
+    def _leave(
+        self, session: Session, row: LockedRun, clocks: Clocks, ends_real: datetime, *, for_long: bool
+    ) -> Carried:
+        """Hand the run over to a workflow, or to whoever ends soon what it waits for; where it stands then.
+
+        `ends_real` is the delivery time at which what it waits for ends by itself.
+        """
+        real_now, due_real = clocks.delivery_now(), ends_real + LEASE
+        if for_long and not row.durable:
             save(session, row, durable=True, lease_owner=None, lease_until=None)
-            self._start(session, row, replace(_standing(row, clocks), due_real=ends_real + LEASE), real_now)
+            self._start(session, row, replace(_standing(row, clocks), due_real=due_real), real_now)
         elif not row.durable:
             save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
-        return replace(_standing(row, clocks), due_real=ends_real + LEASE)
+        return replace(_standing(row, clocks), due_real=due_real)
 
     def _find(self, session: Session, row: LockedRun, state: RunState, clocks: Clocks) -> _Found | None:
         """What has happened to the run, told by rows alone."""
@@ -170,6 +196,8 @@ class Advancing:
             return _Found(Started() if state.position is None else SentOn(), row.since_seq)
         if waiting.kind is WaitKind.OUTCOME:
             return _outcome(session, row, state, waiting, clocks)
+        if waiting.kind is WaitKind.CALL:
+            return _end_of_call(session, row, state, waiting, clocks)
         if waiting.kind is WaitKind.EVENT and (event_id := heard_event(session, row.id)) is not None:
             seq = session.scalars(select(col(EventRow.seq)).where(col(EventRow.event_id) == event_id)).one()
             return _Found(EventSeen(event_id), seq or 0)
@@ -187,7 +215,8 @@ class Advancing:
         """Write down where the run stands, and let the durable side know what it must."""
         real_now = clocks.delivery_now()
         values = dict(moved.values)
-        waits_long = moved.state.waiting is not None and moved.state.waiting.kind is not WaitKind.OUTCOME
+        waiting = moved.state.waiting
+        waits_long = waiting is not None and waiting.kind not in (WaitKind.OUTCOME, WaitKind.CALL)
         if waits_long:
             values |= {"durable": True, "lease_owner": None, "lease_until": None}
         elif moved.state.is_active and not row.durable:
@@ -234,6 +263,17 @@ def _outcome(
     return _Found(OutcomeKnown(waiting.step, intent.outcome), row.since_seq, known_at)
 
 
+def _end_of_call(
+    session: Session, row: LockedRun, state: RunState, waiting: Waiting, clocks: Clocks
+) -> _Found | None:
+    call = session.get(CallRow, called_by(state))
+    if call is None or call.outcome is None:
+        return None
+    # What the action brought about may have come back as an event before we heard that it was done.
+    known_at = call.handed_over_at or clocks.time.at(call.updated_at)
+    return _Found(CallEnded(waiting.step, call.outcome, call.results), row.since_seq, known_at)
+
+
 # Built once: making this anew would take longer than running it.
 _INTENTS = table_of(IntentRow)
 _MESSAGE = Prepared(
@@ -266,4 +306,5 @@ def _standing(row: LockedRun, clocks: Clocks) -> Carried:
         position=row.position,
         outcome=row.outcome,
         intent_key=wished_by(state_of(row)),
+        call_key=called_by(state_of(row)),
     )

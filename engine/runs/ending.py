@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from engine.calls import rows as calls
 from engine.delivery.intents import drop_held, run_ended_answer, withdrawn_answer
 from engine.delivery.recording import tell_run
 from engine.gate.model import Answer
@@ -105,6 +106,9 @@ class Endings:
             forget_waits(self.session, [run.id for run, _ in self._ended], step_only=False)
 
     def _drop_of_ended(self, runs: Collection[RunRecord], answer: Answer) -> None:
+        calling = [run.id for run in runs if run.waiting == WaitKind.CALL]
+        if calling:
+            calls.drop(self.session, calling, calls.Moments(self.now, self.real_now))
         # A run that waits for anything else has no message that is not sent or refused.
         runs = [run for run in runs if run.waiting == WaitKind.OUTCOME]
         if not runs:

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from engine.journeys.driver import RunRef
 from engine.runs.leasing import abandoned
 from engine.store.bulk import is_one_of, table_of
-from engine.store.tables import IntentRow, RunRow
+from engine.store.tables import CallRow, IntentRow, RunRow
 
 _AT_ONCE = 10_000
 """Ids in one question: SQLite bounds how many values a statement may carry."""
 
-_RUN, _INTENT = table_of(RunRow), table_of(IntentRow)
+_RUN, _INTENT, _CALL = table_of(RunRow), table_of(IntentRow), table_of(CallRow)
 _REFS = select(
     *(_RUN.c[name] for name in ("id", "journey", "contact_id", "entry_key", "version", "priority")),
     _RUN.c.bundle_hash,
@@ -46,7 +46,7 @@ def pinned_bundles(session: Session) -> list[str]:
 
 
 def count_left_behind(session: Session, now: datetime) -> int:
-    """How many runs and messages a process has left that is gone: their leases have run out.
+    """How many runs, messages and calls a process has left that is gone: their leases have run out.
 
     `now` is delivery time.
     """
@@ -54,4 +54,9 @@ def count_left_behind(session: Session, now: datetime) -> int:
     messages = session.scalar(
         select(func.count()).where(_INTENT.c.outcome.is_(None), _INTENT.c.lease_until <= now)
     )
-    return (runs or 0) + (messages or 0)
+    calls = session.scalar(
+        select(func.count()).where(
+            _CALL.c.outcome.is_(None), _CALL.c.lease.is_not(None), _CALL.c.ready_at <= now
+        )
+    )
+    return (runs or 0) + (messages or 0) + (calls or 0)

@@ -14,7 +14,10 @@ def run_id_of(workspace: str, journey: str, contact_id: str, entry_key: str) -> 
 
 
 def intent_key_of(run_id: str, step: StepId, visit: int) -> str:
-    """The key of the message a run wishes at a step; providers see it as their idempotency key."""
+    """The key of what a run wishes at a step, message or call; who does it sees it as its idempotency key.
+
+    A step is one or the other, so the keys of both never meet.
+    """
     return _hash(run_id, step, str(visit))
 
 
@@ -35,6 +38,14 @@ def wished_by(run: RunState) -> str | None:
     """The key of the message whose outcome the run waits for; None when it waits for something else."""
     waiting = run.waiting
     if waiting is None or waiting.kind is not WaitKind.OUTCOME:
+        return None
+    return intent_key_of(run.run_id, waiting.step, run.visits.get(waiting.step, 1))
+
+
+def called_by(run: RunState) -> str | None:
+    """The key of the call whose end the run waits for; None when it waits for something else."""
+    waiting = run.waiting
+    if waiting is None or waiting.kind is not WaitKind.CALL:
         return None
     return intent_key_of(run.run_id, waiting.step, run.visits.get(waiting.step, 1))
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from engine.calls import rows as calls
 from engine.clock import Clocks
 from engine.contacts.computing import change_tags
 from engine.contacts.profile import Profile, contact_facts
@@ -25,6 +26,7 @@ from engine.journeys.localtime import zone_of
 from engine.journeys.matching import step_listeners
 from engine.journeys.run import (
     Branched,
+    CallWish,
     Cause,
     Effect,
     Ended,
@@ -204,6 +206,8 @@ class Move:
                     notes.task(self._row, closed_note(effect, self._row.due_at, ""), self._now)
                 case StartWish():
                     pass  # asked for when the run stands where it goes on
+                case CallWish():
+                    self._wish_call(state, effect)
                 case TagChange():
                     pass  # done as soon as it was known, for the conditions of the steps behind it
                 case Branched():
@@ -222,6 +226,23 @@ class Move:
     def _cases(self, passed: Branched | Repeated) -> list[dict[str, Any]]:
         return [reasoned(self._bundle, rule, passed.seen, self._now) for rule in passed.asked]
 
+    def _wish_call(self, state: RunState, wish: CallWish) -> None:
+        row = self._row
+        key = intent_key_of(row.id, wish.step, wish.visit)
+        calls.plan(
+            self._session,
+            calls.Wisher(key, row.id, row.journey, row.contact_id, row.bundle_hash),
+            wish,
+            self._variables(state),
+            journey_now=self._now,
+            now=self._real_now,
+        )
+
+    def _variables(self, state: RunState) -> dict[str, Any]:
+        """What texts and actions see of what started the run, and of the run."""
+        event = self._events.of(self._session, self._row.entry_event_id)
+        return {"event": event, "journey": texts_see(state)}
+
     def _plan(self, state: RunState, wish: SendIntent) -> Claim | None:
         row = self._row
         intent = Intent(
@@ -239,10 +260,7 @@ class Move:
             deadline_at=self._real_now + wish.deadline if wish.deadline is not None else None,
             expires_at=self._now + self._bundle.purposes[wish.purpose].max_hold,
             bundle_hash=row.bundle_hash,
-            variables={
-                "event": self._events.of(self._session, row.entry_event_id),
-                "journey": texts_see(state),
-            },
+            variables=self._variables(state),
         )
         return self._delivery.plan(self._session, intent, self._contact, self._real_now, self._situation)
 

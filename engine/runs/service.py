@@ -51,6 +51,12 @@ class Delivers(Plans, Protocol):
     ) -> Outcome | None: ...
 
 
+class Performs(Protocol):
+    """What runs ask of calls; `engine.calls.service.Calls` does it."""
+
+    async def perform(self, key: str) -> str | None: ...
+
+
 class _GoingOn:
     """Moves one run where its message ends; `found` is where it stands then, once that is committed."""
 
@@ -77,7 +83,8 @@ class _GoingOn:
 class Runs:
     """The runs of a workspace. Every call may be repeated without harm, also after a crash at any point.
 
-    `keeps_no_match` set to False leaves out the decisions `entry.no_match`, one per event for each journey
+    Without `calls` the calls that runs wish are left to whoever finds them due. `keeps_no_match` set to False
+    leaves out the decisions `entry.no_match`, one per event for each journey
     that listens to it with a condition: the most frequent and least surprising answer there is.
     """
 
@@ -88,8 +95,10 @@ class Runs:
         delivery: Delivers,
         clock: Clock,
         *,
+        calls: Performs | None = None,
         keeps_no_match: bool = True,
     ) -> None:
+        self._calls = calls
         self._store = store
         self._shelf = shelf
         self._delivery = delivery
@@ -135,22 +144,27 @@ class Runs:
         """Where the run stands once it waits or has ended; what it started is added to `started`."""
         found = await self._store.run_writing(self._advance, run_id, durable, real_now)
         started += found.started
-        while found.intent_key is not None:
-            onward = _GoingOn(self._advancing, run_id, lambda: self._real(real_now), durable)
-            outcome = await self._delivery.deliver(
-                found.intent_key, carried=True, claim=found.claim, onward=onward
-            )
+        while True:
+            if found.call_key is not None:
+                outcome = await self._calls.perform(found.call_key) if self._calls is not None else None
+                onward = None
+            elif found.intent_key is not None:
+                onward = _GoingOn(self._advancing, run_id, lambda: self._real(real_now), durable)
+                outcome = await self._delivery.deliver(
+                    found.intent_key, carried=True, claim=found.claim, onward=onward
+                )
+            else:
+                return found
             if outcome is None:
                 parked = await self._store.run_writing(self._park, run_id, real_now)
                 if parked is not None:
                     return parked
-            if onward.found is not None:
+            if onward is not None and onward.found is not None:
                 found = onward.found
             else:
-                # The message had ended already, or ended by itself.
+                # What it waited for had ended already, or ended by itself.
                 found = await self._store.run_writing(self._advance, run_id, durable, real_now)
             started += found.started
-        return found
 
     def enter_through(self, door: Door) -> None:
         """Have the journeys that runs start ask for their contacts at this door; intake says so once."""

@@ -70,6 +70,8 @@ def state_of(row: RunRecord) -> RunState:
         values=kept.get("values", {}),
         outcomes=kept.get("outcomes", {}),
         answers=kept.get("answers", {}),
+        calls=kept.get("calls", {}),
+        results=kept.get("results", {}),
         visits=kept.get("visits", {}),
         rounds=kept.get("rounds", {}),
         stride=kept.get("stride", 0),
@@ -86,6 +88,11 @@ def variables_of(run: RunState) -> dict[str, Any]:
         "outcomes": dict(run.outcomes),
         "visits": dict(run.visits),
         **({"answers": dict(run.answers)} if run.answers else {}),
+        **(
+            {"calls": dict(run.calls), "results": {step: dict(each) for step, each in run.results.items()}}
+            if run.calls
+            else {}
+        ),
         **({"rounds": dict(run.rounds)} if run.rounds else {}),
         **({"stride": run.stride} if run.stride else {}),
         **({"chain": run.chain} if run.chain else {}),

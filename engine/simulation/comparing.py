@@ -347,6 +347,7 @@ def _decision_misses(expected: Expectation, decided: Decided, dial: Dial) -> lis
 _KINDS: Mapping[str, Callable[[Decided], bool]] = {
     "held": lambda each: each.kind == "message" and each.verdict == "hold",
     "not_sent": lambda each: each.kind == "message" and each.verdict not in {"hold", "allow"},
+    "called": lambda each: each.kind == "call" and each.verdict != "hold",
     "entered": lambda each: each.kind == "entry" and each.verdict == "allow",
     "ended": lambda each: each.kind == "run",
 }

@@ -41,6 +41,9 @@ from engine.journeys.recognising import Recogniser
 from engine.journeys.retiming import retimed
 from engine.journeys.run import (
     Branched,
+    CallEnded,
+    CallOutcome,
+    CallWish,
     Cancelled,
     Cause,
     Ended,
@@ -63,6 +66,7 @@ from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 from engine.runs.keys import intent_key_of, run_id_of, wished_by
 from engine.runs.telling import ended_evidence, moved_wait, repeat_evidence, repeat_reason, verdict_of
+from engine.simulation.calling import Calling
 from engine.simulation.journal import Journal
 from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
@@ -100,6 +104,7 @@ class Life:
         matcher: Decider,
         decisions: list[Decided],
         sending: Sending,
+        calling: Calling,
         journal: Journal | None = None,
     ) -> None:
         self._bundle = bundle
@@ -108,6 +113,7 @@ class Life:
         self._journal = journal
         self._decisions = decisions
         self._sending = sending
+        self._calling = calling
         self._programs: dict[str, list[Program]] = {}
         self._started: list[Touched] = []
         self._recogniser = Recogniser(bundle.patterns, matcher)
@@ -221,8 +227,8 @@ class Life:
         started, self._started = self._started, []
         return _together(started)
 
-    def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | None:
-        """Move a run; the message it wishes, when that is what it waits for now.
+    def advance(self, person: Living, run_id: str, cause: Cause, now: datetime) -> Intent | CallEnded | None:
+        """Move a run; the message it wishes, or the end of a call, when that is what it waits for now.
 
         Journeys that it starts let the person in at once; `take_started` tells whom to carry then.
         """
@@ -236,12 +242,16 @@ class Life:
             self._journal.moved(run.state.position, cause, done, now)
         before, run.state = run.state, done.run
         run.at_step = step_listeners(run.program, done.run, person.seq)
-        wished = None
+        wished: Intent | CallEnded | None = None
         for effect in done.effects:
             match effect:
                 case SendIntent():
                     wished = self._wish(run, effect, now)
                     self._sending.plan(person, wished)
+                case CallWish():
+                    end = self._calling.call(person.profile.id, run.program.journey, effect, now)
+                    wished = end if isinstance(end, CallEnded) else None
+                    run.call_ends_at = end if isinstance(end, datetime) else None
                 case TagChange(add, remove):
                     change_tags(person.profile, add, remove, now)
                 case TaskOpened():
@@ -299,6 +309,15 @@ class Life:
         self._decide(
             now, "task", run, note.verdict, note.reason, evidence, note.step, would_pass_if=note.would_pass_if
         )
+
+    def expire(self, person: Living, run_id: str, now: datetime) -> CallEnded | None:
+        """The end of a call that was held until its time was over; None when there is none."""
+        run = person.active.get(run_id)
+        if run is None or run.call_ends_at != now or run.state.waiting is None:
+            return None
+        run.call_ends_at = None
+        ended = CallEnded(run.state.waiting.step, CallOutcome.EXPIRED)
+        return self._calling.end(person.profile.id, run.program.journey, ended, now)
 
     def _drop(
         self, person: Living, endings: Sequence[Ending], withdrawn: str | None, now: datetime

@@ -47,6 +47,8 @@ class VirtualRun:
     started_at: datetime
     at_step: tuple[Listener, ...] = ()
     """What the present step listens for; empty once it has heard its event."""
+    call_ends_at: datetime | None = None
+    """When a call that is held expires."""
 
     @property
     def rank(self) -> tuple[datetime, str, str]:

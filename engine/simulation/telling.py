@@ -11,6 +11,7 @@ from engine.authoring.bundle import Bundle
 from engine.errors import Place
 from engine.gate.reasons import describe
 from engine.journeys.run import (
+    CallEnded,
     Ended,
     EventSeen,
     OutcomeKnown,
@@ -255,7 +256,7 @@ class _Teller:
 
     def _decided(self, decided: Decided) -> str:
         mark = _VERDICTS.get(decided.verdict, "-")
-        words = {"message": "send", "task": "task"}
+        words = {"message": "send", "task": "task", "call": "call"}
         named = f"{words[decided.kind]} {decided.step}" if decided.kind in words else None
         subject = named or decided.journey or decided.kind
         channel = f" by {decided.channel}" if decided.channel else ""
@@ -283,7 +284,7 @@ def _because(entry: Moved) -> str:
             return f" has waited for this at {entry.before}"
         case TaskDecided(step, choice):
             return f" goes on, {step} is answered {choice}"
-        case OutcomeKnown(step, outcome):
+        case OutcomeKnown(step, outcome) | CallEnded(step, outcome):
             return f" goes on, {step} is {outcome}"
         case _:
             return ""

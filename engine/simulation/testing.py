@@ -11,10 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.rule_tests.tests import Cast, RuleTest, Suite
+from engine.authoring.rule_tests.tests import Cast, RuleTest, SaidEnd, Suite
+from engine.journeys.run import CallOutcome
 from engine.plugin.registry import Registry
 from engine.rules.explaining import Explanation, explain
 from engine.rules.matcher import Matcher
+from engine.simulation.calling import SaidCall
 from engine.simulation.comparing import Failure, Lived, compare
 from engine.simulation.coverage import Coverage, Reached
 from engine.simulation.journal import Entry, Journal, shards_of
@@ -93,7 +95,9 @@ async def run_tests(
 async def _run(
     stage: Bundle, suite: Suite, test: RuleTest, registry: Registry | None, journal: Journal
 ) -> TestResult:
-    with closing(VirtualWorld(stage, test.start, registry=registry, journal=journal)) as world:
+    with closing(
+        VirtualWorld(stage, test.start, registry=registry, journal=journal, calls=map(_said, test.calls))
+    ) as world:
         world.add(*map(_person, test.contacts))
         for past in test.history:
             world.remember(past.contact, past.event, past.at, past.properties)
@@ -129,6 +133,10 @@ async def _look(world: VirtualWorld, test: RuleTest) -> dict[int, Explanation]:
         assert expected.condition is not None, "only expected facts are looked at"
         found[number] = explain(expected.condition, world.facts(expected.contact), at)
     return found
+
+
+def _said(end: SaidEnd) -> SaidCall:
+    return SaidCall(end.step, CallOutcome(end.outcome), end.results, end.journey, end.contact)
 
 
 def _person(cast: Cast) -> Person:

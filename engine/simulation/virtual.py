@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -21,10 +21,11 @@ from engine.gate.model import Intent
 from engine.intake.firing import firing_event
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
-from engine.journeys.run import EventSeen, OutcomeKnown, Started, TaskDecided, TimerDue
+from engine.journeys.run import CallEnded, EventSeen, OutcomeKnown, Started, TaskDecided, TimerDue
 from engine.plugin.registry import Registry
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
+from engine.simulation.calling import Calling, SaidCall
 from engine.simulation.forecasting import Firings
 from engine.simulation.journal import Journal
 from engine.simulation.living import Life, Touched
@@ -32,7 +33,7 @@ from engine.simulation.people import Living, Person, begin, known_kind
 from engine.simulation.records import Decided, Sent, Unanswered
 from engine.simulation.sending import Sending
 
-_Cause = Started | EventSeen | TimerDue | OutcomeKnown | TaskDecided
+_Cause = Started | EventSeen | TimerDue | OutcomeKnown | TaskDecided | CallEnded
 
 
 class _Order(IntEnum):
@@ -43,8 +44,9 @@ class _Order(IntEnum):
     PROFILE = 2
     CLOCK = 3
     HELD = 4
-    TIMER = 5
-    ANSWER = 6
+    CALL = 5
+    TIMER = 6
+    ANSWER = 7
 
 
 class _Due(NamedTuple):
@@ -74,7 +76,8 @@ class VirtualWorld:
 
     Every message that passes the gate counts as sent at once. With a `registry` messages are made and checked
     by its generators and checks first; without one every text passes. Decisions and sends are kept in the
-    order in which they happened. A `journal` sees everything and is asked instead of the matcher. Close it
+    order in which they happened. No action is called: `calls` say how calls end that are not done at once. A
+    `journal` sees everything and is asked instead of the matcher. Close it
     when done, unless one of these two was given.
     """
 
@@ -86,6 +89,7 @@ class VirtualWorld:
         matcher: Matcher | None = None,
         registry: Registry | None = None,
         journal: Journal | None = None,
+        calls: Iterable[SaidCall] = (),
     ) -> None:
         self.now = start
         self.decisions: list[Decided] = [] if journal is None else journal.decisions
@@ -100,7 +104,8 @@ class VirtualWorld:
         self._sending = Sending(bundle, start, self.decisions, self.sends, registry)
         rules: Decider | None = journal or matcher or self._own_matcher
         assert rules is not None, "one of the three is there"
-        self._life = Life(bundle, rules, self.decisions, self._sending, journal)
+        calling = Calling(bundle, self.decisions, calls)
+        self._life = Life(bundle, rules, self.decisions, self._sending, calling, journal)
         # A journal shows every firing and what was asked at it; nobody else needs to see those who stay out.
         self._firings = Firings(bundle, rules, every=journal is not None)
         self._past = start
@@ -185,6 +190,8 @@ class VirtualWorld:
                     await self._fire(person, due)
                 case _Order.HELD:
                     await self._look_again(person, due.subject)
+                case _Order.CALL:
+                    await self._carry(person, due.subject, self._life.expire(person, due.subject, self.now))
                 case _Order.TIMER if _is_awaited(person, due):
                     await self._carry(person, due.subject, TimerDue())
                 case _Order.TIMER:
@@ -354,6 +361,9 @@ class VirtualWorld:
             wished = self._life.advance(person, run_id, cause, self.now)
             if wished is None:
                 break
+            if isinstance(wished, CallEnded):
+                cause = wished
+                continue
             outcome = await self._sending.deliver(person, wished.key, self.now)
             if outcome is None:
                 self._plan_look(wished)
@@ -363,6 +373,9 @@ class VirtualWorld:
         if run is not None and run.state.waiting is not None and run.state.waiting.due_at is not None:
             rank = (-run.program.priority, run.program.journey, run.state.entry_key)
             self._plan(run.state.waiting.due_at, _Order.TIMER, person.profile.id, run_id, rank)
+        elif run is not None and run.call_ends_at is not None:
+            rank = (-run.program.priority, run.program.journey, run.state.entry_key)
+            self._plan(run.call_ends_at, _Order.CALL, person.profile.id, run_id, rank)
 
     def _plan_look(self, intent: Intent) -> None:
         at = self._sending.wakes_at(intent.key)

@@ -7,10 +7,10 @@ import base64
 
 import httpx
 
-from plugins.channels.webhook import NoAnswer
+from plugins.channels.webhook import Answered, NoAnswer
 
 MOST_READ = 64 * 1024
-"""Bytes of an answer that are read so that the connection can be used again; nobody looks at them."""
+"""Bytes of an answer that are read at most; of a longer one nothing is believed."""
 
 
 def is_address(url: str) -> bool:
@@ -32,39 +32,39 @@ class Connections:
     def __init__(self, url: str, proxy: str | None, most: int) -> None:
         self.loop = asyncio.get_running_loop()
         self._url = httpx.URL(url)
-        self._headers = {"accept": "*/*", **_credentials(self._url)}
+        self._headers = {"accept": "*/*", "accept-encoding": "identity", **_credentials(self._url)}
         self._proxy = proxy
         self._places = asyncio.Semaphore(most)
         self._trusted = httpx.create_ssl_context(trust_env=False)
         self._all: list[httpx.AsyncHTTPTransport] = []
         self._idle: list[httpx.AsyncHTTPTransport] = []
 
-    async def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        """The status of the answer and its `Retry-After`; NoAnswer when there is none."""
+    async def post(self, body: bytes, headers: dict[str, str]) -> Answered:
+        """What the receiver answered; NoAnswer when it did not."""
         request = httpx.Request("POST", self._url, headers=self._headers | headers, content=body)
         try:
-            response = await self._posted(request)
+            return await self._posted(request)
         except httpx.HTTPError as error:
-            raise NoAnswer(type(error).__name__) from None
-        return response.status_code, response.headers.get("retry-after", "")
+            was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise NoAnswer(type(error).__name__, was_sent=was_sent) from None
 
     async def close(self) -> None:
         """Close them all; what is on its way fails."""
         for connection in self._all:
             await connection.aclose()
 
-    async def _posted(self, request: httpx.Request) -> httpx.Response:
+    async def _posted(self, request: httpx.Request) -> Answered:
         async with self._places:
             connection = self._idle.pop() if self._idle else self._another()
             try:
                 response = await connection.handle_async_request(request)
                 try:
-                    await _read(response)
+                    body = await _read(response)
                 finally:
                     await response.aclose()
             finally:
                 self._idle.append(connection)
-        return response
+        return Answered(response.status_code, response.headers.get("retry-after", ""), body)
 
     def _another(self) -> httpx.AsyncHTTPTransport:
         # Without a time-out of its own: the whole request has one.
@@ -86,10 +86,12 @@ def _credentials(url: httpx.URL) -> dict[str, str]:
     return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
-async def _read(response: httpx.Response) -> None:
-    """Read the answer so that its connection can be used again, unless it is longer than that is worth."""
-    read = 0
+async def _read(response: httpx.Response) -> bytes:
+    """The answer as it came, read so that its connection can be used again; nothing of a very long one."""
+    chunks, length = [], 0
     async for chunk in response.aiter_raw():
-        read += len(chunk)
-        if read > MOST_READ:
-            return
+        length += len(chunk)
+        if length > MOST_READ:
+            return b""
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -13,6 +13,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -43,12 +44,25 @@ LONGEST_WAIT = timedelta(days=1)
 SAFE_KEY = re.compile(r"[!-~]{1,200}")
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What came back for one request."""
+
+    status: int
+    retry_after: str
+    """The header of that name; empty when there is none."""
+    body: bytes
+    """Empty when it is longer than anybody reads."""
+
+
 class NoAnswer(Exception):
     """The receiver did not answer; `kind` says how that came about, without quoting anything."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, was_sent: bool) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.was_sent = was_sent
+        """False when there was not even a connection."""
 
 
 class WebhookSettings(BaseModel):
@@ -113,23 +127,23 @@ class WebhookChannel:
             return Rejected("no_address", permanent_address=True)
         now = self.clock.now()
         body = _body_of(message, now)
-        headers = signature_headers(settings.secret.get_secret_value(), _id_of(idempotency_key), now, body)
+        headers = signature_headers(settings.secret.get_secret_value(), id_of(idempotency_key), now, body)
         try:
             async with asyncio.timeout(settings.timeout.total_seconds()):
-                status, retry_after = await self._post(settings, body, headers)
+                answered = await self._post(settings, body, headers)
         except TimeoutError:
             return Retry(settings.retry_after, "timeout")
         except NoAnswer as error:
             # Perhaps it arrived; the id makes a second delivery harmless.
             return Retry(settings.retry_after, error.kind)
-        return self._result(settings, status, retry_after, now)
+        return self._result(settings, answered, now)
 
     async def close(self) -> None:
         connections, self._connections = self._connections, None
         if connections is not None and connections.loop is asyncio.get_running_loop():
             await connections.close()
 
-    async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+    async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> Answered:
         # Connections belong to the loop that opened them.
         if self._connections is None or self._connections.loop is not asyncio.get_running_loop():
             from plugins.channels.posting import Connections
@@ -138,11 +152,12 @@ class WebhookChannel:
         return await self._connections.post(body, headers)
 
     @staticmethod
-    def _result(settings: WebhookSettings, status: int, retry_after: str, now: datetime) -> SendResult:
+    def _result(settings: WebhookSettings, answered: Answered, now: datetime) -> SendResult:
+        status = answered.status
         if 200 <= status < 300 or status == 409:
             return Accepted()
         if status in TRY_AGAIN or status >= 500:
-            return Retry(wait_of(retry_after, now) or settings.retry_after, str(status))
+            return Retry(wait_of(answered.retry_after, now) or settings.retry_after, str(status))
         return Rejected(str(status), f"the receiver answered {status}")
 
 
@@ -184,8 +199,8 @@ def wait_of(retry_after: str, now: datetime) -> timedelta | None:
     return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
 
 
-def _id_of(key: str) -> str:
-    """The key itself where a header can carry it."""
+def id_of(key: str) -> str:
+    """The key itself where a header can carry it, else its hash."""
     return key if SAFE_KEY.fullmatch(key) else sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

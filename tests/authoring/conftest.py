@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
+from engine.plugin.recording import RecordingAction
 from engine.plugin.registry import Registry, load_registry
+from plugins.actions import webhook_call
 from plugins.channels import email, file, webhook
 from plugins.checks import lexicon
 from plugins.generators import template
@@ -77,9 +80,27 @@ steps:
 """
 
 
+class PointsTold(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    points: int = Field(gt=0, description="how many points")
+    reason: str = ""
+
+
+class PointsGiven(BaseModel):
+    balance: float
+    level: str | None = None
+    rows: list[str] = []
+
+
+POINTS = RecordingAction("points", values=PointsTold, answers=PointsGiven)
+
+
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    return load_registry(entry_points=False, extra=[email, file, webhook, template, lexicon], environ={})
+    return load_registry(
+        entry_points=False, extra=[email, file, webhook, template, lexicon, webhook_call, POINTS], environ={}
+    )
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from engine.journeys.interpreter import BUDGET, Advanced, Decider, advance, next
 from engine.journeys.program import (
     Ask,
     Branch,
+    Call,
     ChangeTags,
     Choice,
     Entry,
@@ -33,6 +34,8 @@ from engine.journeys.program import (
     WaitFor,
 )
 from engine.journeys.run import (
+    CallEnded,
+    CallWish,
     Cancelled,
     Cause,
     Ended,
@@ -53,11 +56,12 @@ from engine.journeys.run import (
 )
 from engine.rules.condition import Any as AnyOf
 from engine.rules.condition import Op, Rule, Test
-from engine.rules.facts import FactValue
+from engine.rules.facts import FactType, FactValue
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 Rules = Callable[..., Decider]
 FRESH = RunState("r1", "welcome", "c1", "once")
 
@@ -78,6 +82,11 @@ def program(*steps: Step, leaves: tuple[Leave, ...] = ()) -> Program:
 
 def send(step: str, following: str | None = None, **more: Any) -> Send:
     return Send(step, f"{step}_text", ("email", "app"), "marketing", following, **more)
+
+
+def give(next_: str | None = "fork") -> Call:
+    keeps = {"balance": FactType.NUMBER, "level": FactType.NUMBER}
+    return Call("give", "points", {"points": 50}, "marketing", keeps, next_, "sorry", HOUR)
 
 
 def go(
@@ -197,6 +206,28 @@ def test_values_and_outcomes_are_facts_of_later_branches(decider: Rules) -> None
     assert at_hello.values == {"tier": "gold"}
     assert go(journey, at_hello, OutcomeKnown("hello", "sent"), rules).run.position == "gift"
     assert go(journey, at_hello, OutcomeKnown("hello", "capped"), rules).run.position == "sorry"
+
+
+def test_a_call_waits_for_its_end_and_keeps_what_the_step_declares(decider: Rules) -> None:
+    journey = program(give(), Branch("fork", (("rich", "hello"),), None), send("hello"), send("sorry"))
+    rules = decider(Rule("rich", "branch:welcome/fork", Test("journey.results.give.balance", Op.GTE, 100)))
+    done = go(journey, FRESH, Started(), rules)
+    (wish,) = done.effects
+    assert wish == CallWish("give", 1, "points", {"points": 50}, ("balance", "level"), "marketing", HOUR)
+    assert done.run.waiting == Waiting(WaitKind.CALL, "give")
+    answer: dict[str, Any] = {"balance": 150, "level": True, "secret": "x"}
+    after = go(journey, done.run, CallEnded("give", "done", answer), rules)
+    assert after.run.results == {"give": {"balance": 150}}, "what is of another type stays unknown"
+    assert after.run.calls == {"give": "done"}
+    assert after.run.position == "hello"
+
+
+@pytest.mark.parametrize("outcome", ["failed", "expired", "unknown"])
+def test_a_call_that_is_not_done_goes_the_other_way(decider: Rules, outcome: str) -> None:
+    journey = program(give(next_="hello"), send("hello"), send("sorry"))
+    waiting = go(journey, FRESH, Started(), decider()).run
+    after = go(journey, waiting, CallEnded("give", outcome), decider())
+    assert (after.run.position, after.run.calls) == ("sorry", {"give": outcome})
 
 
 def test_a_tag_step_is_seen_by_the_branch_after_it(decider: Rules) -> None:
@@ -388,6 +419,8 @@ CAUSES = (
     TaskDecided("call", "done"),
     TaskDecided("call", "no_choice"),
     TaskDecided("other", "done"),
+    CallEnded("give", "done"),
+    CallEnded("other", "done"),
 )
 FITTING: dict[WaitKind | None, set[Cause]] = {
     None: {Started()},
@@ -395,6 +428,7 @@ FITTING: dict[WaitKind | None, set[Cause]] = {
     WaitKind.EVENT: {EventSeen("e"), TimerDue()},
     WaitKind.OUTCOME: {OutcomeKnown("hello", "sent")},
     WaitKind.TASK: {TaskDecided("call", "done"), TimerDue()},
+    WaitKind.CALL: {CallEnded("give", "done")},
 }
 
 
@@ -406,17 +440,20 @@ def test_only_a_fitting_cause_moves_a_run(cause: Cause, kind: WaitKind | None) -
         WaitFor("look", ("viewed",), None, DAY, "call", "call"),
         Ask("call", "support", "Call?", (Choice("done", "Done", "hello"),), DAY, "hello"),
         send("hello"),
+        send("sorry"),
+        give(next_="hello"),
     )
     steps = {
         WaitKind.TIMER: "sleep",
         WaitKind.EVENT: "look",
         WaitKind.OUTCOME: "hello",
         WaitKind.TASK: "call",
+        WaitKind.CALL: "give",
     }
     step = steps[kind] if kind is not None else None
     run = FRESH
     if kind is not None and step is not None:
-        due_at = None if kind is WaitKind.OUTCOME else NOW
+        due_at = None if kind in (WaitKind.OUTCOME, WaitKind.CALL) else NOW
         run = replace(FRESH, position=step, waiting=Waiting(kind, step, due_at), visits={step: 1})
     done = advance(journey, run, cause, facts={}, zone=SHANGHAI, now=NOW, matcher=NoRules())
     assert (done.run != run) == (cause in FITTING[kind])

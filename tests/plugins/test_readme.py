@@ -10,9 +10,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from engine.authoring.loading import load_files
 from engine.plugin.registry import load_registry
+from plugins.actions.webhook_call import WebhookCallSettings
 from plugins.channels.email import EmailSettings
 from plugins.channels.file import FileSettings
 from plugins.channels.webhook import WebhookSettings
@@ -54,15 +56,24 @@ def test_the_ruleset_of_the_guide_is_a_valid_one() -> None:
         path.relative_to(ROOT / "rulesets").as_posix(): path.read_text(encoding="utf-8")
         for path in (ROOT / "rulesets").rglob("*.yaml")
     }
-    (ours,) = blocks("yaml")
+    ours, actions, step = blocks("yaml")
     workspace = files["wayline.yaml"].replace("identities: [", "identities: [pager, ")
-    loaded = load_files({**files, "wayline.yaml": workspace, "our_channels.yaml": ours})
+    head = "kind: journey\nid: ours\ntitle: ours\nowner: us\npurpose: service\nenter: {event: order_paid}\n"
+    ours_too = {"our_actions.yaml": actions, "ours.yaml": f"{head}steps:\n{step}"}
+    loaded = load_files({**files, "wayline.yaml": workspace, "our_channels.yaml": ours, **ours_too})
     assert loaded.bundle is not None, loaded.problems
+    assert loaded.bundle.actions["points"].plugin == "webhook_call"
     assert loaded.bundle.channels["pager"].plugin == "pager"
 
 
 def test_the_guide_lists_exactly_the_settings_there_are() -> None:
-    for name, model in (("email", EmailSettings), ("webhook", WebhookSettings), ("file", FileSettings)):
+    models: dict[str, type[BaseModel]] = {
+        "email": EmailSettings,
+        "webhook": WebhookSettings,
+        "file": FileSettings,
+        "webhook_call": WebhookCallSettings,
+    }
+    for name, model in models.items():
         (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", README, flags=re.MULTILINE)
         listed = re.findall(r"`([a-z_]+)`", row)
         assert sorted(listed) == sorted(model.model_fields), name
@@ -73,8 +84,9 @@ def test_every_built_in_plugin_is_announced_and_offers_what_it_is_called() -> No
     announced = project["entry-points"]["wayline.plugins"]
     modules = [import_module(module) for module in announced.values()]
     registry = load_registry(entry_points=False, extra=modules)
-    offered = {*registry.channels, *registry.generators, *registry.checks}
-    assert offered == set(announced) == {"email", "file", "webhook", "template", "lexicon"}
+    offered = {*registry.channels, *registry.generators, *registry.checks, *registry.actions}
+    assert offered == set(announced)
+    assert offered == {"email", "file", "webhook", "template", "lexicon", "webhook_call"}
 
 
 def test_built_in_plugins_import_nothing_of_the_engine_but_its_public_names() -> None:

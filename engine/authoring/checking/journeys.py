@@ -15,7 +15,7 @@ from engine.authoring.compiling.patterns import events_of
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import SetStep, StartStep, TagStep, WaitStep
-from engine.authoring.models.steps import AskStep, SendStep, WaitForStep
+from engine.authoring.models.steps import AskStep, CallStep, SendStep, WaitForStep
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import FactType
@@ -108,6 +108,8 @@ def _step(
             yield from references.check("queue", step.queue, journey, (*path, "queue"))
             if step.calendar is not None:
                 yield from references.check("calendar", step.calendar, journey, (*path, "calendar"))
+        case CallStep():
+            yield from references.check("action", step.action, journey, (*path, "action"))
         case StartStep():
             yield from references.check("journey", step.journey, journey, (*path, "journey"))
             yield from check_start(journey, found, path, step)

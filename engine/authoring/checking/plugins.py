@@ -8,7 +8,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from engine.authoring.checking.calls import check_calls
 from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.actions import ActionEntry
 from engine.authoring.models.channels import ChannelEntry, FromEnvironment
 from engine.authoring.models.checks import CheckEntry
 from engine.authoring.reading.validating import known_list, nearest
@@ -26,6 +28,12 @@ def check_plugins(found: Definitions, registry: Registry) -> Iterator[Problem]:
         yield from _installed(channel, "plugin", name, "channel", registry.channels)
         if name in registry.channels:
             yield from _settings(channel, registry.channels[name].settings)
+    for action in found.actions.values():
+        name = action.item.plugin
+        yield from _installed(action, "plugin", name, "action", registry.actions)
+        if name in registry.actions:
+            yield from _settings(action, registry.actions[name].settings)
+    yield from check_calls(found, registry.actions)
     for content in found.contents.values():
         yield from _installed(content, "generator", content.item.generator, "generator", registry.generators)
     for check in found.checks.values():
@@ -39,7 +47,9 @@ def _installed(
 ) -> Iterator[Problem]:
     if name not in known:
         hint = nearest(name, known) or known_list(known)
-        yield user.problem("RS060", f"no installed plugin offers a {noun} '{name}'", hint, at=(key,))
+        article = "an" if noun[0] in "aeiou" else "a"
+        message = f"no installed plugin offers {article} {noun} '{name}'"
+        yield user.problem("RS060", message, hint, at=(key,))
 
 
 def _check(check: Defined[CheckEntry], plugin: object) -> Iterator[Problem]:
@@ -55,7 +65,10 @@ def _check(check: Defined[CheckEntry], plugin: object) -> Iterator[Problem]:
         yield check.problem("RS063", message, "add 'lexicons: [ad_law]'", at=("plugin",))
 
 
-def _settings(user: Defined[ChannelEntry] | Defined[CheckEntry], model: type[BaseModel]) -> Iterator[Problem]:
+_WithSettings = Defined[ChannelEntry] | Defined[ActionEntry] | Defined[CheckEntry]
+
+
+def _settings(user: _WithSettings, model: type[BaseModel]) -> Iterator[Problem]:
     entry = user.item
     known = {field.alias or name: field for name, field in model.model_fields.items()}
     meant = set()
@@ -79,7 +92,7 @@ def _settings(user: Defined[ChannelEntry] | Defined[CheckEntry], model: type[Bas
 
 
 def _refused(
-    user: Defined[ChannelEntry] | Defined[CheckEntry], model: type[BaseModel], known: Mapping[str, FieldInfo]
+    user: _WithSettings, model: type[BaseModel], known: Mapping[str, FieldInfo]
 ) -> Iterator[Problem]:
     """Values that stand in the file, defaults included, and that the plugin's own model does not take."""
     entry = user.item

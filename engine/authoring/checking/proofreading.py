@@ -12,7 +12,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.contents import ContentEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
-from engine.journeys.program import Ask, Program, Repeat, Send, SetValues
+from engine.journeys.program import Ask, Call, Program, Repeat, Send, SetValues
 from engine.plugin.calling import PARTS, call_generator, generate, within
 from engine.plugin.contracts import ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
 from engine.plugin.patience import TooSlow
@@ -187,6 +187,12 @@ class _Facts:
                 "outcomes": {step.id: "sent" for step in steps if isinstance(step, Send)},
                 "answers": {step.id: step.choices[0].id for step in steps if isinstance(step, Ask)},
                 "rounds": {step.id: 1 for step in steps if isinstance(step, Repeat)},
+                "calls": {step.id: "done" for step in steps if isinstance(step, Call)},
+                "results": {
+                    step.id: {name: _OF_TYPE[kind] for name, kind in step.results.items() if not sparse}
+                    for step in steps
+                    if isinstance(step, Call)
+                },
             },
         }
 

@@ -17,6 +17,7 @@ from engine.rules.spelling import only_meant
 _NOUNS = {
     "content": ("RS044", "content"),
     "channel": ("RS045", "channels"),
+    "action": ("RS119", "actions"),
     "purpose": ("RS046", "purposes"),
     "event type": ("RS047", "events"),
     "lexicon": ("RS048", "lexicon"),
@@ -38,6 +39,7 @@ class References:
         self._known: dict[str, Collection[str]] = {
             "content": found.contents,
             "channel": found.channels,
+            "action": found.actions,
             "purpose": found.purposes,
             "event type": {*found.events, *BUILT_IN_EVENTS},
             "lexicon": found.lexicons,

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.authoring.built_in import AUDIENCE_EVENTS, BUILT_IN_EVENTS, with_choices
 from engine.authoring.bundle import (
+    ActionConfig,
     Bundle,
     ChannelConfig,
     CheckConfig,
@@ -100,6 +101,10 @@ def compile_bundle(
         channels={
             name: ChannelConfig(name, each.item.plugin, each.item.identity, _settings(each.item.settings))
             for name, each in found.channels.items()
+        },
+        actions={
+            name: ActionConfig(name, each.item.plugin, _settings(each.item.settings))
+            for name, each in found.actions.items()
         },
         contents={name: _content(defined.item) for name, defined in found.contents.items()},
         checks=tuple(

@@ -24,8 +24,8 @@ from engine.authoring.models.steps import (
 )
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.gate.model import Outcome
-from engine.journeys.program import Ask, Program, Scalar, Send, SetValues
-from engine.journeys.run import NO_ANSWER
+from engine.journeys.program import Ask, Call, Program, Scalar, Send, SetValues
+from engine.journeys.run import NO_ANSWER, CallOutcome
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
 
@@ -179,25 +179,38 @@ def calendar_facts(calendars: Iterable[str]) -> Iterator[Fact]:
 
 
 def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
-    """What a journey knows of its own run: outcomes of sends, answers to tasks, values set, rounds begun."""
+    """What a journey knows of its own run: ends of sends and calls, answers to tasks, values set."""
     steps = [step for _, step in walk(journey.steps, ("steps",))]
-    return _run_facts(
+    yield from _run_facts(
         [step.send for step in steps if isinstance(step, SendStep)],
         {step.ask: [each.id for each in step.choices] for step in steps if isinstance(step, AskStep)},
         [step.values for step in steps if isinstance(step, SetStep)],
         [(step.repeat, step.times or step.at_most or 1) for step in steps if isinstance(step, RepeatStep)],
     )
+    for step in steps:
+        if isinstance(step, CallStep):
+            yield from _call_facts(step.call, {name: FactType(kind) for name, kind in step.results.items()})
 
 
 def program_facts(program: Program) -> Iterator[Fact]:
     """The same of a journey that is compiled already."""
     steps = program.steps.values()
-    return _run_facts(
+    yield from _run_facts(
         [step.id for step in steps if isinstance(step, Send)],
         {step.id: [each.id for each in step.choices] for step in steps if isinstance(step, Ask)},
         [step.values for step in steps if isinstance(step, SetValues)],
         [(step.id, step.at_most) for step in program.repeats],
     )
+    for step in steps:
+        if isinstance(step, Call):
+            yield from _call_facts(step.id, step.results)
+
+
+def _call_facts(step: str, results: Mapping[str, FactType]) -> Iterator[Fact]:
+    ends = tuple(str(outcome) for outcome in CallOutcome)
+    yield Fact(f"journey.calls.{step}", FactType.TEXT, f"how the call of {step} ended", ends)
+    for name, kind in results.items():
+        yield Fact(f"journey.results.{step}.{name}", kind, f"what {step} answered as {name}")
 
 
 def _run_facts(

@@ -19,6 +19,7 @@ from engine.authoring.models.single_steps import SetStep, StartStep, StopStep, T
 from engine.authoring.models.steps import (
     AskStep,
     BranchStep,
+    CallStep,
     ExperimentStep,
     RepeatStep,
     SendStep,
@@ -30,6 +31,7 @@ from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.program import (
     Ask,
     Branch,
+    Call,
     ChangeTags,
     Choice,
     Entry,
@@ -222,6 +224,8 @@ class _Compiler:
                 return Start(name, step.journey, dict(step.values), following)
             case TagStep():
                 return ChangeTags(name, step.add, step.remove, following)
+            case CallStep():
+                return self._call(step, name, path, following)
             case StopStep():
                 return Stop(name)
             case _ if is_unacted(type(step)):
@@ -278,6 +282,18 @@ class _Compiler:
         assert body is not None, "a repeat has at least one step"
         inside = frozenset(step_id(each) for _, each in walk(step.steps, (*path, "steps")))
         return Repeat(name, body, following, step.times or step.at_most or 1, rule, inside)
+
+    def _call(self, step: CallStep, name: str, path: YamlPath, following: str | None) -> Call:
+        return Call(
+            id=name,
+            action=step.action,
+            values=dict(step.values),
+            purpose=self._entry.purpose,
+            results={each: FactType(kind) for each, kind in step.results.items()},
+            next=following,
+            failed=self._sequence(step.failed, (*path, "failed"), following),
+            deadline=step.deadline,
+        )
 
     def _unacted(self, step: Any, name: str, path: YamlPath, following: str | None) -> Step:
         """Checks what the step says; as a branch it makes that what it leads to counts as reached."""
@@ -382,6 +398,9 @@ def exits(step: Step) -> Iterator[str | None]:
         case Repeat():
             yield step.body
             yield step.next
+        case Call():
+            yield step.next
+            yield step.failed
         case Stop():
             return
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.authoring.models.actions import ActionsFile
 from engine.authoring.models.brand import BrandFile
 from engine.authoring.models.breakers import BreakersFile
 from engine.authoring.models.budgets import BudgetsFile
@@ -31,6 +32,7 @@ KINDS: dict[str, type[Head]] = {
     "tags": TagsFile,
     "audience": AudienceFile,
     "channels": ChannelsFile,
+    "actions": ActionsFile,
     "content": ContentFile,
     "checks": ChecksFile,
     "lexicon": LexiconFile,

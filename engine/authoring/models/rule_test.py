@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from engine.authoring.models.fields import ClockTime, Condition, Duration, Id, Items, Locale, Zone
+from engine.authoring.models.fields import (
+    ClockTime,
+    Condition,
+    Duration,
+    Id,
+    Items,
+    Locale,
+    Scalar,
+    Zone,
+)
 from engine.authoring.models.moments import Moment, MomentSpan, StartMoment
 from engine.authoring.models.part import Part
 from engine.authoring.models.refusing import refuse
@@ -184,12 +193,60 @@ class AnswerEntry(Part):
     )
 
 
+class SaidCallEntry(Part):
+    """How the call of a step ends in this test; what is not said is done at once."""
+
+    call: Id = Field(
+        title="调用步骤",
+        description=(
+            "Id of the step; of several entries for one step each serves one call, in this order, and the "
+            "last one all further calls.\n"
+            "call 步骤的编号；同一步骤有多条时依次使用，最后一条用于其余。"
+        ),
+        examples=["give_points"],
+    )
+    outcome: Literal["done", "failed", "expired", "unknown"] = Field(
+        "done",
+        title="结果",
+        description=(
+            "How it ends; no action is really called, and the end comes at once.\n"
+            "调用如何结束；测试中不会真正执行动作，结果立即得到。"
+        ),
+        examples=["failed"],
+    )
+    results: dict[Id, Scalar] = Field(
+        {},
+        title="返回值",
+        description=(
+            "What it answers, of the names that the step keeps; those not said stay unknown.\n"
+            "动作返回的值（步骤 results 中的名称）；没写的保持未知。"
+        ),
+        examples=[{"balance": 150}],
+    )
+    journey: Id | None = Field(
+        None,
+        title="旅程",
+        description=(
+            "Journey of the step, when several are tested together.\n步骤所属的旅程；同时测试多个旅程时填写。"
+        ),
+    )
+    contact: Id | None = Field(
+        None,
+        title="联系人",
+        description=(
+            "Whose, when the test has several contacts; left out: everybody's.\n"
+            "属于谁；测试有多位联系人时填写，不写则对所有人有效。"
+        ),
+    )
+
+
 _MESSAGE = {"at", "journey", "contact", "channel", "local_time"}
 _ALLOWED = {
     "send": _MESSAGE | {"content", "contains"},
     "held": _MESSAGE | {"reason"},
     "not_sent": _MESSAGE | {"reason"},
     "task": {"at", "journey", "contact", "local_time", "queue"},
+    "called": {"at", "journey", "contact", "local_time", "reason"},
     "entered": {"at", "contact", "local_time"},
     "not_entered": {"at", "contact", "reason"},
     "ended": {"at", "contact", "local_time", "reason"},
@@ -238,6 +295,15 @@ class ExpectEntry(Part):
             "交给人工的任务的步骤；既未在此写明又未回答的任务会使测试失败。"
         ),
         examples=["call_back"],
+    )
+    called: Id | None = Field(
+        None,
+        title="调用",
+        description=(
+            "Id of the step whose call comes to its end; 'reason' says how, as call.failed.\n"
+            "调用结束的 call 步骤；reason 说明结果，例如 call.failed。"
+        ),
+        examples=["give_points"],
     )
     entered: Id | None = Field(
         None,
@@ -407,6 +473,14 @@ class RuleTestEntry(Part):
             "人员对任务的回答；没有回答的任务到时限即过期。"
         ),
         examples=[[{"at": "2h", "task": "call_back", "choice": "solved"}]],
+    )
+    calls: Items[SaidCallEntry] = Field(
+        (),
+        title="动作结果",
+        description=(
+            "How calls of actions end that are not simply done.\n动作调用的结果；不写则全部视为完成。"
+        ),
+        examples=[[{"call": "give_points", "outcome": "failed"}]],
     )
     expect: Items[ExpectEntry] = Field(
         title="预期",

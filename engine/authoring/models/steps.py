@@ -369,8 +369,6 @@ class AskStep(Part):
 class CallStep(Part):
     """Have a plugin do something, as giving points, and go on when it is done."""
 
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
-
     call: Id = Field(
         title="调用",
         description=(
@@ -381,8 +379,11 @@ class CallStep(Part):
     )
     action: Id = Field(
         title="动作",
-        description="What is to be done: the name of a plugin's action.\n要执行的插件动作。",
-        examples=["grant_points"],
+        description=(
+            "What is to be done: the id of an action in a file of kind actions.\n"
+            "要执行的动作编号，见 actions 文件。"
+        ),
+        examples=["crm_points"],
     )
     values: dict[Id, Scalar] = Field(
         {},
@@ -390,18 +391,32 @@ class CallStep(Part):
         description="What the action is told, by name.\n传给动作的参数。",
         examples=[{"points": 50}],
     )
+    results: dict[Id, Literal["text", "number", "boolean"]] = Field(
+        {},
+        title="结果",
+        description=(
+            "What of its answer is kept, and of which type; later conditions and texts read it as "
+            "journey.results.<step>.<name>.\n"
+            "保留动作返回的哪些值及其类型，之后写 journey.results.<步骤>.<名称> 读取。"
+        ),
+        examples=[{"balance": "number"}],
+    )
     deadline: Duration | None = Field(
         None,
         title="时限",
-        description="How long it may take in all, with repetitions.\n最多可用多久（含重试）。",
+        description=(
+            "How long it may take in all, with repetitions (real time); left out: 1d.\n"
+            "最多可用多久（真实时间，含重试）；不写则 1d。"
+        ),
         examples=["10m"],
     )
     failed: Items[Step] = Field(
         (),
         title="失败时",
         description=(
-            "Steps when it could not be done; left out: the run goes on.\n"
-            "未能完成时执行的步骤；不写则直接继续。"
+            "Steps when it was not done, or nobody can tell; journey.calls.<step> says which. Left "
+            "out: the run goes on.\n"
+            "未完成或无法确认时执行的步骤，journey.calls.<步骤> 说明是哪种；不写则直接继续。"
         ),
     )
 

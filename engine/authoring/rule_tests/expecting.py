@@ -12,7 +12,7 @@ from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.rule_tests.ground import MINUTE, Ground
 from engine.authoring.rule_tests.tests import Cast, Expectation, Window
 from engine.gate.reasons import REASONS, describe
-from engine.journeys.program import Ask, Program, Send
+from engine.journeys.program import Ask, Call, Program, Send
 from engine.rules.condition import YamlPath
 from engine.rules.facts import Catalogue
 
@@ -74,6 +74,9 @@ def _expectation(
                 _check_queue(ground, program, name, expected.queue, (*at, "queue"))
             journey = program.journey if program is not None else ""
             return Expectation(**said, journey=journey, step=name, queue=expected.queue)
+        case "called":
+            program = owner_of_call(ground, name, expected.journey, (*at, kind), (*at, "journey"))
+            return Expectation(**said, journey=program.journey if program is not None else "", step=name)
         case _:
             ground.journey(name, (*at, kind))
             return Expectation(**said, journey=name)
@@ -91,9 +94,16 @@ def owner_of_task(
     return _owner_of(ground, Ask, "gives nobody a task", step, journey, at, journey_at)
 
 
+def owner_of_call(
+    ground: Ground, step: str, journey: str | None, at: YamlPath, journey_at: YamlPath
+) -> Program | None:
+    """The journey under test whose call is meant; None, and perhaps a problem, when there is none."""
+    return _owner_of(ground, Call, "calls no action", step, journey, at, journey_at)
+
+
 def _owner_of(
     ground: Ground,
-    kind: type[Send] | type[Ask],
+    kind: type[Send] | type[Ask] | type[Call],
     otherwise: str,
     step: str,
     journey: str | None,

@@ -16,7 +16,7 @@ from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.rule_tests.tests import Cast, Window
 from engine.errors import Problem
 from engine.journeys.localtime import clock_moment
-from engine.journeys.program import Program
+from engine.journeys.program import Call, Program, Send
 from engine.rules.condition import YamlPath
 
 MINUTE = timedelta(minutes=1)
@@ -81,6 +81,30 @@ class Ground:
             message = f"the journey '{name}' does not run in these tests, which are about {files}"
             self.note("RS087", message, "add its file to 'ruleset', as [welcome.yaml, other.yaml]", at)
         return found
+
+    def owner(
+        self, step: str, journey: str | None, kind: type[Send] | type[Call], at: YamlPath, key: str
+    ) -> Program | None:
+        """The journey under test that has a step of this kind; None, and perhaps a problem, for no such."""
+        if journey is not None and self.journey(journey, (*at, "journey")) is None:
+            return None
+        programs = [self.programs[journey]] if journey is not None else list(self.programs.values())
+        owners = [program for program in programs if isinstance(program.steps.get(step), kind)]
+        if len(owners) == 1:
+            return owners[0]
+        if len(owners) > 1:
+            names = ", ".join(program.journey for program in owners)
+            message = f"several journeys have a step '{step}': {names}"
+            self.note("RS087", message, f"add 'journey: {owners[0].journey}'", (*at, key))
+            return None
+        alike = [each.id for program in programs for each in program.steps.values() if isinstance(each, kind)]
+        if any(step in program.steps for program in programs):
+            message = f"the step '{step}' {'sends no message' if kind is Send else 'calls no action'}"
+        else:
+            where = f"'{programs[0].journey}' has" if len(programs) == 1 else "the journeys under test have"
+            message = f"{where} no step '{step}'"
+        self.unknown(message, step, alike, (*at, key))
+        return None
 
     def unknown(self, message: str, name: str, known: Collection[str], at: YamlPath) -> None:
         """A name that the tested journeys do not have."""

@@ -14,16 +14,17 @@ from typing import Any
 from engine.authoring.bundle import Bundle
 from engine.authoring.checking.json_schemas import fault_of_schema
 from engine.authoring.checking.references import References
+from engine.authoring.compiling.catalogues import type_of
 from engine.authoring.definitions import Defined, Definitions, kind_of
 from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleTestEntry, RuleTestFile
 from engine.authoring.reading.source import Source
 from engine.authoring.reading.validating import known_list, nearest, validate_as
-from engine.authoring.rule_tests.expecting import owner_of_task, read_expectations
+from engine.authoring.rule_tests.expecting import owner_of_call, owner_of_task, read_expectations
 from engine.authoring.rule_tests.ground import Ground
-from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, Suite
+from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, SaidEnd, Suite
 from engine.errors import Problem
 from engine.journeys.event import JOURNEY_REQUESTED
-from engine.journeys.program import Ask
+from engine.journeys.program import Ask, Call
 from engine.rules.condition import YamlPath
 
 TEST_SUFFIX = ".test.yaml"
@@ -119,6 +120,7 @@ def _test(ground: Ground, entry: RuleTestEntry, at: YamlPath) -> RuleTest:
         contacts=tuple(people.values()),
         history=tuple(sorted(history, key=lambda each: each.at)),
         events=tuple(sorted(events, key=lambda each: each.at)),
+        calls=tuple(_calls(ground, entry, at, people)),
         expected=tuple(read_expectations(ground, entry, at, people, start, until)),
         answers=tuple(sorted(_answers(ground, entry, at, people, start, until), key=lambda each: each.at)),
     )
@@ -183,6 +185,33 @@ def _events(
             _check_event(ground, event.event, event.properties, here)
         _check_traits(ground, event, (*here, "traits"))
         yield Happening(moment, cast.name, event.event or IDENTIFY, event.properties, event.traits)
+
+
+def _calls(
+    ground: Ground, entry: RuleTestEntry, at: YamlPath, people: Mapping[str, Cast]
+) -> Iterator[SaidEnd]:
+    for number, said in enumerate(entry.calls):
+        here = (*at, "calls", number)
+        whose = ground.whose(said.contact, people, here).name if said.contact is not None else None
+        program = owner_of_call(ground, said.call, said.journey, (*here, "call"), (*here, "journey"))
+        if program is None:
+            continue
+        step = program.steps[said.call]
+        assert isinstance(step, Call), "only calls are looked for"
+        for name, value in said.results.items():
+            kind = step.results.get(name)
+            place = (*here, "results", name)
+            if kind is None:
+                hint = nearest(name, step.results) or known_list(step.results)
+                message = f"the step '{step.id}' keeps no result '{name}'"
+                ground.note("RS087", message, hint, place)
+            elif type_of(value) is not kind:
+                message = f"'{name}' is a {kind} to the step '{step.id}', and this is not"
+                ground.note("RS088", message, f"see 'results' of '{step.id}'", place)
+        if said.results and said.outcome != "done":
+            message = f"a call that is {said.outcome} answers nothing"
+            ground.note("RS089", message, "remove 'results', or let it be done", (*here, "results"))
+        yield SaidEnd(program.journey, said.call, said.outcome, dict(said.results), whose)
 
 
 def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: YamlPath) -> None:

@@ -54,6 +54,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class SaidEnd:
+    """How the call of a step ends."""
+
+    journey: str
+    step: str
+    outcome: str
+    results: Mapping[str, Any]
+    contact: str | None
+    """None: whoever's."""
+
+
+@dataclass(frozen=True)
 class Window:
     """When something is expected; `last` does not belong to it any more."""
 
@@ -71,7 +83,7 @@ class Expectation:
     """One thing that must come to pass."""
 
     kind: str
-    """send | held | not_sent | task | entered | not_entered | ended | facts"""
+    """send | held | not_sent | task | called | entered | not_entered | ended | facts"""
     contact: str
     place: Place
     window: Window | None = None
@@ -106,6 +118,8 @@ class RuleTest:
     expected: tuple[Expectation, ...]
     answers: tuple[Answer, ...] = ()
     """In order."""
+    calls: tuple[SaidEnd, ...] = ()
+    """How calls end that are not simply done, in order."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """All tables. Rows stay in `engine/store` and the services; models and dataclasses cross their boundaries."""
 
+from engine.store.tables.calls import CallRow
 from engine.store.tables.contacts import (
     ChainRow,
     ConsentRow,
@@ -19,6 +20,7 @@ __all__ = [
     "AttemptRow",
     "BreakerRow",
     "BundleRow",
+    "CallRow",
     "CapPlaceRow",
     "ChainRow",
     "ConsentRow",

@@ -1,0 +1,1 @@
+"""Calls of plugins' actions: wished by runs, made after the commit, repeated where that does no harm."""

@@ -1,0 +1,81 @@
+"""Calls in virtual time: no action is called; whoever runs a simulation may say how they end.
+
+What is not said is done. An end that is said comes at once, also one that takes its time in production.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine.authoring.bundle import Bundle
+from engine.calls.settling import DEADLINE, STAGE
+from engine.gate.model import Verdict
+from engine.journeys.program import Scalar
+from engine.journeys.run import CallEnded, CallOutcome, CallWish
+from engine.simulation.records import Decided
+
+_VERDICTS = {
+    CallOutcome.DONE: Verdict.ALLOW,
+    CallOutcome.FAILED: Verdict.FAIL,
+    CallOutcome.EXPIRED: Verdict.SKIP,
+    CallOutcome.UNKNOWN: Verdict.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class SaidCall:
+    """How the call of a step ends; of several for one step each serves one call, the last one the rest."""
+
+    step: str
+    outcome: CallOutcome = CallOutcome.DONE
+    results: Mapping[str, Scalar] = field(default_factory=dict)
+    journey: str | None = None
+    """None: of any."""
+    contact_id: str | None = None
+    """None: of anybody."""
+
+
+class Calling:
+    """The actions of a simulation."""
+
+    def __init__(self, bundle: Bundle, decisions: list[Decided], said: Iterable[SaidCall] = ()) -> None:
+        self._bundle = bundle
+        self._decisions = decisions
+        self._said = tuple(said)
+        self._made: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+
+    def call(self, contact_id: str, journey: str, wish: CallWish, now: datetime) -> CallEnded | datetime:
+        """How the call ends, or the moment at which its time is over because a plan holds it until then."""
+        held = self._bundle.paused_purposes.get(wish.purpose) or self._bundle.paused_journeys.get(journey)
+        if held is not None:
+            self._decide(contact_id, journey, wish.step, Verdict.HOLD, "plan.paused", now)
+            return now + (wish.deadline if wish.deadline is not None else DEADLINE)
+        end = self.say(contact_id, journey, wish.step)
+        return self.end(contact_id, journey, CallEnded(wish.step, end.outcome, end.results), now)
+
+    def say(self, contact_id: str, journey: str, step: str) -> SaidCall:
+        """How the next call of a step ends."""
+        said = [
+            each
+            for each in self._said
+            if each.step == step and each.journey in (None, journey) and each.contact_id in (None, contact_id)
+        ]
+        number = self._made[contact_id, journey, step]
+        self._made[contact_id, journey, step] += 1
+        return said[min(number, len(said) - 1)] if said else SaidCall(step)
+
+    def end(self, contact_id: str, journey: str, ended: CallEnded, now: datetime) -> CallEnded:
+        """Write down how a call ended."""
+        outcome = CallOutcome(ended.outcome)
+        self._decide(contact_id, journey, ended.step, _VERDICTS[outcome], f"call.{outcome.value}", now)
+        return ended
+
+    def _decide(
+        self, contact_id: str, journey: str, step: str, verdict: Verdict, reason: str, now: datetime
+    ) -> None:
+        self._decisions.append(
+            Decided(now, "call", contact_id, journey, STAGE, verdict.value, reason, step=step)
+        )
