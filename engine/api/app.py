@@ -8,7 +8,18 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from engine.api import documenting, events, health, journeys, operating, plans, records, tasks, unsubscribing
+from engine.api import (
+    documenting,
+    events,
+    experiments,
+    health,
+    journeys,
+    operating,
+    plans,
+    records,
+    tasks,
+    unsubscribing,
+)
 from engine.api.problems import answer_with_problems
 from engine.api.services import Services
 from engine.intake.carrying import Carrier
@@ -42,7 +53,18 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.secret = secret_of(services.settings)
     answer_with_problems(app)
-    for module in (health, events, records, operating, plans, journeys, tasks, unsubscribing, documenting):
+    for module in (
+        health,
+        events,
+        records,
+        operating,
+        plans,
+        journeys,
+        tasks,
+        experiments,
+        unsubscribing,
+        documenting,
+    ):
         app.include_router(module.router)
     return app
 

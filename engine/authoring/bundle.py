@@ -11,6 +11,7 @@ from typing import Any
 from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, STAGE, ProfileRules
 from engine.authoring.rule_tests.tests import Landmarks, Suite
 from engine.errors import Place
+from engine.experiments.holding_out import HoldOut
 from engine.gate.model import Cap, Purpose
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.program import Program
@@ -168,6 +169,7 @@ class Bundle:
     """Scores, classes and audiences; derived tags stand in `tags`."""
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
     """Journeys that are entered by a pattern -> it; the fact `event.patterns` says when it is complete."""
+    hold_outs: tuple[HoldOut, ...] = ()
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)

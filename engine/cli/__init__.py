@@ -29,6 +29,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "risk": ("breaker", "kill"),
     "switching": ("plan", "journey"),
     "tasks": ("task",),
+    "experiments": ("experiment",),
     "processes": ("up", "api", "dispatch", "worker"),
     "doctor": ("doctor",),
     "demo": ("demo",),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OF_A_CONTACT = {
     "identities": ["platform", "address", "added_at", "suppressed"],
     "consents": ["recorded_at", "decision", "purpose", "channel", "legal_basis", "source", "valid_until"],
+    "arms": ["experiment", "arm", "by", "since"],
     "runs": ["id", "journey", "status", "outcome", "position", "waiting", "due_at"],
     "tasks": ["created_at", "queue", "journey", "step_id", "state", "choice", "decided_by", "id"],
     "events": ["occurred_at", "type", "source", "event_id"],
@@ -63,7 +64,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show_contact(contact: Contact, output: FormatOption = Format.TEXT) -> None:
-    """Show a contact: profile, identities (masked), consents, runs, latest events.
+    """Show a contact: profile, identities (masked), consents, arms, runs, latest events.
 
     Example: wayline contact show user:42
     """

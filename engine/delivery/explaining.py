@@ -26,13 +26,14 @@ PASSED: Mapping[Stage, str] = {
     Stage.IDENTITY: "an address in use",
     Stage.CONSENT: "consent",
     Stage.CAPS: "frequency caps",
+    Stage.HOLD_OUT: "not held out of it",
     Stage.CONTENT: "content and checks",
     Stage.RESERVE: "a place in every cap",
     Stage.HAND_OVER: "handed over to the provider",
 }
 
 
-_AT_BRANCHES = ("run.branched", "run.repeated", "run.repeat_over")
+_AT_BRANCHES = ("run.branched", "experiment.exposed", "run.repeated", "run.repeat_over")
 _AT_TASKS = ("task.decided", "task.expired")
 
 
@@ -94,7 +95,8 @@ class Story:
     content_hash: str | None
     entry: Told | None
     branches: Sequence[Told]
-    """Those that its run passed before it, repeats with a condition among them; of each step the latest."""
+    """Those that its run passed before it, experiments and repeats with a condition among them; of each step
+    the latest."""
     tasks: Sequence[Told]
     """What people decided, or did not in time, on its run's way to it."""
     decisions: Sequence[Told]
@@ -218,6 +220,9 @@ def _decision_lines(decision: Told) -> list[str]:
     until = f" until {_moment(decision.hold_until)}" if decision.hold_until is not None else ""
     head = f"  {mark} {decision.verdict}{channel}: {decision.reason}{until}  {_moment(decision.at)}"
     lines = [head + _placed(decision)]
+    if decision.kind == "experiment" and "by" in decision.evidence:
+        step, arm = decision.evidence["step"], decision.evidence["arm"]
+        return [*lines, f"      step {step}, arm {arm}: {why_this_arm(decision.evidence)}"]
     for name, value in decision.evidence.items():
         if name == "findings" and isinstance(value, list):
             lines += [line for finding in value for line in _finding_lines(finding)]
@@ -246,13 +251,15 @@ def _reason_lines(decision: Told) -> list[str]:
 
 
 def _way_line(passed: Told) -> str:
-    """How the run went on from a branch, a repeat or a task."""
+    """How the run went on from a branch, an experiment, a repeat or a task."""
     told = passed.evidence
     match passed.reason:
         case "task.decided":
             return f"+ task {told['step']} was answered {told['choice']} ({told['title']}) by {told['by']}"
         case "task.expired":
             return f"- task {told['step']} was answered by nobody in time"
+        case "experiment.exposed":
+            return f"+ experiment {told['step']} gave {told['arm']}: {why_this_arm(told)}"
         case "run.repeated":
             return f"+ repeat {told['step']} began {told['taken']} of {told['at_most']} at most"
         case "run.repeat_over":
@@ -265,6 +272,25 @@ def _way_line(passed: Told) -> str:
 def _way(passed: Told) -> str:
     taken = passed.evidence["taken"]
     return "else" if taken == "else" else f"case {taken}"
+
+
+def why_this_arm(evidence: Mapping[str, Any]) -> str:
+    """What decided about the arm of an experiment, as a decision keeps it, in a line."""
+    gone = f", as {evidence['instead_of']} is no arm any more" if evidence.get("instead_of") else ""
+    match evidence["by"]:
+        case "hash":
+            first, last = evidence["range"]
+            where = f"{evidence['hash']:.4f} lies in [{first:.4f}, {last:.4f})"
+            return f"hash under the seed '{evidence['seed']}': {where}{gone}"
+        case "block":
+            values = [
+                f"{path} {'not known' if value is None else value}"
+                for path, value in evidence["stratum"].items()
+            ]
+            return f"place {evidence['place_in_stratum']} of the stratum {', '.join(values)}{gone}"
+        case _:
+            since = evidence.get("since")
+            return "kept from before" + (f", since {since[:10]}" if since else "")
 
 
 def _finding_lines(finding: Mapping[str, Any]) -> list[str]:

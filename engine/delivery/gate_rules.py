@@ -22,5 +22,6 @@ def gate_rules(bundle: Bundle) -> GateRules:
         },
         paused_purposes=bundle.paused_purposes,
         paused_journeys=bundle.paused_journeys,
+        hold_outs=bundle.hold_outs,
         recomputes_on_send=recomputes_on_send(bundle),
     )

@@ -13,6 +13,7 @@ from engine.gate.stages import (
     check_channel_breaker,
     check_consent,
     check_halt,
+    check_hold_out,
     check_identity,
     check_standing,
     usable_identity,
@@ -26,13 +27,14 @@ CHANNEL_STAGES: tuple[ChannelStage, ...] = (
     check_identity,
     check_consent,
     check_caps,
+    check_hold_out,
 )
-"""Stages 3, 4, 5 and 7."""
+"""Stages 3, 4, 5 and 7, and the hold-out behind them."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A channel that passes every stage up to the look at the caps."""
+    """A channel that passes every stage up to the content."""
 
     channel: str
     address: str
@@ -84,7 +86,7 @@ def ends_search(answer: Answer) -> bool:
 
 
 def _channel(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
-    answer = allowed(Stage.CAPS, channel)
+    answer = allowed(Stage.HOLD_OUT, channel)
     for stage in CHANNEL_STAGES:
         answer = stage(intent, view, now, channel)
         if answer.verdict is not Verdict.ALLOW:

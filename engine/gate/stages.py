@@ -1,6 +1,7 @@
 """The gate's stages, each a function of the intent, what the gate sees and the moment; numbered as designed.
 
-Stages 1 and 2 look at the intent as a whole, 3, 4, 5 and 7 at one candidate channel. Anything unknown that
+Stages 1 and 2 look at the intent as a whole, 3, 4, 5 and 7 at one candidate channel, and so does the hold-out
+between 7 and 8. Anything unknown that
 protects a person blocks. Evidence never holds an address, a name or a text.
 """
 
@@ -12,7 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from engine.experiments.holding_out import HoldOut
 from engine.gate.caps import CapsAnswer, applicable_caps, look, zones_of
 from engine.gate.consent import ANY, ConsentState, settle_consent
 from engine.gate.model import Answer, Intent, Outcome, Verdict, WhenFull
@@ -28,6 +31,7 @@ class Stage(StrEnum):
     IDENTITY = "identity"
     CONSENT = "consent"
     CAPS = "caps"
+    HOLD_OUT = "hold_out"
     CONTENT = "content"
     RESERVE = "reserve"
     HAND_OVER = "hand_over"
@@ -161,6 +165,27 @@ def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: 
     return _capped(intent, found, channel, stage)
 
 
+def check_hold_out(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    """Between 7 and 8: whether the contact is held out of such messages, so that an effect can be measured.
+
+    It is asked last of all that needs no text: who is held out then differs from who is not in the message
+    alone, having waited as long for consent, hours and caps. Nothing it asks can be unknown. Only marketing
+    is ever held back.
+    """
+    purpose = view.rules.purposes[intent.purpose]
+    if purpose.kind != "marketing" or not view.rules.hold_outs:
+        return Answer(Verdict.ALLOW, Stage.HOLD_OUT, channel=channel)
+    today = now.journey.astimezone(ZoneInfo(view.rules.timezone)).date()
+    for hold_out in view.rules.hold_outs:
+        if (
+            hold_out.is_on(today)
+            and hold_out.concerns(intent.purpose, channel, intent.journey)
+            and hold_out.holds(intent.contact_id)
+        ):
+            return _held_out(hold_out, intent, channel)
+    return Answer(Verdict.ALLOW, Stage.HOLD_OUT, channel=channel)
+
+
 def check_hand_over(intent: Intent, view: View, now: Moment, passage: Passage) -> Answer:
     """11: the kill switch, the breakers and the contact's standing once more, at the last moment.
 
@@ -285,6 +310,27 @@ def _latest_moments(intent: Intent, found: CapsAnswer) -> list[datetime]:
         intent.created_at + each.cap.max_defer for each in found.full if each.cap.max_defer is not None
     ]
     return [*moments, intent.expires_at] if intent.expires_at is not None else moments
+
+
+def _held_out(hold_out: HoldOut, intent: Intent, channel: str) -> Answer:
+    evidence = {
+        "hold_out": hold_out.id,
+        "share": hold_out.share,
+        "seed": hold_out.seed,
+        "hash": hold_out.bucket(intent.contact_id),
+        "until": hold_out.ends.isoformat(),
+        "place": f"{hold_out.file}:{hold_out.line}" if hold_out.file else "",
+    }
+    return Answer(
+        Verdict.BLOCK,
+        Stage.HOLD_OUT,
+        "experiment.held_out",
+        channel=channel,
+        evidence=evidence,
+        would_pass_if=f"it is tried after {hold_out.ends.isoformat()}, the last day of {hold_out.id}",
+        # One that is about some channels leaves the others open.
+        outcome=Outcome.BLOCKED if not hold_out.channels else None,
+    )
 
 
 def _blocked(stage: Stage, reason: str, would_pass_if: str, **evidence: Any) -> Answer:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from engine.clock import JourneyTime
+from engine.experiments.holding_out import HoldOut
 from engine.gate.consent import ConsentRecord
 from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose
 
@@ -42,6 +43,7 @@ class GateRules:
     paused_purposes: Mapping[str, str] = field(default_factory=dict)
     """Purpose -> the plan that holds its messages."""
     paused_journeys: Mapping[str, str] = field(default_factory=dict)
+    hold_outs: tuple[HoldOut, ...] = ()
     recomputes_on_send: bool = False
     """Whether what is computed of a contact depends on what was sent to them."""
 

@@ -20,6 +20,7 @@ from engine.store.tables import (
     ContactRow,
     DecisionRow,
     EventRow,
+    ExposureRow,
     IdentityRow,
     IntentRow,
     RunRow,
@@ -46,11 +47,12 @@ def find_contact(session: Session, named: str) -> str:
 
 
 def contact_record(session: Session, contact_id: str) -> Record:
-    """One contact: profile, identities, consents, runs, tasks; NotFound when there is none."""
+    """One contact: profile, identities, consents, arms, runs, tasks; NotFound when there is none."""
     row = session.get(ContactRow, contact_id)
     if row is None:
         raise NotFound("there is no such contact")
     identities = addresses_of(session, [contact_id]).get(contact_id, [])
+    arms = select(ExposureRow).where(col(ExposureRow.contact_id) == contact_id)
     events = select(EventRow).where(col(EventRow.contact_id) == contact_id).order_by(col(EventRow.seq).desc())
     return {
         **plain(row),
@@ -76,6 +78,10 @@ def contact_record(session: Session, contact_id: str) -> Record:
                 "legal_basis": record.legal_basis,
             }
             for record in consent_records(session, contact_id)
+        ],
+        "arms": [
+            {"experiment": row.experiment, "arm": row.arm, "by": row.by, "since": _text(row.at)}
+            for row in session.scalars(arms.order_by(col(ExposureRow.id)))
         ],
         "runs": list_runs(session, contact_id=contact_id),
         "tasks": _tasks(session, col(TaskRow.contact_id) == contact_id),

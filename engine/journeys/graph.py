@@ -9,6 +9,7 @@ from engine.journeys.program import (
     Branch,
     Call,
     ChangeTags,
+    Experiment,
     Program,
     Repeat,
     Send,
@@ -70,6 +71,8 @@ def _shape(step: Step) -> str:
         case Repeat():
             often = f"{step.at_most} times" if step.rule is None else f"at most {step.at_most} times"
             return f'{{{{"{_text(f"repeat {step.id}: {often}")}"}}}}'
+        case Experiment():
+            return f'{{"{_text(f"experiment {step.id}")}"}}'
         case SetValues():
             names = ", ".join(step.values)
             return f'["{_text(f"set {step.id}: {names}")}"]'
@@ -125,6 +128,10 @@ def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
         case Call():
             yield "done", step.next
             yield "failed", step.failed
+        case Experiment(design=design):
+            total = sum(design.weights)
+            for arm, weight, following in zip(design.arms, design.weights, step.ways, strict=True):
+                yield f"{arm} {100 * weight / total:.4g}%", following
         case Wait() | SetValues() | ChangeTags() | Start():
             yield "", step.next
         case Stop():

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from engine.experiments.assignment import NOTHING_REMEMBERED, Assignment, Assignments, By, assign
 from engine.journeys.program import (
     LONGEST_STRIDE,
     Ask,
     Branch,
     Call,
     ChangeTags,
+    Experiment,
     Program,
     Repeat,
     Scalar,
@@ -36,6 +38,7 @@ from engine.journeys.run import (
     Effect,
     Ended,
     EventSeen,
+    Exposed,
     GoalReached,
     LeaveSeen,
     OutcomeKnown,
@@ -94,11 +97,13 @@ def advance(
     zone: ZoneInfo,
     now: datetime,
     matcher: Decider,
+    assignments: Assignments = NOTHING_REMEMBERED,
 ) -> Advanced:
     """Carry the run from its cause to its next wait or its end; `now` is journey time.
 
     A cause that does not fit what the run waits for (it came twice, or too late) changes nothing and has no
     effects. `facts` are those of the contact and of the event that started the run; the run adds its own.
+    `assignments` are asked where an experiment is reached; without them every contact is new to it.
     """
     if not run.is_active:
         return Advanced(run)
@@ -109,7 +114,7 @@ def advance(
             return _end(run, _withdrawn(run), Ended(RunOutcome.GOAL, "run.goal"))
         case Cancelled(reason):
             return _end(run, _withdrawn(run), Ended(RunOutcome.CANCELLED, reason))
-    walk = _Walk(program, facts, zone, now, matcher)
+    walk = _Walk(program, facts, zone, now, matcher, assignments)
     resumed = walk.resume(run, cause)
     if resumed is None:
         return Advanced(run)
@@ -132,6 +137,7 @@ class _Walk:
     zone: ZoneInfo
     now: datetime
     matcher: Decider
+    assignments: Assignments
     path: list[StepId] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
@@ -225,6 +231,13 @@ class _Walk:
                     # A fixed number of times asks nothing that would have to be explained.
                     effects += [again] if step.rule is not None else []
                     here = step.next if again.round is None else step.body
+                case Experiment():
+                    exposed = self._exposed(step, run, known)
+                    arm = exposed.assignment.arm
+                    effects.append(exposed)
+                    run = replace(run, arms={**run.arms, here: arm})
+                    known.update(journey_facts(run))
+                    here = step.ways[step.design.arms.index(arm)]
                 case SetValues():
                     run = replace(run, values={**run.values, **step.values})
                     known.update(journey_facts(run))
@@ -284,6 +297,15 @@ class _Walk:
             if rule in true:
                 return following, Branched(step.id, number, rules[:number], dict(known))
         return step.otherwise, Branched(step.id, None, rules, dict(known))
+
+    def _exposed(self, step: Experiment, run: RunState, known: Facts) -> Exposed:
+        # A run goes the same way each time it comes by, also before anything of it is written down.
+        arm = run.arms.get(step.id)
+        if arm in step.design.arms:
+            assignment = Assignment(arm, By.KEPT)
+        else:
+            assignment = assign(step.design, run.contact_id, known, self.assignments)
+        return Exposed(step.id, step.design, assignment)
 
     def _again(self, step: Repeat, begun: int, known: Facts) -> Repeated:
         if begun >= step.at_most:
@@ -383,4 +405,6 @@ def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
                 open_ += [otherwise, *(following for _, following in cases)]
             case Repeat(body=body, next=following):
                 open_ += [body, following]
+            case Experiment(ways=ways):
+                open_ += ways
     return False

@@ -193,6 +193,7 @@ def _renamed(run: RunState, old: Program, new: Program) -> RunState:
         answers=_by_new_names(run.answers, old, new),
         visits=_by_new_names(run.visits, old, new),
         rounds=_by_new_names(run.rounds, old, new),
+        arms=_by_new_names(run.arms, old, new),
     )
 
 

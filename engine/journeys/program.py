@@ -8,6 +8,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from engine.experiments.assignment import Design
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.schedule import Schedule
 from engine.rules.facts import FactType
@@ -102,6 +103,16 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Experiment:
+    """Go the way of the contact's arm, which is drawn when the step is reached and stays for good."""
+
+    id: StepId
+    design: Design
+    ways: tuple[StepId | None, ...]
+    """Where each arm of the design begins, in its order."""
+
+
+@dataclass(frozen=True)
 class Repeat:
     """Do the steps from `body` on, whose ends lead back here, until that was often enough; then go on."""
 
@@ -171,7 +182,9 @@ class Stop:
     id: StepId
 
 
-Step = Send | Wait | WaitFor | Ask | Branch | Repeat | SetValues | ChangeTags | Start | Call | Stop
+Step = (
+    Send | Wait | WaitFor | Ask | Branch | Experiment | Repeat | SetValues | ChangeTags | Start | Call | Stop
+)
 
 
 class ReentryKind(StrEnum):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from engine.experiments.assignment import Assignment, Design
 from engine.journeys.program import Scalar, StepId
 from engine.rules.facts import Facts, FactValue
 
@@ -95,6 +96,8 @@ class RunState:
     """Steps taken since the run last slept; messages count as steps, however long they take."""
     chain: int = 0
     """How many starts in a row led to this run, none of whose runs has slept since; 0 once it has."""
+    arms: Mapping[StepId, str] = field(default_factory=dict)
+    """The contact's arms of the experiments it came by."""
     waiting: Waiting | None = None
     outcome: RunOutcome | None = None
 
@@ -114,6 +117,7 @@ def journey_facts(run: RunState) -> dict[str, FactValue | None]:
     facts.update((f"journey.calls.{step}", outcome) for step, outcome in run.calls.items())
     for step, results in run.results.items():
         facts.update((f"journey.results.{step}.{name}", value) for name, value in results.items())
+    facts.update((f"journey.arms.{step}", arm) for step, arm in run.arms.items())
     return facts
 
 
@@ -127,6 +131,7 @@ def texts_see(run: RunState) -> dict[str, object]:
         "rounds": dict(run.rounds),
         "calls": dict(run.calls),
         "results": {step: dict(results) for step, results in run.results.items()},
+        "arms": dict(run.arms),
     }
 
 
@@ -318,6 +323,16 @@ class StartWish:
 
 
 @dataclass(frozen=True)
+class Exposed:
+    """An experiment was reached: the contact goes the way of an arm."""
+
+    step: StepId
+    design: Design
+    assignment: Assignment
+    """To be kept in this transaction if it is new."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over; `reason` is a reason code, `detail` the leave or step that ended it."""
 
@@ -328,4 +343,15 @@ class Ended:
     would_pass_if: str = ""
 
 
-Effect = SendIntent | CallWish | TaskOpened | TaskClosed | TagChange | Branched | Repeated | StartWish | Ended
+Effect = (
+    SendIntent
+    | CallWish
+    | TaskOpened
+    | TaskClosed
+    | TagChange
+    | Branched
+    | Exposed
+    | Repeated
+    | StartWish
+    | Ended
+)

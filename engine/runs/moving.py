@@ -31,6 +31,7 @@ from engine.journeys.run import (
     Effect,
     Ended,
     EventSeen,
+    Exposed,
     Repeated,
     RunState,
     SendIntent,
@@ -44,6 +45,7 @@ from engine.journeys.run import (
 )
 from engine.journeys.tasking import closed_note, opened_note
 from engine.runs.ending import ended_values
+from engine.runs.exposures import SqlAssignments, write_exposures
 from engine.runs.keys import intent_key_of
 from engine.runs.states import LockedRun, variables_of
 from engine.runs.tasks import close_task, open_task
@@ -148,6 +150,7 @@ class Move:
             zone=zone_of(self._contact.timezone, self._bundle.workspace.timezone),
             now=self._now,
             matcher=self._matcher,
+            assignments=SqlAssignments(self._session),
         )
 
     def _tag(self, effects: Sequence[Effect]) -> None:
@@ -194,6 +197,8 @@ class Move:
             forget_waits(self._session, [self._row.id], step_only=state.is_active)
         claim = None
         notes = Notes()
+        exposures = [each for each in effects if isinstance(each, Exposed)]
+        write_exposures(self._session, self._row, exposures, self._now)
         for effect in effects:
             match effect:
                 case SendIntent():
@@ -214,6 +219,8 @@ class Move:
                     notes.branched(self._row, effect, self._cases(effect), self._now)
                 case Repeated():
                     notes.repeated(self._row, effect, self._cases(effect), self._now)
+                case Exposed():
+                    notes.exposed(self._row, effect, self._now)
                 case Ended():
                     values |= ended_values(effect, self._now)
                     notes.ended(self._row, effect, self._now)

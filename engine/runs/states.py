@@ -76,6 +76,7 @@ def state_of(row: RunRecord) -> RunState:
         rounds=kept.get("rounds", {}),
         stride=kept.get("stride", 0),
         chain=kept.get("chain", 0),
+        arms=kept.get("arms", {}),
         waiting=waiting,
         outcome=RunOutcome(row.outcome) if row.outcome is not None else None,
     )
@@ -96,4 +97,5 @@ def variables_of(run: RunState) -> dict[str, Any]:
         **({"rounds": dict(run.rounds)} if run.rounds else {}),
         **({"stride": run.stride} if run.stride else {}),
         **({"chain": run.chain} if run.chain else {}),
+        **({"arms": dict(run.arms)} if run.arms else {}),
     }

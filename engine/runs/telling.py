@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.journeys.matching import Refusal
-from engine.journeys.run import Branched, Ended, Repeated, RunOutcome
+from engine.journeys.run import Branched, Ended, Exposed, Repeated, RunOutcome
 from engine.journeys.tasking import TaskNote
 from engine.masking import mask_text
 from engine.rules.explaining import answers
@@ -154,6 +154,11 @@ class Notes:
         """The decision at a branch; `cases` are the rules that decided it, with what their tests said."""
         evidence = {"step": passed.step, "taken": passed.case or "else", "cases": list(cases)}
         self._of_run(run, "branch", "allow", "run.branched", evidence, now)
+
+    def exposed(self, run: RunRecord, exposed: Exposed, now: datetime) -> None:
+        """The decision at an experiment: the arm whose way the run goes, and why this one."""
+        evidence = {"step": exposed.step, **exposed.assignment.evidence(exposed.design)}
+        self._of_run(run, "experiment", "allow", "experiment.exposed", evidence, now)
 
     def task(self, run: RunRecord, note: TaskNote, now: datetime) -> None:
         """What became of a task of the run."""

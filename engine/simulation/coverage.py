@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from engine.authoring.bundle import Bundle
 from engine.authoring.rule_tests.tests import Way
 from engine.errors import Place
-from engine.journeys.program import Ask, Branch
-from engine.journeys.run import NO_ANSWER, TaskDecided, TimerDue
+from engine.journeys.program import Ask, Branch, Experiment
+from engine.journeys.run import NO_ANSWER, Exposed, TaskDecided, TimerDue
 from engine.simulation.journal import Asked, Entry, Moved
 
 OF_JOURNEYS = ("entry", "pattern", "leave", "goal", "wait", "branch", "repeat")
@@ -62,7 +62,9 @@ class Reached:
         self._true: set[str] = set()
         self._not_true: set[str] = set()
         self._taken: set[tuple[str, str]] = set()
-        """Branches: (journey, step) of those that went by `else`, and (rule, "") of the cases taken."""
+        """Branches: (journey, step) of those that went by `else`, and (rule, "") of the cases taken.
+
+        Experiments: (key, arm) of the arms taken."""
         self._answers: set[tuple[str, str, str]] = set()
         """Tasks: journey, step, answer."""
 
@@ -73,6 +75,8 @@ class Reached:
                 case Moved():
                     self._steps.update((entry.journey, step) for step in entry.done.path)
                     self._note_answer(entry)
+                    exposed = [each for each in entry.done.effects if isinstance(each, Exposed)]
+                    self._taken.update((each.design.key, each.assignment.arm) for each in exposed)
                 case Asked():
                     asked = [rule for rule in entry.rules if _concerns(rule, journeys)]
                     self._true.update(rule for rule in asked if rule in entry.true)
@@ -106,6 +110,8 @@ class Reached:
     def _was_taken(self, journey: str, way: Way) -> bool:
         program = self._bundle.programs.get(journey)
         branch = program.steps.get(way.step) if program is not None else None
+        if isinstance(branch, Experiment):
+            return (branch.design.key, way.name.removeprefix("arms.")) in self._taken
         if isinstance(branch, Ask):
             choices = [choice.id for choice in branch.choices]
             answer = NO_ANSWER if way.name == "otherwise" else choices[_number(way.name, "choices")]

@@ -36,7 +36,7 @@ from engine.journeys.matching import (
     react,
     step_listeners,
 )
-from engine.journeys.program import Ask, Program
+from engine.journeys.program import Ask, Experiment, Program
 from engine.journeys.recognising import Recogniser
 from engine.journeys.retiming import retimed
 from engine.journeys.run import (
@@ -47,6 +47,7 @@ from engine.journeys.run import (
     Cancelled,
     Cause,
     Ended,
+    Exposed,
     OutcomeKnown,
     Repeated,
     RunState,
@@ -67,6 +68,7 @@ from engine.rules.matcher import Matcher
 from engine.runs.keys import intent_key_of, run_id_of, wished_by
 from engine.runs.telling import ended_evidence, moved_wait, repeat_evidence, repeat_reason, verdict_of
 from engine.simulation.calling import Calling
+from engine.simulation.exposures import MemoryAssignments
 from engine.simulation.journal import Journal
 from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
@@ -114,12 +116,20 @@ class Life:
         self._decisions = decisions
         self._sending = sending
         self._calling = calling
+        self._assignments = MemoryAssignments()
         self._programs: dict[str, list[Program]] = {}
         self._started: list[Touched] = []
         self._recogniser = Recogniser(bundle.patterns, matcher)
         for _, program in sorted(bundle.programs.items()):
             for event_type in program.entry.events:
                 self._programs.setdefault(event_type, []).append(program)
+
+    def give_arm(self, person: Living, journey: str, step: str, arm: str, at: datetime) -> None:
+        """Let a person have an arm of an experiment already. KeyError for one that is not there."""
+        experiment = self._bundle.programs[journey].steps[step]
+        if not isinstance(experiment, Experiment) or arm not in experiment.design.arms:
+            raise KeyError(f"{journey}/{step} is no experiment with an arm {arm!r}")
+        self._assignments.give(experiment.design, person.profile.id, arm, at)
 
     def remember(self, person: Living, event: Event) -> None:
         """Let an event have happened before the simulation: it counts, and starts and ends nothing."""
@@ -235,7 +245,16 @@ class Life:
         run = person.active[run_id]
         facts = contact_facts(person.profile, self._bundle, now)
         zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
-        done = advance(run.program, run.state, cause, facts=facts, zone=zone, now=now, matcher=self._matcher)
+        done = advance(
+            run.program,
+            run.state,
+            cause,
+            facts=facts,
+            zone=zone,
+            now=now,
+            matcher=self._matcher,
+            assignments=self._assignments,
+        )
         if done.run == run.state:
             return None
         if self._journal is not None:
@@ -266,6 +285,10 @@ class Life:
                 case Repeated():
                     evidence = repeat_evidence(effect)
                     self._decide(now, "branch", run.state, "allow", repeat_reason(effect), evidence)
+                case Exposed(step, design, assignment):
+                    self._assignments.keep(design, person.profile.id, assignment, now)
+                    evidence = {"step": step, **assignment.evidence(design)}
+                    self._decide(now, "experiment", run.state, "allow", "experiment.exposed", evidence)
                 case Ended():
                     self._over(person, run, effect, now)
         self._start(person, done.run, [each for each in done.effects if isinstance(each, StartWish)], now)

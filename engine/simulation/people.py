@@ -33,6 +33,8 @@ class Person:
     locale: str | None = None
     tags: frozenset[str] = frozenset()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    arms: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(journey, step) -> the arm of that experiment that the person was given before."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ class Decided:
 
     at: datetime
     kind: str
-    """entry | branch | message | task | call | run"""
+    """entry | branch | experiment | message | task | call | run"""
     contact_id: str
     journey: str | None
     stage: str

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
+from engine.delivery.explaining import why_this_arm
 from engine.errors import Place
 from engine.gate.reasons import describe
 from engine.journeys.run import (
     CallEnded,
     Ended,
     EventSeen,
+    Exposed,
     OutcomeKnown,
     Started,
     StartWish,
@@ -200,7 +202,7 @@ class _Teller:
                 yield from self._asked(entry)
             case Moved():
                 yield from self._moved(entry)
-            case Decided(kind="branch"):
+            case Decided(kind="branch" | "experiment"):
                 pass  # the way of the run says so
             case Decided():
                 yield self._decided(entry)
@@ -248,6 +250,9 @@ class _Teller:
                     yield f"  tags {' '.join(changes)}"
                 case StartWish(journey=journey):
                     yield f"  starts {journey}"
+                case Exposed(step, design, assignment):
+                    why = why_this_arm(assignment.evidence(design))
+                    yield f"  experiment {step}: {assignment.arm} ({why})"
                 case Ended():
                     pass  # the decision says so
         if run.waiting is not None and run.waiting.due_at is not None:

@@ -85,11 +85,22 @@ async def run_tests(
             for test in suite.tests:
                 if not chosen(suite, test):
                     continue
-                result = await _run(stage, suite, test, registry, Journal(matcher, shards))
+                result = await _run(_held_out(stage, test), suite, test, registry, Journal(matcher, shards))
                 reached.note(journeys, result.entries)
                 results.append(result)
                 tell(result)
     return TestReport(tuple(results), reached.coverage())
+
+
+def _held_out(stage: Bundle, test: RuleTest) -> Bundle:
+    """The bundle with the contacts held out whom the test says to be, and nobody else."""
+    members = {
+        hold_out.id: frozenset(cast.name for cast in test.contacts if hold_out.id in cast.held_out)
+        for hold_out in stage.hold_outs
+    }
+    return replace(
+        stage, hold_outs=tuple(replace(each, members=members[each.id]) for each in stage.hold_outs)
+    )
 
 
 async def _run(
@@ -148,4 +159,5 @@ def _person(cast: Cast) -> Person:
         locale=cast.locale,
         tags=cast.tags,
         attributes=cast.attributes,
+        arms=cast.arms,
     )

@@ -112,11 +112,16 @@ class VirtualWorld:
         """Everything up to then has happened."""
 
     def add(self, *people: Person) -> None:
-        """Let people exist from the present moment on. ValueError for an id that is taken."""
+        """Let people exist from the present moment on.
+
+        ValueError for an id that is taken, KeyError for an arm that no experiment has.
+        """
         for person in people:
             if person.id in self._people:
                 raise ValueError(f"there are two people {person.id!r}")
             self._people[person.id] = begin(person, self.now)
+            for (journey, step), arm in person.arms.items():
+                self._life.give_arm(self._people[person.id], journey, step, arm, self.now)
             if self._bundle.profile.version:
                 self._plan(self.now, _Order.BEGIN, person.id, BY_RULES, _FIRST)
             self._plan_firings(self._people[person.id], self._past)

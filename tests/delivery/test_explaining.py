@@ -112,6 +112,7 @@ SENT on app because sent.accepted: the provider took the message
   + an address in use
   + consent
   + frequency caps
+  + not held out of it
   + content and checks
   + a place in every cap
   + allow on app: sent.accepted  2026-05-05 03:00:00Z

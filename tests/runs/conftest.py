@@ -38,6 +38,7 @@ from engine.store.tables import (
     IntentRow,
     OutboxRow,
     RunRow,
+    StratumRow,
     WaitRow,
 )
 
@@ -273,7 +274,12 @@ class Spine:
 
 
 def _order(table: type[SQLModel]) -> list[Any]:
-    names = {RunRow: ("started_at", "id"), IntentRow: ("created_at", "key"), EventRow: ("seq",)}
+    names = {
+        RunRow: ("started_at", "id"),
+        IntentRow: ("created_at", "key"),
+        EventRow: ("seq",),
+        StratumRow: ("stratum",),
+    }
     return [getattr(table, name) for name in names.get(table, ("id",))]
 
 

@@ -320,6 +320,39 @@ FILES: Mapping[str, str] = {
             otherwise:
               - {send: offer, content: text, channels: [app]}
         """,
+    # Of the three people only bob is held out.
+    "fewer.yaml": """
+        kind: experiment
+        id: fewer
+        title: fewer
+        owner: us
+        hold_out: {share: 35%, of: {channels: [app]}, seed: h3, starts: "2026-03-28", ends: "2026-04-02"}
+        """,
+    "trial.yaml": """
+        kind: journey
+        id: trial
+        title: trial
+        owner: us
+        purpose: marketing
+        priority: 45
+        enter: {event: viewed, reentry: {after: 12h}}
+        steps:
+          - experiment: tone
+            arms:
+              - {id: warm, weight: 1, steps: [{send: warmly, content: text, channels: [app, email]}]}
+              - {id: dry, weight: 1, steps: [{tag: plain, add: [plain]}]}
+          - {wait: some, for: 90m}
+          - experiment: present
+            stratify_by: [contact.activity]
+            arms:
+              - {id: none, weight: 1}
+              - {id: small, weight: 1, steps: [{send: trinket, content: text, channels: [email, app]}]}
+              - {id: large, weight: 1, steps: [{tag: lucky, add: [lucky]}]}
+          - branch: thanks
+            cases:
+              - when: {journey.arms.present: large, journey.arms.tone: dry}
+                steps: [{send: note_of_thanks, content: text, channels: [app]}]
+        """,
 }
 
 
@@ -404,10 +437,16 @@ async def live_in_memory(
                 decided.channel,
                 decided.verdict,
                 decided.reason,
+                arm_in(decided.evidence),
                 decided.hold_until,
             )
         )
     return stories, facts
+
+
+def arm_in(evidence: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arm that a decision is about, and why it is this one."""
+    return tuple(evidence.get(name) for name in ("arm", "by", "hash", "place_in_stratum", "hold_out"))
 
 
 class SqlLife:
@@ -530,6 +569,7 @@ class SqlLife:
                         row.channel,
                         row.verdict,
                         row.reason,
+                        arm_in(row.evidence),
                         row.hold_until,
                     )
                 )

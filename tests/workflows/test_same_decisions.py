@@ -105,6 +105,11 @@ WORKSPACE = {
         enter: {event: contact_added, reentry: never}
         steps:
           - {send: first, content: text, channels: [letter]}
+          - experiment: tone
+            stratify_by: [contact.timezone]
+            arms:
+              - {id: warm, weight: 2, steps: [{tag: warmed, add: [warm]}]}
+              - {id: dry, weight: 1}
           - {wait: a_week, days: 7, at: "10:00"}
           - {send: second, content: text, channels: [letter]}
           - wait_for: reply
@@ -145,6 +150,7 @@ class Seen:
     reason: str
     step: str
     channel: str
+    arm: str
 
 
 class JumpingAdvance:
@@ -183,6 +189,7 @@ async def in_virtual_time(zone: str) -> list[Seen]:
             made.reason,
             made.step or "",
             made.channel or "",
+            arm_in(made.evidence),
         )
         for made in world.decisions
     )
@@ -219,13 +226,27 @@ async def on_temporal(
     return decided(services)
 
 
+def arm_in(evidence: Mapping[str, Any]) -> str:
+    """The arm that a decision is about, and the place in its stratum."""
+    return f"{evidence['arm']} at {evidence['place_in_stratum']}" if "arm" in evidence else ""
+
+
 def decided(services: Services) -> list[Seen]:
     query = select(DecisionRow, col(IntentRow.step_id)).outerjoin(
         IntentRow, col(IntentRow.key) == col(DecisionRow.intent_key)
     )
     with services.store.read() as session:
         return sorted(
-            Seen(minute(row.at), row.kind, row.stage, row.verdict, row.reason, step or "", row.channel or "")
+            Seen(
+                minute(row.at),
+                row.kind,
+                row.stage,
+                row.verdict,
+                row.reason,
+                step or "",
+                row.channel or "",
+                arm_in(row.evidence),
+            )
             for row, step in session.execute(query)
         )
 

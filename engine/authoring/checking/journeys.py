@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.authoring.checking.experiments import check_experiment
 from engine.authoring.checking.in_flight import check_was
 from engine.authoring.checking.pacing import check_pace
 from engine.authoring.checking.references import References
@@ -15,7 +16,7 @@ from engine.authoring.compiling.patterns import events_of
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import SetStep, StartStep, TagStep, WaitStep
-from engine.authoring.models.steps import AskStep, CallStep, SendStep, WaitForStep
+from engine.authoring.models.steps import AskStep, CallStep, ExperimentStep, SendStep, WaitForStep
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import FactType
@@ -104,6 +105,8 @@ def _step(
                 yield journey.problem("RW002", message, "add 'up_to: 14d'", at=path)
         case WaitStep():
             yield from check_wait(step, path, journey, found, references)
+        case ExperimentStep():
+            yield from check_experiment(journey, step, path)
         case AskStep():
             yield from references.check("queue", step.queue, journey, (*path, "queue"))
             if step.calendar is not None:

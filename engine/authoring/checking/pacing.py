@@ -13,7 +13,7 @@ from engine.authoring.compiling.catalogues import nested_lists
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import StopStep, WaitStep
-from engine.authoring.models.steps import AskStep, RepeatStep, WaitForStep
+from engine.authoring.models.steps import AskStep, ExperimentStep, RepeatStep, WaitForStep
 from engine.errors import Problem
 from engine.journeys.program import LONGEST_STRIDE
 from engine.rules.condition import YamlPath
@@ -147,7 +147,9 @@ def _sleeps(step: Any, is_repeated: bool) -> bool:
 
 def _may_go_on(step: Any) -> bool:
     """Whether a run may go on behind the step without any of the lists of steps in it."""
-    return not isinstance(step, WaitForStep) and not any(key == ("else",) for key, _ in nested_lists(step))
+    return not isinstance(step, WaitForStep | ExperimentStep) and not any(
+        key == ("else",) for key, _ in nested_lists(step)
+    )
 
 
 def _too_long(what: str, most: int) -> str:

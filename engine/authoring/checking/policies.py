@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.authoring.checking.experiments import check_draws, check_hold_out
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.catalogues import Catalogues
 from engine.authoring.compiling.conditions import Rulebook
@@ -15,7 +16,6 @@ from engine.authoring.models.review import ReviewFile
 from engine.authoring.models.scope import ScopeEntry
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
-from engine.rules.facts import FactType
 
 
 def check_policies(found: Definitions, references: References) -> Iterator[Problem]:
@@ -45,7 +45,8 @@ def check_policies(found: Definitions, references: References) -> Iterator[Probl
     for quiet in found.quiet_hours.values():
         yield from _scope(quiet.item.holds_back, quiet, ("holds_back",), references)
     for policy in found.policies:
-        yield from _policy(policy, references)
+        yield from _policy(policy, found, references)
+    yield from check_draws(found)
 
 
 def check_policy_conditions(found: Definitions, catalogues: Catalogues, rulebook: Rulebook) -> None:
@@ -56,11 +57,6 @@ def check_policy_conditions(found: Definitions, catalogues: Catalogues, rulebook
             case CapsFile(tolerance=tolerance) if tolerance is not None:
                 for number, scale in enumerate(tolerance.scale):
                     rulebook.read(policy, ("tolerance", "scale", number, "when"), scale.when, contact)
-            case ExperimentFile(hold_out=hold_out):
-                for number, path in enumerate(hold_out.stratify_by):
-                    at = ("hold_out", "stratify_by", number)
-                    types = {FactType.TEXT, FactType.BOOLEAN}
-                    rulebook.fact(policy, path, contact, types, at, "a text, true or false")
     for channel in found.channels.values():
         for number, route in enumerate(channel.item.routes):
             rulebook.read(channel, ("routes", number, "when"), route.when, contact)
@@ -71,7 +67,7 @@ def check_policy_conditions(found: Definitions, catalogues: Catalogues, rulebook
 
 
 def _policy(
-    policy: Defined[CapsFile | ReviewFile | ExperimentFile], references: References
+    policy: Defined[CapsFile | ReviewFile | ExperimentFile], found: Definitions, references: References
 ) -> Iterator[Problem]:
     match policy.item:
         case ReviewFile(stages=stages, policies=policies):
@@ -85,6 +81,7 @@ def _policy(
                 yield from _names("channel", entry.channels, policy, (*at, "channels"), references)
         case ExperimentFile(hold_out=hold_out):
             yield from _scope(hold_out.of, policy, ("hold_out", "of"), references)
+            yield from check_hold_out(policy, hold_out, found)
 
 
 def _scope(scope: ScopeEntry, user: Defined[Any], at: YamlPath, references: References) -> Iterator[Problem]:

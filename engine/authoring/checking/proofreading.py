@@ -12,7 +12,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.contents import ContentEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
-from engine.journeys.program import Ask, Call, Program, Repeat, Send, SetValues
+from engine.journeys.program import Ask, Call, Experiment, Program, Repeat, Send, SetValues
 from engine.plugin.calling import PARTS, call_generator, generate, within
 from engine.plugin.contracts import ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
 from engine.plugin.patience import TooSlow
@@ -193,6 +193,7 @@ class _Facts:
                     for step in steps
                     if isinstance(step, Call)
                 },
+                "arms": {step.id: step.design.arms[0] for step in steps if isinstance(step, Experiment)},
             },
         }
 

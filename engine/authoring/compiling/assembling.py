@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from engine.authoring.built_in import AUDIENCE_EVENTS, BUILT_IN_EVENTS, with_choices
@@ -30,9 +31,11 @@ from engine.authoring.models.breakers import BreakerEntry
 from engine.authoring.models.channels import FromEnvironment
 from engine.authoring.models.checks import LexiconFile
 from engine.authoring.models.contents import ContentEntry
+from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.limits import CapEntry, RollingEntry
 from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
 from engine.errors import Problem
+from engine.experiments.holding_out import HoldOut
 from engine.gate.model import (
     CalendarUnit,
     CalendarWindow,
@@ -77,14 +80,10 @@ def compile_bundle(
     calendars = compile_calendars(found)
     patterns: dict[str, Pattern] = {}
     for name, journey in found.journeys.items():
-        program, more = compile_journey(journey, catalogues, rulebook, calendars)
+        programs[name], more = compile_journey(journey, catalogues, rulebook, calendars)
         problems.extend(more)
-        if program is not None:
-            programs[name] = program
         if (pattern := journey.item.enter.pattern) is not None:
-            compiled = compile_pattern(journey, pattern, catalogues, rulebook, workspace.late_after)
-            if program is not None:
-                patterns[name] = compiled
+            patterns[name] = compile_pattern(journey, pattern, catalogues, rulebook, workspace.late_after)
     counts, more = compile_counts(found, events, catalogues, rulebook)
     problems.extend(more)
     profile, tags, more = compile_profile(found, counts, catalogues, rulebook)
@@ -132,6 +131,7 @@ def compile_bundle(
         counts=counts,
         profile=profile,
         patterns=patterns,
+        hold_outs=tuple(_hold_outs(found)),
     )
     return under_plans(bundle, found), [*problems, *rulebook.problems]
 
@@ -199,6 +199,24 @@ def _cap(defined: Defined[CapEntry]) -> Cap:
         file=place.file,
         line=place.line,
     )
+
+
+def _hold_outs(found: Definitions) -> Iterator[HoldOut]:
+    for policy in found.policies:
+        if isinstance(policy.item, ExperimentFile):
+            entry, place = policy.item.hold_out, policy.place("hold_out")
+            yield HoldOut(
+                policy.item.id,
+                entry.share,
+                entry.seed,
+                date.fromisoformat(entry.starts),
+                date.fromisoformat(entry.ends),
+                entry.of.purposes,
+                entry.of.channels,
+                entry.of.journeys,
+                place.file,
+                place.line,
+            )
 
 
 def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:

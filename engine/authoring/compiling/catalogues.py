@@ -24,7 +24,7 @@ from engine.authoring.models.steps import (
 )
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.gate.model import Outcome
-from engine.journeys.program import Ask, Call, Program, Scalar, Send, SetValues
+from engine.journeys.program import Ask, Call, Experiment, Program, Scalar, Send, SetValues
 from engine.journeys.run import NO_ANSWER, CallOutcome
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
@@ -184,6 +184,11 @@ def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
     yield from _run_facts(
         [step.send for step in steps if isinstance(step, SendStep)],
         {step.ask: [each.id for each in step.choices] for step in steps if isinstance(step, AskStep)},
+        {
+            step.experiment: [arm.id for arm in step.arms]
+            for step in steps
+            if isinstance(step, ExperimentStep)
+        },
         [step.values for step in steps if isinstance(step, SetStep)],
         [(step.repeat, step.times or step.at_most or 1) for step in steps if isinstance(step, RepeatStep)],
     )
@@ -198,6 +203,7 @@ def program_facts(program: Program) -> Iterator[Fact]:
     yield from _run_facts(
         [step.id for step in steps if isinstance(step, Send)],
         {step.id: [each.id for each in step.choices] for step in steps if isinstance(step, Ask)},
+        {step.id: step.design.arms for step in steps if isinstance(step, Experiment)},
         [step.values for step in steps if isinstance(step, SetValues)],
         [(step.id, step.at_most) for step in program.repeats],
     )
@@ -216,6 +222,7 @@ def _call_facts(step: str, results: Mapping[str, FactType]) -> Iterator[Fact]:
 def _run_facts(
     sends: Iterable[str],
     asks: Mapping[str, Sequence[str]],
+    arms: Mapping[str, Sequence[str]],
     values: Iterable[Mapping[str, Scalar]],
     repeats: Iterable[tuple[str, int]],
 ) -> Iterator[Fact]:
@@ -225,6 +232,8 @@ def _run_facts(
     for step, choices in asks.items():
         answers = (*choices, NO_ANSWER)
         yield Fact(f"journey.answers.{step}", FactType.TEXT, f"what was answered to {step}", answers)
+    for step, choices in arms.items():
+        yield Fact(f"journey.arms.{step}", FactType.TEXT, f"the contact's arm of {step}", tuple(choices))
     # A name set twice has one type: anything else is refused when the file is checked.
     for name, value in {name: value for each in values for name, value in each.items()}.items():
         yield Fact(f"journey.values.{name}", type_of(value), f"the value {name} that a step set")

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.authoring.checking.experiments import check_strata, design_of
 from engine.authoring.checking.in_flight import went
-from engine.authoring.checking.unacted import is_unacted
 from engine.authoring.compiling.calendars import WEEKDAYS, Calendars, compile_schedule
-from engine.authoring.compiling.catalogues import Catalogues, calendar_facts, nested_lists, step_id, walk
+from engine.authoring.compiling.catalogues import Catalogues, calendar_facts, step_id, walk
 from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.compiling.ways_in import WayIn, way_in
 from engine.authoring.definitions import Defined
@@ -35,6 +35,7 @@ from engine.journeys.program import (
     ChangeTags,
     Choice,
     Entry,
+    Experiment,
     Goal,
     InFlight,
     Leave,
@@ -59,17 +60,10 @@ _PROSE = {"title", "owner", "description", "enabled", "id", "was", "in_flight"}
 
 def compile_journey(
     journey: Defined[JourneyFile], catalogues: Catalogues, rulebook: Rulebook, calendars: Calendars
-) -> tuple[Program | None, list[Problem]]:
-    """The program of a journey and problems with facts and unreachable steps; rules go into the rulebook.
-
-    A journey with a step that nothing acts upon is checked all the same, and has no program (None).
-    """
-    # Whatever is found in it is told; its rules stay out of the bundle.
-    runs = not any(is_unacted(type(step)) for _, step in walk(journey.item.steps, ("steps",)))
-    kept = rulebook if runs else Rulebook(problems=rulebook.problems)
-    compiler = _Compiler(journey, catalogues, kept, calendars)
-    program = compiler.program()
-    return program if runs else None, compiler.problems
+) -> tuple[Program, list[Problem]]:
+    """The program of a journey and problems with facts and unreachable steps; rules go into the rulebook."""
+    compiler = _Compiler(journey, catalogues, rulebook, calendars)
+    return compiler.program(), compiler.problems
 
 
 class _Compiler:
@@ -218,6 +212,8 @@ class _Compiler:
                 return self._branch(step, name, path, following)
             case RepeatStep():
                 return self._repeat(step, name, path, following)
+            case ExperimentStep():
+                return self._experiment(step, name, path, following)
             case SetStep():
                 return SetValues(name, dict(step.values), following)
             case StartStep():
@@ -228,8 +224,6 @@ class _Compiler:
                 return self._call(step, name, path, following)
             case StopStep():
                 return Stop(name)
-            case _ if is_unacted(type(step)):
-                return self._unacted(step, name, path, following)
         raise AssertionError(f"no step: {step!r}")
 
     def _wait_for(self, step: WaitForStep, name: str, path: YamlPath, following: str | None) -> WaitFor:
@@ -295,19 +289,17 @@ class _Compiler:
             deadline=step.deadline,
         )
 
-    def _unacted(self, step: Any, name: str, path: YamlPath, following: str | None) -> Step:
-        """Checks what the step says; as a branch it makes that what it leads to counts as reached."""
-        contact = self._catalogues.inside(self._entry)
-        match step:
-            case ExperimentStep():
-                for number, fact in enumerate(step.stratify_by):
-                    types = {FactType.TEXT, FactType.BOOLEAN}
-                    self._fact(fact, contact, types, (*path, "stratify_by", number), "a text, true or false")
-        ways = [
-            (str(number), self._sequence(steps, (*path, *key), following))
-            for number, (key, steps) in enumerate(nested_lists(step))
-        ]
-        return Branch(name, tuple(ways), following)
+    def _experiment(
+        self, step: ExperimentStep, name: str, path: YamlPath, following: str | None
+    ) -> Experiment:
+        # An arm is for good, so what is only known of one run makes no strata.
+        at = (*path, "stratify_by")
+        check_strata(self._journey, step.stratify_by, at, self._catalogues.contact, self._rulebook)
+        ways = tuple(
+            self._sequence(arm.steps, (*path, "arms", number, "steps"), following)
+            for number, arm in enumerate(step.arms)
+        )
+        return Experiment(name, design_of(self._entry.id, step), ways)
 
     def _condition(
         self,
@@ -401,6 +393,8 @@ def exits(step: Step) -> Iterator[str | None]:
         case Call():
             yield step.next
             yield step.failed
+        case Experiment():
+            yield from step.ways
         case Stop():
             return
         case _:

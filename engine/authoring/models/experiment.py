@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import Date, Items, Share
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.fields import Date, Share
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.scope import ScopeEntry
 
@@ -18,15 +18,18 @@ class HoldOutEntry(Part):
     share: Share = Field(
         title="留出比例",
         description=(
-            "Share of contacts who are held out; the same ones as long as the seed stays.\n"
-            "被留出的联系人比例；种子不变，留出的人就不变。"
+            "Share of contacts who are held out; the same ones as long as the seed stays, and more of them "
+            "when it grows.\n"
+            "被留出的联系人比例；种子不变，留出的人就不变；比例增大时只增不换。"
         ),
         examples=["5%"],
     )
     of: ScopeEntry = Field(
         title="范围",
         description=(
-            "Which messages they do not get; {} for all of them.\n他们收不到哪些消息；{} 表示全部。"
+            "Which marketing messages they do not get; {} for all of them. Transactional and legal ones "
+            "reach everybody always.\n"
+            "他们收不到哪些营销消息；{} 表示全部营销消息。交易类和法定类消息始终发送。"
         ),
         examples=[{"purposes": ["marketing"]}],
     )
@@ -41,7 +44,10 @@ class HoldOutEntry(Part):
     )
     starts: Date = Field(
         title="开始日期",
-        description="First day on which they are held out.\n开始留出的第一天。",
+        description=(
+            "First day on which they are held out, in the workspace's time zone.\n"
+            "开始留出的第一天（工作区时区）。"
+        ),
         examples=["2026-01-01"],
     )
     ends: Date = Field(
@@ -49,16 +55,17 @@ class HoldOutEntry(Part):
         description="Last day; then everybody is written to again.\n最后一天；之后恢复向所有人发送。",
         examples=["2026-06-30"],
     )
-    stratify_by: Items[str] = Field(
-        (),
-        title="分层",
-        description=(
-            "Facts of contacts by which the groups are balanced, three at most.\n"
-            "用哪些联系人事实平衡各组，最多三个。"
-        ),
-        max_length=3,
-        examples=[["contact.stage"]],
-    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_drawn_from_the_seed_alone(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and "stratify_by" in raw:
+            message = (
+                "a hold-out is not stratified: it is drawn from the seed alone, and people change stratum"
+            )
+            hint = "remove it, and compare within each stratum when the results are read"
+            raise refuse("RS210", message, hint, at=("stratify_by",))
+        return raw
 
     @model_validator(mode="after")
     def _lasts(self) -> HoldOutEntry:
@@ -72,8 +79,6 @@ class HoldOutEntry(Part):
 
 class ExperimentFile(Head):
     """A global hold-out."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "nobody is held out"),)
 
     kind: Literal["experiment"] = Field(
         title="种类",

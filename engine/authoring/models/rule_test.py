@@ -79,6 +79,25 @@ class PersonEntry(Part):
         description="Values of the attributes that wayline.yaml declares.\nwayline.yaml 中声明的属性的值。",
         examples=[{"city": "上海"}],
     )
+    arms: dict[Id, Id] = Field(
+        {},
+        title="实验分组",
+        description=(
+            "Arm by experiment step, as if given earlier; without it the hash of the contact's name in "
+            "the test decides.\n"
+            "各实验步骤中所在的组，如同之前已分好；不写则由测试中联系人名字的哈希决定。"
+        ),
+        examples=[{"subject_line": "short"}],
+    )
+    held_out: Items[Id] = Field(
+        (),
+        title="全局留出",
+        description=(
+            "Hold-outs the contact belongs to; in tests nobody else is held out.\n"
+            "该联系人属于哪些全局留出；测试中其他人都不被留出。"
+        ),
+        examples=[["global_2026"]],
+    )
 
 
 class PastEntry(Part):

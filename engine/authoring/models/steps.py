@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore, Scalar
-from engine.authoring.models.part import Part, Unacted
+from engine.authoring.models.part import Part
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.single_steps import SetStep, StartStep, StopStep, TagStep, WaitStep
 from engine.journeys.run import NO_ANSWER
@@ -192,8 +192,9 @@ class Arm(Part):
     weight: int = Field(
         title="权重",
         description=(
-            "Its share of the contacts, relative to the other arms: 1 and 1 are half each.\n"
-            "相对其他组的份额：1 和 1 各占一半。"
+            "Its share of the contacts, relative to the other arms: 1 and 1 are half each. Changing it "
+            "moves nobody who has an arm already.\n"
+            "相对其他组的份额：1 和 1 各占一半。修改后，已分组的人不变。"
         ),
         ge=1,
         le=10_000,
@@ -210,8 +211,6 @@ class Arm(Part):
 
 class ExperimentStep(Part):
     """Send contacts different ways and see which does better; a contact keeps its arm for good."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "its journey is not run at all"),)
 
     experiment: Id = Field(
         title="实验",
@@ -231,7 +230,8 @@ class ExperimentStep(Part):
         "",
         title="种子",
         description=(
-            "Any word; a new one draws the arms anew. Without it: the ids of journey and step.\n"
+            "Any word; a new one draws the arms anew. Without it: the ids of journey and step, as "
+            "welcome/subject_line.\n"
             "任意一个词；换一个就重新分组。不写则用旅程和步骤的编号。"
         ),
         max_length=100,
@@ -241,8 +241,9 @@ class ExperimentStep(Part):
         (),
         title="分层",
         description=(
-            "Facts of contacts by which the arms are balanced, three at most.\n"
-            "用哪些联系人事实平衡各组，最多三个。"
+            "Facts of contacts by which the arms are balanced, three at most; those of whom one is not "
+            "known are balanced among themselves. Then the order of arrival decides, not the hash.\n"
+            "用哪些联系人事实平衡各组，最多三个；事实未知的人自成一层。此时按到达顺序分组，不用哈希。"
         ),
         max_length=3,
         examples=[["contact.stage"]],

@@ -228,11 +228,15 @@ def _out_of_bounds(
     match kind:
         case "too_short" | "string_too_short":
             if isinstance(raw, list | dict | tuple) and raw:
-                return None  # its items were refused one by one; it only looks empty without them
+                least = context["min_length"]
+                if len(raw) >= least:
+                    return None  # its items were refused one by one; it only looks short without them
+                return _problem(source, path, "RS005", f"needs {least} entries at least; this is {len(raw)}")
             return _problem(source, path, "RS005", "must not be empty")
         case "string_too_long" | "too_long":
+            of = "characters" if kind == "string_too_long" else "entries"
             return _problem(
-                source, path, "RS030", f"is longer than {context['max_length']} characters", "shorten it"
+                source, path, "RS030", f"is longer than {context['max_length']} {of}", "shorten it"
             )
         case "greater_than":
             return _problem(

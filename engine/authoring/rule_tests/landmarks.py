@@ -8,7 +8,7 @@ from typing import Any
 from engine.authoring.compiling.catalogues import nested_lists, step_id, walk
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import AskStep, BranchStep, RepeatStep
+from engine.authoring.models.steps import AskStep, BranchStep, ExperimentStep, RepeatStep
 from engine.authoring.reading.source import dotted
 from engine.authoring.rule_tests.tests import Landmarks, Way
 from engine.errors import Place
@@ -30,8 +30,10 @@ def _ways(journey: Defined[JourneyFile], path: YamlPath, step: Any) -> Iterator[
         return  # its first step and its condition say as much
     for key, nested in nested_lists(step):
         # A list of steps that is not written is no way of its own, but for a branch: there it means
-        # that none of the cases held; and for a task, where every answer is one, and none in time another.
-        if nested or isinstance(step, BranchStep | AskStep):
+        # that none of the cases held; for a task, where every answer is one, and none in time another; and
+        # for an experiment, where doing nothing is an arm like others.
+        if nested or isinstance(step, BranchStep | AskStep | ExperimentStep):
             shown = key[:-1] if key[-1] == "steps" else key
             place = journey.source.key_place((*path, *shown))
-            yield Way(step_id(step), dotted(shown), place, step_id(nested[0]) if nested else None)
+            name = f"arms.{step.arms[int(key[1])].id}" if isinstance(step, ExperimentStep) else dotted(shown)
+            yield Way(step_id(step), name, place, step_id(nested[0]) if nested else None)

@@ -20,6 +20,7 @@ from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleT
 from engine.authoring.reading.source import Source
 from engine.authoring.reading.validating import known_list, nearest, validate_as
 from engine.authoring.rule_tests.expecting import owner_of_call, owner_of_task, read_expectations
+from engine.authoring.rule_tests.experiments import arms_of, check_experiments
 from engine.authoring.rule_tests.ground import Ground
 from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, SaidEnd, Suite
 from engine.errors import Problem
@@ -307,6 +308,8 @@ def _cast(ground: Ground, name: str, own: PersonEntry | None) -> Cast:
         identities=person.identities,
         tags=frozenset(person.tags),
         attributes=person.attributes,
+        arms=arms_of(ground, person.arms),
+        held_out=frozenset(person.held_out),
     )
 
 
@@ -318,6 +321,7 @@ def _check_person(ground: Ground, person: PersonEntry, at: YamlPath) -> None:
     if person.locale is not None:
         ground.refer("locale", person.locale, (*at, "locale"))
     _check_tags(ground, list(person.tags), (*at, "tags"))
+    check_experiments(ground, person, at)
     for name, value in person.attributes.items():
         if name in ground.bundle.workspace.attributes:
             _check_attribute(ground, name, value, (*at, "attributes"))

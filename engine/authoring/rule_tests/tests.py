@@ -28,6 +28,10 @@ class Cast:
     identities: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    arms: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(journey, step) -> arm of an experiment."""
+    held_out: frozenset[str] = frozenset()
+    """Hold-outs."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from engine.store.tables.contacts import (
     PatternRow,
     ProfileSweepRow,
 )
+from engine.store.tables.experiments import ExposureRow, StratumRow
 from engine.store.tables.governance import BundleRow, ControlRow, InFlightRow, OverlayRow, SwitchRow
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
 from engine.store.tables.journeys import RunRow, ScheduleRow, WaitRow
@@ -29,6 +30,7 @@ __all__ = [
     "DeadLetterRow",
     "DecisionRow",
     "EventRow",
+    "ExposureRow",
     "IdentityRow",
     "InFlightRow",
     "IntentRow",
@@ -38,6 +40,7 @@ __all__ = [
     "ProfileSweepRow",
     "RunRow",
     "ScheduleRow",
+    "StratumRow",
     "SwitchRow",
     "TaskRow",
     "WaitRow",

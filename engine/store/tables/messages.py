@@ -81,7 +81,7 @@ class DecisionRow(SQLModel, table=True):
     at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Journey time."""
     kind: str
-    """entry | branch | message | task | call | run"""
+    """entry | branch | experiment | message | task | call | run"""
     contact_id: str
     journey: str | None = None
     run_id: str | None = None
