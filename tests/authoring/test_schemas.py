@@ -24,8 +24,9 @@ FILES = [
     if not name.endswith(".test.yaml")
 ]
 BEYOND_SCHEMAS = {"RS031", "RS042", "RS050", "RS055", "RS071", "RS074", "RS077", "RS078", "RS079", "RS091"}
-BEYOND_SCHEMAS |= {"RS120", "RS121", "RS122", "RS123"}
-"""Mistakes that only show between values: dates of the calendar, zones, settings that do not go together."""
+BEYOND_SCHEMAS |= {"RS116", "RS120", "RS121", "RS122", "RS123"}
+"""Mistakes that only show between values, or in words kept for other things: dates of the calendar, zones,
+settings that do not go together, an answer called like none."""
 
 
 @cache
