@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, STAGE, ProfileRules
 from engine.authoring.rule_tests.tests import Landmarks, Suite
@@ -14,6 +15,7 @@ from engine.errors import Place
 from engine.experiments.holding_out import HoldOut
 from engine.gate.model import Cap, Purpose
 from engine.journeys.calendar import WorkingCalendar
+from engine.journeys.localtime import MIDNIGHT, clock_moment
 from engine.journeys.program import Program
 from engine.plugin.contracts import ContentSpec, Lexicon
 from engine.risk.model import Breaker
@@ -113,6 +115,13 @@ class Plan:
     together_with: frozenset[str]
     """Plans that may be on beside it, whichever of them says so."""
 
+    def latest_end(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """How long it may be on when it is switched on now; `zone` is the workspace's."""
+        ends = now + self.at_most
+        if self.until is None:
+            return ends
+        return min(ends, clock_moment(self.until + timedelta(days=1), MIDNIGHT, zone))
+
 
 @dataclass(frozen=True)
 class ContactFacts:
@@ -175,6 +184,8 @@ class Bundle:
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
     """Journey -> what there is in it for tests to reach."""
+    switches: Mapping[tuple[str, str], Place] = field(default_factory=dict)
+    """(`plan` or `breaker`, id) -> where it is written: what operators switch, and tests should."""
 
     @cached_property
     def contact_facts(self) -> ContactFacts:

@@ -104,6 +104,7 @@ CODES: dict[str, str] = {
     "RS131": "a case of a branch that is never taken",
     "RS132": "a leave condition that holds on entering",
     "RS133": "a file that cannot be read",
+    "RS134": "a test that switches what cannot be switched",
     "RS207": "an arm of an experiment that nobody can be given",
     "RS208": "a fact that makes no strata",
     "RS209": "weights too fine to be balanced in a stratum",

@@ -27,7 +27,7 @@ from engine.authoring.reading.folders import read_folder
 from engine.authoring.reading.renaming import renamed
 from engine.authoring.reading.source import Source, read
 from engine.authoring.reading.validating import validate
-from engine.authoring.rule_tests.landmarks import landmarks
+from engine.authoring.rule_tests.landmarks import landmarks, switches
 from engine.authoring.rule_tests.reading import TEST_SUFFIX, read_tests
 from engine.errors import Problem, RulesetError
 from engine.plugin.registry import Registry
@@ -74,7 +74,7 @@ def load_files(files: Mapping[str, str], registry: Registry | None = None, *, ad
     problems.extend(more)
     if bundle is not None:
         marks = {name: landmarks(journey) for name, journey in found.journeys.items()}
-        bundle = replace(bundle, suites=suites, landmarks=marks)
+        bundle = replace(bundle, suites=suites, landmarks=marks, switches=switches(found))
     if registry is not None:
         problems.extend(check_plugins(found, registry))
         if bundle is not None and found.is_complete(*KINDS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,13 +18,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.authoring.bundle import Bundle, Plan
+from engine.authoring.bundle import Bundle
 from engine.clock import Clock
 from engine.delivery.intents import wake, wake_capped
 from engine.errors import CommandError, NotFound, RulesetError
 from engine.gate.stages import plan_scope
 from engine.governance.overlays import Checked, check, overlaid
-from engine.journeys.localtime import clock_moment
 from engine.rules.duration import parse_duration
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, lock_control, read_control
@@ -117,7 +116,7 @@ def switch_on(
     plan = base.plans.get(name)
     if plan is None:
         raise unknown(name, base.plans)
-    ends = _latest_end(plan, base, now)
+    ends = plan.latest_end(now, ZoneInfo(base.workspace.timezone))
     if ends <= now:
         raise CommandError(f"the plan {name!r} was made for a time that is over ({plan.until})")
     if until is not None and until <= now:
@@ -250,14 +249,6 @@ def _put(
     change_control(
         session, live_bundle=live, published_bundle=base.hash, plans=[dict(each) for each in plans]
     )
-
-
-def _latest_end(plan: Plan, base: Bundle, now: datetime) -> datetime:
-    ends = now + plan.at_most
-    if plan.until is not None:
-        midnight = clock_moment(plan.until + timedelta(days=1), time(0), ZoneInfo(base.workspace.timezone))
-        ends = min(ends, midnight)
-    return ends
 
 
 def _is_over(plan: Mapping[str, Any], now: datetime) -> bool:

@@ -47,14 +47,25 @@ class Calling:
         self._said = tuple(said)
         self._made: defaultdict[tuple[str, str, str], int] = defaultdict(int)
 
+    def put_in_force(self, bundle: Bundle) -> None:
+        """Let calls be held by what this bundle pauses, from now on."""
+        self._bundle = bundle
+
+    def is_held(self, purpose: str, journey: str) -> bool:
+        """Whether a plan holds the calls of this purpose and journey now."""
+        return purpose in self._bundle.paused_purposes or journey in self._bundle.paused_journeys
+
     def call(self, contact_id: str, journey: str, wish: CallWish, now: datetime) -> CallEnded | datetime:
         """How the call ends, or the moment at which its time is over because a plan holds it until then."""
-        held = self._bundle.paused_purposes.get(wish.purpose) or self._bundle.paused_journeys.get(journey)
-        if held is not None:
+        if self.is_held(wish.purpose, journey):
             self._decide(contact_id, journey, wish.step, Verdict.HOLD, "plan.paused", now)
             return now + (wish.deadline if wish.deadline is not None else DEADLINE)
-        end = self.say(contact_id, journey, wish.step)
-        return self.end(contact_id, journey, CallEnded(wish.step, end.outcome, end.results), now)
+        return self.make(contact_id, journey, wish.step, now)
+
+    def make(self, contact_id: str, journey: str, step: str, now: datetime) -> CallEnded:
+        """How a call ends that nothing holds."""
+        end = self.say(contact_id, journey, step)
+        return self.end(contact_id, journey, CallEnded(step, end.outcome, end.results), now)
 
     def say(self, contact_id: str, journey: str, step: str) -> SaidCall:
         """How the next call of a step ends."""

@@ -1,4 +1,4 @@
-"""Which steps, ways and conditions the tests of a workspace reached, and which none did."""
+"""Which steps, ways, conditions, plans and breakers the tests of a workspace reached, and which none did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.rule_tests.tests import Way
+from engine.authoring.rule_tests.tests import Act, Trip, Turn, Way
 from engine.errors import Place
 from engine.journeys.program import Ask, Branch, Experiment
 from engine.journeys.run import NO_ANSWER, Exposed, TaskDecided, TimerDue
@@ -24,7 +24,7 @@ class Spot:
 
     place: Place
     kind: str
-    """step | way | condition"""
+    """step | way | condition | plan | breaker"""
     journey: str
     """Empty outside journeys."""
     name: str
@@ -67,6 +67,8 @@ class Reached:
         Experiments: (key, arm) of the arms taken."""
         self._answers: set[tuple[str, str, str]] = set()
         """Tasks: journey, step, answer."""
+        self._switched: set[tuple[str, str]] = set()
+        """Plans that were on and breakers that were tripped, as `Bundle.switches` names them."""
 
     def note(self, journeys: Collection[str], entries: Iterable[Entry]) -> None:
         """Add what one test of these journeys reached."""
@@ -85,6 +87,17 @@ class Reached:
                         taken = next((rule for rule in asked if rule in entry.true), None)
                         self._taken.add((taken or _shard(asked[0]), "" if taken else "else"))
 
+    def note_acts(self, acts: Iterable[Act]) -> None:
+        """Add what operators did in one test."""
+        for act in acts:
+            match act:
+                case Turn(plans=plans):
+                    self._switched.update(("plan", plan) for plan in plans)
+                case Trip(breaker=breaker, level=str()):
+                    self._switched.add(("breaker", breaker))
+                case Trip():
+                    pass  # a reset alone shows nothing of what the breaker holds
+
     def _note_answer(self, moved: Moved) -> None:
         """The way that a task led: by its answer, or by none."""
         match moved.cause:
@@ -95,7 +108,7 @@ class Reached:
 
     def coverage(self) -> Coverage:
         """What was reached so far of everything there is."""
-        found = [*self._of_journeys(), *self._of_conditions()]
+        found = [*self._of_journeys(), *self._of_conditions(), *self._of_switches()]
         spots = sorted(spot for spot, _ in found)
         return Coverage(tuple(spots), tuple(sorted(spot for spot, reached in found if not reached)))
 
@@ -106,6 +119,10 @@ class Reached:
             for way in marks.ways:
                 spot = Spot(way.place, "way", journey, f"{way.step}.{way.name}", way.first or "")
                 yield spot, self._was_taken(journey, way)
+
+    def _of_switches(self) -> Iterator[tuple[Spot, bool]]:
+        for (kind, name), place in self._bundle.switches.items():
+            yield Spot(place, kind, "", name), (kind, name) in self._switched
 
     def _was_taken(self, journey: str, way: Way) -> bool:
         program = self._bundle.programs.get(journey)

@@ -146,6 +146,11 @@ class MemoryGateState:
         """Plan again what `scope` holds; how many."""
         return self._wake(scope, list(self._open))
 
+    def wake_capped(self) -> int:
+        """Plan again what caps hold, for other caps are in force; how many."""
+        held = [wish for wish in self._open.values() if (wish.reason or "").startswith("cap.")]
+        return self._plan_again(held)
+
     def stop(self, reason: str) -> None:
         """Throw the kill switch."""
         self.kill_reason = reason
@@ -366,10 +371,13 @@ class MemoryGateState:
             self.breakers[name] = replace(breaker, probes_left=breaker.probes_left + by)
 
     def _wake(self, scope: str, keys: Iterable[str]) -> int:
+        wishes = (self.wishes[key] for key in keys)
+        return self._plan_again(wish for wish in wishes if _is_held_in(wish, scope))
+
+    def _plan_again(self, wishes: Iterable[Wish]) -> int:
         woken = 0
-        for key in keys:
-            wish = self.wishes[key]
-            if wish.state == IntentState.HELD and _is_held_in(wish, scope):
+        for wish in wishes:
+            if wish.state == IntentState.HELD:
                 move(wish, IntentState.PLANNED)
                 let_go(wish)
                 woken += 1

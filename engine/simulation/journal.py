@@ -66,6 +66,12 @@ class Journal:
         self._matcher = matcher
         self._shards = shards
 
+    def beside(self, matcher: Decider, shards: Mapping[str, Sequence[str]]) -> Journal:
+        """The same journal, for conditions that another matcher answers."""
+        other = Journal(matcher, shards)
+        other.decisions, other._noted = self.decisions, self._noted
+        return other
+
     def matching(self, shard: str, facts: Facts, now: datetime) -> Sequence[str]:
         """The shard's rules that are true, as the matcher says."""
         true = self._matcher.matching(shard, facts, now)

@@ -109,16 +109,21 @@ class Life:
         calling: Calling,
         journal: Journal | None = None,
     ) -> None:
-        self._bundle = bundle
-        # What is computed of a contact asks nothing but what every decider can answer.
-        self._matcher = cast(Matcher, matcher)
-        self._journal = journal
         self._decisions = decisions
         self._sending = sending
         self._calling = calling
         self._assignments = MemoryAssignments()
-        self._programs: dict[str, list[Program]] = {}
         self._started: list[Touched] = []
+        self.put_in_force(bundle, matcher, journal)
+
+    def put_in_force(self, bundle: Bundle, matcher: Decider, journal: Journal | None = None) -> None:
+        """Let events meet this bundle from now on; runs on their way stay in the one that they entered."""
+        self._bundle = bundle
+        # What is computed of a contact asks nothing but what every decider can answer.
+        self._matcher = cast(Matcher, matcher)
+        self._journal = journal
+        self._calling.put_in_force(bundle)
+        self._programs: dict[str, list[Program]] = {}
         self._recogniser = Recogniser(bundle.patterns, matcher)
         for _, program in sorted(bundle.programs.items()):
             for event_type in program.entry.events:
@@ -199,7 +204,7 @@ class Life:
             person.consents.append(_recorded(entry))
             if entry.decision == "withdrawn" and entry.channel == ANY:
                 withdrawn = entry.purpose
-        runs = [_listening(run, event, self._matcher) for run in person.active.values()]
+        runs = [_listening(run, event) for run in person.active.values()]
         reaction = react(event, facts, now, runs, self._doors(person, event, facts), withdrawn=withdrawn)
         for ending in reaction.endings:
             self.advance(person, ending.run_id, ending.cause, now)
@@ -252,7 +257,7 @@ class Life:
             facts=facts,
             zone=zone,
             now=now,
-            matcher=self._matcher,
+            matcher=run.matcher,
             assignments=self._assignments,
         )
         if done.run == run.state:
@@ -342,6 +347,17 @@ class Life:
         ended = CallEnded(run.state.waiting.step, CallOutcome.EXPIRED)
         return self._calling.end(person.profile.id, run.program.journey, ended, now)
 
+    def make_held_call(self, person: Living, run_id: str, now: datetime) -> CallEnded | None:
+        """The end of a call that a plan held until now; None when there is none, or it is held still."""
+        run = person.active[run_id]
+        if run.call_ends_at is None or run.state.waiting is None:
+            return None
+        name = run.program.journey
+        if self._calling.is_held(run.program.purpose, name):
+            return None
+        run.call_ends_at = None
+        return self._calling.make(person.profile.id, name, run.state.waiting.step, now)
+
     def _drop(
         self, person: Living, endings: Sequence[Ending], withdrawn: str | None, now: datetime
     ) -> tuple[tuple[str, OutcomeKnown], ...]:
@@ -382,7 +398,9 @@ class Life:
         state = RunState(run_id, program.journey, event.contact_id, entering.entry_key, chain=chain_of(event))
         entry = {**event.properties, "type": event.type, "occurred_at": event.occurred_at.isoformat()}
         lasting = lasting_listeners(program, event.received_at, event.seq)
-        person.active[run_id] = VirtualRun(state, program, entry, lasting, event.received_at)
+        person.active[run_id] = VirtualRun(
+            state, program, entry, lasting, event.received_at, self._bundle, self._matcher
+        )
         person.entered.add(run_id)
         before = person.history.get(program.journey, History())
         person.history[program.journey] = replace(before, runs=before.runs + 1, active=before.active + 1)
@@ -434,7 +452,7 @@ class Life:
             journey=state.journey,
             deadline_at=now + wish.deadline if wish.deadline is not None else None,
             expires_at=now + self._bundle.purposes[wish.purpose].max_hold,
-            bundle_hash=self._bundle.hash,
+            bundle_hash=run.bundle.hash,
             variables={
                 "event": run.entry,
                 "journey": texts_see(state),
@@ -485,7 +503,7 @@ def _recorded(entry: ConsentEntry) -> ConsentRecord:
     )
 
 
-def _listening(run: VirtualRun, event: Event, matcher: Matcher) -> ActiveRun:
+def _listening(run: VirtualRun, event: Event) -> ActiveRun:
     listeners: tuple[Listener, ...] = run.lasting + run.at_step
     facts = journey_facts(run.state) if listeners else {}
-    return ActiveRun(run.state.run_id, run.state.journey, run.program.purpose, listeners, facts, matcher)
+    return ActiveRun(run.state.run_id, run.state.journey, run.program.purpose, listeners, facts, run.matcher)

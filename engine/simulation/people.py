@@ -17,6 +17,7 @@ from engine.intake.identifying import normalised
 from engine.journeys.matching import History, Listener
 from engine.journeys.program import Program
 from engine.journeys.run import RunState
+from engine.rules.matcher import Matcher
 from engine.simulation.forecasting import Coming
 
 
@@ -47,6 +48,10 @@ class VirtualRun:
     """What templates see of the event that started it."""
     lasting: tuple[Listener, ...]
     started_at: datetime
+    bundle: Bundle
+    """In force when it entered; it stays in it."""
+    matcher: Matcher
+    """Of that bundle."""
     at_step: tuple[Listener, ...] = ()
     """What the present step listens for; empty once it has heard its event."""
     call_ends_at: datetime | None = None

@@ -21,9 +21,11 @@ from engine.delivery.passing import Means, at_once, pass_gate
 from engine.gate.consent import ANY
 from engine.gate.judging import Way
 from engine.gate.model import Answer, Intent, Outcome
-from engine.gate.state import Claim, Identity, Standing, View
+from engine.gate.stages import plan_scope
+from engine.gate.state import Claim, Identity, PublishedBreaker, Standing, View
 from engine.plugin.contracts import Accepted, Capabilities, Channel, Message, Preflight, SendResult
 from engine.plugin.registry import Registry
+from engine.risk.machine import Status
 from engine.simulation.gate_state import Addressee, MemoryGateState, Noted, Wish
 from engine.simulation.people import Living
 from engine.simulation.records import Decided, Sent
@@ -43,6 +45,7 @@ class Sending:
         registry: Registry | None,
     ) -> None:
         self._bundle = bundle
+        self._bundles = {bundle.hash: bundle}
         self._decisions = decisions
         self._sends = sends
         self._rules = gate_rules(bundle)
@@ -95,6 +98,35 @@ class Sending:
             if outcome is Outcome.SENT:
                 self._sent(person, wish, now)
         return outcome
+
+    def put_in_force(self, bundle: Bundle) -> None:
+        """Judge messages by this bundle from now on; what a plan held that is off, and caps, is let go of."""
+        over = set(self._bundle.plans_on) - set(bundle.plans_on)
+        self._bundle = self._bundles[bundle.hash] = bundle
+        self._rules = self._state.rules = gate_rules(bundle)
+        for plan in sorted(over):
+            self._state.wake(plan_scope(plan))
+        self._state.wake_capped()
+
+    def set_breaker(self, breaker: str, scope: str, status: Status) -> None:
+        """Put a breaker's state in force, one epoch later; what it lets pass is let go of."""
+        before = self._state.breakers.get((breaker, scope))
+        self._state.publish(
+            PublishedBreaker(
+                breaker_id=breaker,
+                scope=scope,
+                state=status.state.value,
+                level=status.level,
+                probes_left=status.probes_left,
+                ramp=status.ramp,
+                epoch=before.epoch + 1 if before is not None else 1,
+            )
+        )
+
+    def ready(self, now: datetime) -> list[Intent]:
+        """The messages that can be delivered now, the most important first."""
+        self._clock.moment = now
+        return [self._state.wishes[key].intent for key in self._state.due(now)]
 
     def held(self, contact_id: str, key: str) -> Intent | None:
         """The message while it waits in the gate; None when it came to its end."""
@@ -175,7 +207,7 @@ class Sending:
         )
 
     async def _bundle_of(self, bundle_hash: str) -> Bundle:
-        return self._bundle
+        return self._bundles[bundle_hash]
 
     def _look_up(self, contact_id: str) -> Addressee:
         person = self._people[contact_id]

@@ -85,6 +85,10 @@ def coverage_lines(coverage: Coverage, folder: str = "") -> list[str]:
                 told += "was never asked" if sides[named] == len(SIDES) else never
             case "way":
                 told = f"no test goes {owner}{spot.name}" + (f" ({spot.more})" if spot.more else "")
+            case "plan":
+                told = f"no test switches the plan {spot.name} on"
+            case "breaker":
+                told = f"no test trips the breaker {spot.name}"
             case _:
                 told = f"no test reaches {owner}{spot.name}"
         lines[f"{_place(spot.place, folder)}: {told}"] = None
@@ -96,7 +100,7 @@ def summary_line(coverage: Coverage) -> str:
     reached = len(coverage.spots) - len(coverage.missed)
     missed = [
         f"{count} {kind if count == 1 else kind + 's'}"
-        for kind in ("step", "way", "condition")
+        for kind in ("step", "way", "condition", "plan", "breaker")
         if (count := sum(spot.kind == kind for spot in coverage.missed))
     ]
     never = f"; never reached: {', '.join(missed)}" if missed else ""

@@ -6,12 +6,13 @@ database are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.rule_tests.tests import Cast, RuleTest, SaidEnd, Suite
+from engine.authoring.loading import bundle_with_plans
+from engine.authoring.rule_tests.tests import Cast, RuleTest, SaidEnd, Suite, Trip, Turn
 from engine.journeys.run import CallOutcome
 from engine.plugin.registry import Registry
 from engine.rules.explaining import Explanation, explain
@@ -76,17 +77,14 @@ async def run_tests(
         registry = Registry({}, own, registry.checks, owners=registry.owners, environ={})
     reached = Reached(bundle)
     results: list[TestResult] = []
-    with closing(Matcher(bundle.rules)) as matcher:
-        shards = shards_of(bundle)
+    with closing(_Bundles(bundle)) as bundles:
         for suite in bundle.suites:
-            journeys = set(suite.journeys)
-            programs = {name: each for name, each in bundle.programs.items() if name in journeys}
-            stage = replace(bundle, programs=programs)
             for test in suite.tests:
                 if not chosen(suite, test):
                     continue
-                result = await _run(_held_out(stage, test), suite, test, registry, Journal(matcher, shards))
-                reached.note(journeys, result.entries)
+                result = await _run(bundles, suite, test, registry)
+                reached.note(set(suite.journeys), result.entries)
+                reached.note_acts(test.acts)
                 results.append(result)
                 tell(result)
     return TestReport(tuple(results), reached.coverage())
@@ -103,9 +101,42 @@ def _held_out(stage: Bundle, test: RuleTest) -> Bundle:
     )
 
 
-async def _run(
-    stage: Bundle, suite: Suite, test: RuleTest, registry: Registry | None, journal: Journal
-) -> TestResult:
+@dataclass(frozen=True)
+class _Ready:
+    """A bundle, and what answers its conditions."""
+
+    bundle: Bundle
+    matcher: Matcher
+    shards: Mapping[str, Sequence[str]]
+
+
+class _Bundles:
+    """The workspace's bundle as it is while plans are on: made once for each set of them that a test has."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._made: dict[tuple[str, ...], _Ready] = {}
+
+    def under(self, plans: tuple[str, ...], suite: Suite, test: RuleTest) -> _Ready:
+        """The bundle with these plans on, the journeys of a suite, and whom its test says to be held out."""
+        made = self._made.get(plans)
+        if made is None:
+            base = self._bundle
+            bundle = bundle_with_plans(base.files, plans) if plans else base
+            bundle = replace(bundle, suites=base.suites, landmarks=base.landmarks)
+            made = self._made[plans] = _Ready(bundle, Matcher(bundle.rules), shards_of(bundle))
+        journeys = set(suite.journeys)
+        programs = {name: each for name, each in made.bundle.programs.items() if name in journeys}
+        return replace(made, bundle=_held_out(replace(made.bundle, programs=programs), test))
+
+    def close(self) -> None:
+        for made in self._made.values():
+            made.matcher.close()
+
+
+async def _run(bundles: _Bundles, suite: Suite, test: RuleTest, registry: Registry | None) -> TestResult:
+    ready = bundles.under((), suite, test)
+    stage, journal = ready.bundle, Journal(ready.matcher, ready.shards)
     with closing(
         VirtualWorld(stage, test.start, registry=registry, journal=journal, calls=map(_said, test.calls))
     ) as world:
@@ -118,8 +149,7 @@ async def _run(
             world.answer(
                 answer.contact, answer.step, answer.choice, answer.at, journey=answer.journey, number=number
             )
-        facts = await _look(world, test)
-        await world.run_until(test.until)
+        facts = await _pass_time(world, test, bundles, suite, journal)
         lived = Lived(
             sends=tuple(world.sends),
             decisions=tuple(world.decisions),
@@ -131,18 +161,38 @@ async def _run(
         return TestResult(suite, test, failures, tuple(journal.entries()), lived.sends)
 
 
-async def _look(world: VirtualWorld, test: RuleTest) -> dict[int, Explanation]:
-    """Let time go by and look at facts when the test does: by place among the expected."""
+async def _pass_time(
+    world: VirtualWorld, test: RuleTest, bundles: _Bundles, suite: Suite, journal: Journal
+) -> dict[int, Explanation]:
+    """Let the time of the test go by, do what its operators do, and look at facts when it does.
+
+    The facts are those of the expectations, by their place among them.
+    """
     found: dict[int, Explanation] = {}
     looks = [
-        (each.window.first, number, each)
+        (each.window.first, 1, number)
         for number, each in enumerate(test.expected)
         if each.condition is not None and each.window is not None
     ]
-    for at, number, expected in sorted(looks, key=lambda look: look[:2]):
-        await world.run_until(at)
-        assert expected.condition is not None, "only expected facts are looked at"
-        found[number] = explain(expected.condition, world.facts(expected.contact), at)
+    acts = [(act.at, 0, number) for number, act in enumerate(test.acts)]
+    for at, is_look, number in sorted([*looks, *acts]):
+        if is_look:
+            await world.run_until(at)
+            expected = test.expected[number]
+            assert expected.condition is not None, "only expected facts are looked at"
+            found[number] = explain(expected.condition, world.facts(expected.contact), at)
+            continue
+        await world.run_before(at)
+        match test.acts[number]:
+            case Turn(plans=plans):
+                ready = bundles.under(plans, suite, test)
+                own = journal.beside(ready.matcher, ready.shards)
+                await world.put_in_force(ready.bundle, journal=own)
+            case Trip(breaker=breaker, scope=scope, level=None):
+                await world.reset(breaker, scope)
+            case Trip(breaker=breaker, scope=scope, level=str() as level):
+                await world.trip(breaker, scope, level)
+    await world.run_until(test.until)
     return found
 
 

@@ -23,6 +23,8 @@ from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
 from engine.journeys.run import CallEnded, EventSeen, OutcomeKnown, Started, TaskDecided, TimerDue
 from engine.plugin.registry import Registry
+from engine.risk import machine
+from engine.risk.machine import State, Status
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
 from engine.simulation.calling import Calling, SaidCall
@@ -68,6 +70,7 @@ class _Due(NamedTuple):
 
 
 _FIRST = (0, "", "")
+_BY_HAND = "operator"
 _TICK = timedelta(microseconds=1)
 
 
@@ -207,6 +210,49 @@ class VirtualWorld:
             self._plan_firings(person, self._past, due)
         self.now = self._past = max(self.now, moment)
 
+    async def run_before(self, moment: datetime) -> None:
+        """Let everything happen that happens before then; what happens at that moment is still to come."""
+        await self.run_until(moment - _TICK)
+        self.now = max(self.now, moment)
+
+    async def put_in_force(
+        self, bundle: Bundle, *, matcher: Matcher | None = None, journal: Journal | None = None
+    ) -> None:
+        """Let another bundle be in force from the present moment on, as when a plan is switched on or off.
+
+        Runs on their way stay in the one that they entered; what was held and may leave now leaves. One of
+        `matcher` and `journal` decides its conditions; a world with a journal needs one for this bundle too.
+        """
+        rules: Decider | None = journal or matcher
+        assert rules is not None, "one of the two is there"
+        self._bundle = bundle
+        self._sending.put_in_force(bundle)
+        self._life.put_in_force(bundle, rules, journal)
+        self._firings = Firings(bundle, rules, every=journal is not None)
+        for person in self._people.values():
+            person.firings = {}
+            self._plan_firings(person, self._past, is_ahead=True)
+            for run_id in list(person.active):
+                made = self._life.make_held_call(person, run_id, self.now)
+                if made is not None:
+                    await self._carry(person, run_id, made)
+        await self._let_go()
+
+    async def trip(self, breaker: str, scope: str, level: str) -> None:
+        """Open a breaker by hand now; it holds messages in its scope until it is reset."""
+        closed = Status(State.CLOSED, self.now)
+        self._sending.set_breaker(breaker, scope, machine.trip(closed, level, _BY_HAND, self.now))
+
+    async def reset(self, breaker: str, scope: str) -> None:
+        """Close a breaker by hand now; what it held leaves, if nothing else holds it."""
+        self._sending.set_breaker(breaker, scope, machine.reset(Status(State.CLOSED, self.now), self.now))
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Deliver what nothing holds any more."""
+        for intent in self._sending.ready(self.now):
+            await self._look_again(self._people[intent.contact_id], intent.key)
+
     def start_over(self, start: datetime) -> None:
         """Be as a new world that begins at `start`: nobody is there, nothing has happened.
 
@@ -298,14 +344,19 @@ class VirtualWorld:
             event = replace(event, seq=person.seq)
             await self._carry_touched(person, self._life.happen(person, event), event.event_id)
 
-    def _plan_firings(self, person: Living, past: datetime, done: _Due | None = None) -> None:
-        """Plan the firings that concern somebody, as they stand after what was just `done`."""
+    def _plan_firings(
+        self, person: Living, past: datetime, done: _Due | None = None, *, is_ahead: bool = False
+    ) -> None:
+        """Plan the firings that concern somebody, as they stand after what was just `done`.
+
+        With `is_ahead`, nothing of the present moment was done yet.
+        """
         for journey in self._firings.journeys:
             planned = person.firings.get(journey)
             if planned is not None and planned.state == self._firings.state_of(journey, person.profile):
                 continue
             # A firing of this very moment is still to come when its turn is after what was done.
-            is_over = done is None or (_Order.CLOCK, journey) <= (done.order, done.subject)
+            is_over = not is_ahead and (done is None or (_Order.CLOCK, journey) <= (done.order, done.subject))
             after = self.now if is_over else max(past, self.now - _TICK)
             coming = self._firings.next_after(journey, person.profile, after)
             person.firings[journey] = coming

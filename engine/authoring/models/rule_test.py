@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from engine.authoring.models.acts import ActEntry
 from engine.authoring.models.fields import (
     ClockTime,
     Condition,
@@ -483,6 +484,15 @@ class RuleTestEntry(Part):
         title="事件",
         description="What happens during the test, in any order.\n测试期间发生的事。",
         examples=[[{"at": "0d", "event": "contact_added"}]],
+    )
+    acts: Items[ActEntry] = Field(
+        (),
+        title="运营操作",
+        description=(
+            "What operators do during the test: plans switched on and off, breakers tripped and reset.\n"
+            "测试期间的运营操作：启用、关闭预案，触发、复位熔断器。"
+        ),
+        examples=[[{"at": "2d", "plan_on": "holiday"}]],
     )
     answers: Items[AnswerEntry] = Field(
         (),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.authoring.compiling.catalogues import nested_lists, step_id, walk
-from engine.authoring.definitions import Defined
+from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.steps import AskStep, BranchStep, ExperimentStep, RepeatStep
 from engine.authoring.reading.source import dotted
@@ -37,3 +37,9 @@ def _ways(journey: Defined[JourneyFile], path: YamlPath, step: Any) -> Iterator[
             place = journey.source.key_place((*path, *shown))
             name = f"arms.{step.arms[int(key[1])].id}" if isinstance(step, ExperimentStep) else dotted(shown)
             yield Way(step_id(step), name, place, step_id(nested[0]) if nested else None)
+
+
+def switches(found: Definitions) -> dict[tuple[str, str], Place]:
+    """Plans and breakers, by what they are and their id, with where each is written."""
+    plans = {("plan", name): each.place("id") for name, each in found.plans.items()}
+    return plans | {("breaker", name): each.place("id") for name, each in found.breakers.items()}

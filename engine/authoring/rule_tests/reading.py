@@ -19,6 +19,7 @@ from engine.authoring.definitions import Defined, Definitions, kind_of
 from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleTestEntry, RuleTestFile
 from engine.authoring.reading.source import Source
 from engine.authoring.reading.validating import known_list, nearest, validate_as
+from engine.authoring.rule_tests.acting import read_acts
 from engine.authoring.rule_tests.expecting import owner_of_call, owner_of_task, read_expectations
 from engine.authoring.rule_tests.experiments import arms_of, check_experiments
 from engine.authoring.rule_tests.ground import Ground
@@ -123,6 +124,7 @@ def _test(ground: Ground, entry: RuleTestEntry, at: YamlPath) -> RuleTest:
         events=tuple(sorted(events, key=lambda each: each.at)),
         calls=tuple(_calls(ground, entry, at, people)),
         expected=tuple(read_expectations(ground, entry, at, people, start, until)),
+        acts=read_acts(ground, entry, at, start, until),
         answers=tuple(sorted(_answers(ground, entry, at, people, start, until), key=lambda each: each.at)),
     )
 

@@ -70,6 +70,29 @@ class SaidEnd:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """From here on just these plans are on."""
+
+    at: datetime
+    plans: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A breaker is tripped or reset by hand."""
+
+    at: datetime
+    breaker: str
+    scope: str
+    """As `channel:email`."""
+    level: str | None
+    """None: it is reset."""
+
+
+Act = Turn | Trip
+
+
+@dataclass(frozen=True)
 class Window:
     """When something is expected; `last` does not belong to it any more."""
 
@@ -124,6 +147,8 @@ class RuleTest:
     """In order."""
     calls: tuple[SaidEnd, ...] = ()
     """How calls end that are not simply done, in order."""
+    acts: tuple[Act, ...] = ()
+    """In order."""
 
 
 @dataclass(frozen=True)
