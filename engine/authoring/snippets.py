@@ -53,6 +53,17 @@ SNIPPETS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "cases": [{"when": {"contact.tags": {"has": "${2:vip}"}}, "steps": [{"stop": "${3:done}"}]}],
         },
     ),
+    "ExperimentStep": (
+        "experiment 实验",
+        "Sends contacts different ways and keeps each of them on theirs.",
+        {
+            "experiment": "${1:subject_line}",
+            "arms": [
+                {"id": "${2:usual}", "weight": "${3:1}", "steps": [{"stop": "${4:as_before}"}]},
+                {"id": "${5:new}", "weight": "${6:1}", "steps": [{"stop": "${7:otherwise}"}]},
+            ],
+        },
+    ),
     "RepeatStep": (
         "repeat 重复",
         "Does steps again while a condition holds, so many times at most.",

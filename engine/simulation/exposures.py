@@ -28,6 +28,13 @@ class MemoryAssignments:
         if assignment.is_new:
             self.give(design, contact_id, assignment.arm, now)
 
+    def forget_people(self) -> None:
+        """Let nobody have been there; the places that they took stay taken.
+
+        So those who are lived through one by one fill the strata together, in the order in which they come.
+        """
+        self._arms.clear()
+
     def give(self, design: Design, contact_id: str, arm: str, at: datetime) -> None:
         """Let a contact have an arm, as if it had been assigned at that moment."""
         self._arms[design.key, design.seed, contact_id] = Kept(arm, at)

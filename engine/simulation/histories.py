@@ -37,7 +37,8 @@ async def live(world: VirtualWorld, history: History, start: datetime, until: da
     """Let one contact live in a world of their own, from `start` to `until`; the world tells what came of it.
 
     Contacts meet nowhere: caps, runs and what is computed of them are each contact's own. So a population is
-    lived through one after another, and decides as it would side by side.
+    lived through one after another, and decides as it would side by side. Only the places of a stratum, where
+    an experiment is balanced by strata, are taken in this order and not in that of time.
     """
     world.start_over(start)
     world.add(history.person)

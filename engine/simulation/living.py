@@ -136,6 +136,10 @@ class Life:
             raise KeyError(f"{journey}/{step} is no experiment with an arm {arm!r}")
         self._assignments.give(experiment.design, person.profile.id, arm, at)
 
+    def forget_people(self) -> None:
+        """Let go of what is kept of people beside themselves: their arms of experiments."""
+        self._assignments.forget_people()
+
     def remember(self, person: Living, event: Event) -> None:
         """Let an event have happened before the simulation: it counts, and starts and ends nothing."""
         profile = person.profile

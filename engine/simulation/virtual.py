@@ -256,8 +256,9 @@ class VirtualWorld:
     def start_over(self, start: datetime) -> None:
         """Be as a new world that begins at `start`: nobody is there, nothing has happened.
 
-        What was worked out of the bundle stays. So a population whose members have nothing to do with each
-        other is lived through one by one, in the memory that one of them needs.
+        What was worked out of the bundle stays, and so do places taken in the strata of experiments, in which
+        alone people have to do with each other. So a population is lived through one by one, in the memory
+        that one of its members needs.
         """
         self.now = self._past = start
         self.decisions.clear()
@@ -267,6 +268,7 @@ class VirtualWorld:
         self._due.clear()
         self._numbers = itertools.count()
         self._sending.forget()
+        self._life.forget_people()
 
     def facts(self, contact_id: str) -> dict[str, FactValue | None]:
         """The `contact.` facts of a person now."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from textwrap import dedent
 
 import pytest
@@ -11,10 +14,13 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.loading import load_files
 from engine.experiments.bucketing import bucket_of
 from engine.plugin.registry import Registry
+from engine.simulation.people import Person
 from engine.simulation.telling import trace_lines
 from engine.simulation.testing import TestReport, run_tests
+from engine.simulation.virtual import VirtualWorld
 from tests.simulation.conftest import FILES, HEAD
 
+START = datetime(2026, 3, 1, 1, tzinfo=UTC)
 TRIAL = """\
     kind: journey
     id: greet
@@ -136,3 +142,18 @@ def test_a_step_of_that_name_in_two_journeys_is_told(registry: Registry) -> None
     (problem,) = load_files(files, registry).errors
 
     assert problem.message == "several journeys have an experiment 'tone': greet, other"
+
+
+async def test_people_lived_through_one_by_one_fill_the_strata_together(shop: Shop) -> None:
+    strata = TRIAL.replace("- experiment: tone", "- experiment: tone\n        stratify_by: [contact.locale]")
+    world = VirtualWorld(shop(SILENT, greet=strata), START)
+    arms = []
+    with closing(world):
+        for number in range(6):
+            world.start_over(START)
+            world.add(Person(f"p{number}"))
+            world.feed(f"p{number}", "signed_up", START)
+            await world.run_until(START)
+            arms += [each.evidence["arm"] for each in world.decisions if each.kind == "experiment"]
+
+    assert Counter(arms) == {"warm": 2, "dry": 2, "silent": 2}
