@@ -68,6 +68,8 @@ class Examiner:
                 bundle = services.shelf.live(session)
             for channel in bundle.channels.values():
                 services.registry.channel(channel.plugin, channel.settings)
+            for action in bundle.actions.values():
+                services.registry.action(action.plugin, action.settings)
         except (NotFound, RulesetError, PluginError) as error:
             return Checked("bundle", False, str(error))
         return Checked(

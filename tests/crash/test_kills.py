@@ -1,0 +1,72 @@
+"""kill -9 at every named boundary of intake, journeys, gate, calls, dispatch: nothing lost, nothing doubled.
+
+Every process is a real one, and dies by SIGKILL in the middle of what it does; the next one, whose clock is
+two hours ahead, finds what it left. One provider honours idempotency keys, the other (SMTP) knows none.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.crash.conftest import hosted
+from tests.crash.doomed import BOUNDARIES
+
+BEFORE = {
+    "gate.claim_in_doubt": "gate.provider.answered",
+    "journey.pick_up": "call.action.asked",
+    "call.take": "call.action.asked",
+    "dispatch.signal": None,
+}
+"""What has to happen for a process to come to a boundary: another one dies there, or lives (None)."""
+
+
+@pytest.mark.timeout(300)
+async def test_a_process_may_die_anywhere_on_sqlite(sqlite_url: str, tmp_path: Path) -> None:
+    async with hosted(sqlite_url, tmp_path, seed=1) as host:
+        for boundary in BOUNDARIES:
+            name = boundary.rpartition(".")[0]
+            if name in BEFORE:
+                await host.live_or_die(BEFORE[name], 1, people=2)
+            assert await host.live_or_die(boundary, 1, people=2), f"no process came to {boundary}"
+        await host.finish()
+        _show(host.reckon())
+
+
+@pytest.mark.timeout(300)
+async def test_a_process_may_die_around_every_commit_of_the_gate_on_postgresql(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    async with hosted(postgres_url, tmp_path, seed=2) as host:
+        for boundary in BOUNDARIES:
+            if boundary.startswith(("intake", "gate.depart", "gate.settle", "gate.provider", "call.settle")):
+                assert await host.live_or_die(boundary, 1, people=2), f"no process came to {boundary}"
+        await host.finish()
+        _show(host.reckon())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_hundreds_of_kills_among_thousands_of_intents(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Whichever boundary it is and however often it was passed before."""
+    url: str = request.getfixturevalue(f"{database}_url")
+    async with hosted(url, tmp_path, seed=3) as host:
+        for _ in range(6):
+            for boundary in host.chance.sample(BOUNDARIES, len(BOUNDARIES)):
+                await host.live_or_die(boundary, host.chance.randint(1, 12), people=6)
+        await host.finish()
+        counts = host.reckon()
+        _show(counts)
+        assert counts["kills"] >= 100
+        assert counts["boundaries"] >= len(BOUNDARIES) - 6
+        assert counts["intents"] >= 4_000
+
+
+def _show(counts: dict[str, int]) -> None:
+    """For whoever runs this with `-s`, or sees it fail."""
+    sys.stdout.write("\n" + "".join(f"  {count:>7,}  {what}\n" for what, count in counts.items()))
