@@ -15,7 +15,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.journeys.program import Ask, Program, Step, StepId, Wait, WaitFor
-from engine.journeys.run import Cause, OutcomeKnown, RunState, SentOn, TaskDecided, Waiting, WaitKind
+from engine.journeys.run import (
+    CallEnded,
+    Cause,
+    OutcomeKnown,
+    RunState,
+    SentOn,
+    TaskDecided,
+    Waiting,
+    WaitKind,
+)
 from engine.journeys.waiting import wait_is_over_at
 from engine.rules.facts import Facts
 
@@ -143,6 +152,8 @@ def move(
             kept = replace(kept, outcomes={**kept.outcomes, waiting.step: cause.outcome})
         elif isinstance(cause, TaskDecided):
             kept = replace(kept, answers={**kept.answers, waiting.step: cause.choice})
+        elif isinstance(cause, CallEnded):
+            kept = replace(kept, calls={**kept.calls, waiting.step: cause.outcome})
         return Moved(replace(kept, position=where.step, waiting=None), SentOn())
     assert where.step is not None, "it has begun, and goes on"
     before, after = old.steps[waiting.step], new.steps[where.step]
@@ -156,7 +167,7 @@ def move(
 
 def _at(cause: Cause | None, step: StepId) -> Cause | None:
     """The cause, about the step's new name if it names one."""
-    return replace(cause, step=step) if isinstance(cause, OutcomeKnown | TaskDecided) else cause
+    return replace(cause, step=step) if isinstance(cause, OutcomeKnown | TaskDecided | CallEnded) else cause
 
 
 def _due(
@@ -191,6 +202,8 @@ def _renamed(run: RunState, old: Program, new: Program) -> RunState:
         run,
         outcomes=_by_new_names(run.outcomes, old, new),
         answers=_by_new_names(run.answers, old, new),
+        calls=_by_new_names(run.calls, old, new),
+        results=_by_new_names(run.results, old, new),
         visits=_by_new_names(run.visits, old, new),
         rounds=_by_new_names(run.rounds, old, new),
         arms=_by_new_names(run.arms, old, new),
