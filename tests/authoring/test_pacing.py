@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -171,3 +172,37 @@ def test_a_thousand_steps_may_follow_each_other_and_not_one_more(
     loaded = load_files({**small, "welcome.yaml": f"{head}steps:\n{steps}"})
 
     assert [each.code for each in loaded.errors] == ([code] if code else [])
+
+
+@pytest.mark.parametrize("times", [2, 3, 7, 36, 1000])
+def test_many_rounds_are_as_long_as_one_after_the_other(times: int) -> None:
+    """Each round asks the repeat and takes two steps; the repeat is asked once more at the end."""
+
+    def stride(**repeat: Any) -> int:
+        steps = [{"set": "a", "values": {"x": 1}}, {"tag": "b", "add": ["x"]}]
+        data = {"repeat": "r", "steps": steps, **repeat}
+        head = {"kind": "journey", "id": "j", "title": "j", "owner": "j", "purpose": "p"}
+        journey = JourneyFile.model_validate({**head, "enter": {"event": "e"}, "steps": [data]})
+        return longest_stride(journey.steps)
+
+    assert stride(times=times) == 3 * times + 1
+    assert stride(**{"while": {"contact.x": 1}, "at_most": times}) == 3 * times + 1
+
+
+def test_ten_thousand_steps_with_waits_are_read_compiled_and_checked_in_bounded_time(
+    small: Mapping[str, str],
+) -> None:
+    """Neither the depth of recursion nor the square of the steps: such a file takes seconds."""
+    head, _, _ = small["welcome.yaml"].partition("steps:")
+    steps = "".join(
+        f"  - {{branch: b{number}, cases: [{{when: {{journey.outcomes.hi: sent}}, steps: []}}]}}\n"
+        f"  - {{wait: w{number}, for: 1d}}\n"
+        for number in range(4_999)
+    )
+    more = "  - {send: hi, content: hello, channels: [email]}\n  - {stop: end}\n"
+    begun = time.process_time()
+    loaded = load_files({**small, "welcome.yaml": f"{head}steps:\n{steps}{more}"})
+
+    assert loaded.errors == () and loaded.bundle is not None
+    assert len(loaded.bundle.programs["welcome"].steps) == 10_000
+    assert time.process_time() - begun < 20  # some two seconds on a quiet machine

@@ -111,17 +111,27 @@ class _Pacer:
             message = f"a round of '{step.repeat}' can pass without waiting: they may all come at one moment"
             hint = "put a wait with 'for' or 'days' among its steps"
             self.noted.append(("RW060", path, message, hint))
-        once_more = _STEP.then(body)
-        done, found = _NOTHING, _STEP
-        for _ in range(step.times or step.at_most or 1):
-            done = done.then(once_more)
-            # A condition may end it before any round, a number of times only after the last.
-            found = found.or_else(done.then(_STEP)) if step.while_ is not None else done.then(_STEP)
+        all_rounds, some_rounds = _rounds(_STEP.then(body), step.times or step.at_most or 1)
+        # A condition may end it before any round, a number of times only after the last.
+        found = (some_rounds if step.while_ is not None else all_rounds).then(_STEP)
         if found.most > LONGEST_STRIDE >= body.most:
             self.too_long = True
             hint = "put a wait with 'for' or 'days' among its steps, or repeat them less often"
             self.noted.append(("RS100", path, _too_long(f"'{step.repeat}'", found.most), hint))
         return found
+
+
+def _rounds(once: _Stretch, count: int) -> tuple[_Stretch, _Stretch]:
+    """So many rounds, and any number of them up to that; by doubling, for a thousand times are not few."""
+    every, up_to = _NOTHING, _NOTHING
+    doubled, up_to_doubled = once, _NOTHING.or_else(once)
+    while count:
+        if count % 2:
+            every, up_to = every.then(doubled), up_to.or_else(every.then(up_to_doubled))
+        count //= 2
+        up_to_doubled = up_to_doubled.or_else(doubled.then(up_to_doubled))
+        doubled = doubled.then(doubled)
+    return every, up_to
 
 
 def _any_of(ways: Iterable[_Stretch]) -> _Stretch:

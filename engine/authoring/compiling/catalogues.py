@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -61,6 +61,10 @@ class Catalogues:
         self._events = events
         self.timezone = workspace.timezone
         """The workspace's own zone."""
+        self._journey: JourneyFile | None = None
+        self._of_journey: dict[tuple[str, ...] | None, Catalogue] = {}
+        """Those of the journey asked for last, by event types; None: between events. A journey of thousands of
+        steps asks for the same ones at each."""
 
     @property
     def contact(self) -> Catalogue:
@@ -75,6 +79,11 @@ class Catalogues:
     def on_events(self, types: Iterable[str], journey: JourneyFile | None = None) -> Catalogue:
         """For conditions on events of these types: entries, waits, leave entries and goals."""
         types = tuple(dict.fromkeys(types))
+        if journey is not None:
+            return self._kept(journey, types, lambda: self._on_events(types, journey))
+        return self._on_events(types, None)
+
+    def _on_events(self, types: tuple[str, ...], journey: JourneyFile | None) -> Catalogue:
         own = [
             replace(fact, choices=types) if fact.path == "event.type" and types else fact
             for fact in self._event
@@ -89,7 +98,16 @@ class Catalogues:
 
     def inside(self, journey: JourneyFile) -> Catalogue:
         """For conditions between events: the cases of branches."""
-        return Catalogue([*self._contact, *journey_facts(journey)])
+        return self._kept(journey, None, lambda: Catalogue([*self._contact, *journey_facts(journey)]))
+
+    def _kept(
+        self, journey: JourneyFile, key: tuple[str, ...] | None, make: Callable[[], Catalogue]
+    ) -> Catalogue:
+        if journey is not self._journey:
+            self._journey, self._of_journey = journey, {}
+        if key not in self._of_journey:
+            self._of_journey[key] = make()
+        return self._of_journey[key]
 
     def properties_of(self, event_type: str) -> frozenset[str]:
         """The fact paths that events of one type can bring."""
