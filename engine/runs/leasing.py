@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -16,6 +16,8 @@ from engine.store.tables import RunRow
 
 LEASE = timedelta(seconds=30)
 """Delivery time a process has for a run until others may pick it up; renewed with every step."""
+FARTHEST = timedelta(days=1)
+"""A lease that ends later was given by a clock that ran ahead: nobody waits until the world is there."""
 
 
 def lease_abandoned(session: Session, owner: str, now: datetime, limit: int) -> list[str]:
@@ -40,6 +42,7 @@ def has_abandoned(session: Session, now: datetime) -> bool:
 def abandoned(now: datetime) -> Select[str]:
     """The ids of active runs that their process has dropped."""
     # Sleeping runs are many and have no lease at all: the index passes them by.
+    is_over = or_(col(RunRow.lease_until) <= now, col(RunRow.lease_until) > now + FARTHEST)
     return select(col(RunRow.id)).where(
-        col(RunRow.status) == "active", col(RunRow.lease_until) <= now, col(RunRow.durable).is_(False)
+        col(RunRow.status) == "active", is_over, col(RunRow.durable).is_(False)
     )

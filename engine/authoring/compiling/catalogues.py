@@ -63,8 +63,10 @@ class Catalogues:
         """The workspace's own zone."""
         self._journey: JourneyFile | None = None
         self._of_journey: dict[tuple[str, ...] | None, Catalogue] = {}
-        """Those of the journey asked for last, by event types; None: between events. A journey of thousands of
-        steps asks for the same ones at each."""
+        """Those of the journey asked for last, by event types; None: between events.
+
+        A journey of thousands of steps asks for the same ones at each.
+        """
 
     @property
     def contact(self) -> Catalogue:

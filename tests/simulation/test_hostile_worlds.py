@@ -1,0 +1,121 @@
+"""What a hostile world does to journeys: each has one answer, in SQL and in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import textwrap
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.authoring.loading import bundle_of
+from engine.rules.duration import LONGEST
+from engine.store.database import Store
+from tests.simulation.test_agreement import DAY, FILES, START, Happening, SqlLife, Story, live_in_memory
+
+BASE = ("wayline.yaml", "purposes.yaml", "channels.yaml", "content.yaml", "events.yaml")
+HEAD = "kind: journey\nid: {0}\ntitle: {0}\nowner: us\npurpose: service\n"
+
+
+@pytest.fixture
+def told(_sqlite_template: Path, tmp_path: Path) -> Any:
+    """What is decided about Ann in these journeys while these things happen to her, by both drivers."""
+
+    def live(happenings: list[Happening], **journeys: str) -> list[Story]:
+        files = {name: textwrap.dedent(FILES[name]) for name in BASE}
+        files |= {
+            f"{name}.yaml": HEAD.format(name) + textwrap.dedent(body) for name, body in journeys.items()
+        }
+        bundle = bundle_of(files)
+        in_memory, _ = asyncio.run(live_in_memory(happenings, bundle))
+        path = tmp_path / "wayline.db"
+        shutil.copyfile(_sqlite_template, path)
+        with closing(Store(f"sqlite:///{path}")) as store:
+            in_sql = asyncio.run(SqlLife(store, bundle.files).live(happenings))
+        assert in_sql["ann"] == in_memory["ann"]
+        return in_memory["ann"]
+
+    return live
+
+
+def happens(event: str, after: timedelta = timedelta(), **properties: Any) -> Happening:
+    return Happening(after, "ann", event, properties)
+
+
+def reasons(story: list[Story]) -> list[str]:
+    return [each[6] for each in story]
+
+
+SLEEPS = """
+    enter: {event: added, reentry: always}
+    steps:
+      - {wait: night, for: 1d}
+      - {send: hello, content: text, channels: [email]}
+    """
+
+
+def test_a_wait_of_a_hundred_years_is_slept_through(told: Any) -> None:
+    longest = f"{LONGEST.days}d"
+    body = SLEEPS.replace("1d", longest) + f"  - {{wait_for: sign, event: viewed, up_to: {longest}}}\n"
+    story = told([happens("added"), happens("paid", LONGEST), happens("paid", LONGEST + DAY)], sleeps=body)
+
+    assert reasons(story) == ["entry.entered", "sent.accepted", "run.completed"]
+    assert [each[0] - START for each in story] == [timedelta(0), LONGEST, 2 * LONGEST]
+
+
+def test_who_is_deleted_while_a_run_waits_gets_nothing_and_the_run_comes_to_its_end(told: Any) -> None:
+    story = told([happens("added"), happens("contact_deleted", DAY / 2)], sleeps=SLEEPS)
+
+    assert reasons(story) == ["entry.entered", "suppressed.contact", "run.completed"]
+
+
+def test_who_is_deleted_leaves_at_once_where_the_journey_says_so(told: Any) -> None:
+    leaves = SLEEPS.replace("steps:", "leave: [{event: contact_deleted}]\n    steps:")
+    story = told([happens("added"), happens("contact_deleted", DAY / 2)], sleeps=leaves)
+
+    assert reasons(story) == ["entry.entered", "run.left"]
+    assert story[-1][0] - START == DAY / 2
+
+
+def test_an_event_for_a_run_that_has_ended_does_nothing_to_it(told: Any) -> None:
+    waits = """
+    enter: {event: added, reentry: never}
+    goal: {event: paid}
+    steps:
+      - {wait_for: look, event: viewed, up_to: 1d, then: [{stop: seen}]}
+    """
+    late = [happens("viewed", 2 * DAY), happens("paid", DAY), happens("viewed", DAY)]
+    story = told([happens("added"), *late], waits=waits)
+
+    assert reasons(story) == ["entry.entered", "run.completed"]
+
+
+def test_an_event_that_comes_at_the_moment_a_wait_is_over_comes_before_it(told: Any) -> None:
+    waits = """
+    enter: {event: added, reentry: never}
+    steps:
+      - wait_for: look
+        event: viewed
+        up_to: 1d
+        then: [{stop: seen}]
+        otherwise: [{stop: missed}]
+    """
+    assert reasons(told([happens("added"), happens("viewed", DAY)], waits=waits))[-1] == "run.stopped"
+
+
+def test_rounds_without_a_wait_all_come_at_one_moment_and_are_bounded(told: Any) -> None:
+    storm = """
+    enter: {event: added, reentry: never}
+    steps:
+      - repeat: often
+        times: 40
+        steps: [{send: hello, content: text, channels: [email]}]
+    """
+    story = told([happens("added")], storm=storm)
+
+    assert reasons(story) == ["entry.entered", *["sent.accepted"] * 40, "run.completed"]
+    assert {each[0] for each in story} == {START}
