@@ -12,7 +12,7 @@ from engine.authoring.shipped import shipped_folder
 from engine.errors import CommandError
 
 SCHEMAS_INSIDE = "schemas"
-EXPLANATIONS = "ERRORS.md"
+EXPLANATIONS = ("ERRORS.md", "LIMITS.md")
 _FIRST_LINE = re.compile(r"\A# yaml-language-server:[^\n]*\n")
 _KIND = re.compile(r"^kind: ([a-z_]+)$", re.MULTILINE)
 
@@ -26,7 +26,7 @@ def start_workspace(folder: Path) -> list[str]:
         raise CommandError(f"'{folder}' is not empty; name a new folder")
     shipped = shipped_folder("rulesets")
     files, _ = read_folder(shipped)
-    files[EXPLANATIONS] = (shipped / EXPLANATIONS).read_text(encoding="utf-8")
+    files |= {name: (shipped / name).read_text(encoding="utf-8") for name in EXPLANATIONS}
     written: list[str] = []
     for file, text in files.items():
         target = folder / file

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -22,8 +22,11 @@ FARTHEST = timedelta(days=1)
 
 def lease_abandoned(session: Session, owner: str, now: datetime, limit: int) -> list[str]:
     """Up to `limit` active runs that nobody carries, leased to `owner` from now on."""
-    query = abandoned(now).order_by(col(RunRow.lease_until)).limit(limit)
-    found = list(session.scalars(query.with_for_update(skip_locked=True)))
+    found: list[str] = []
+    # One after the other: joined by "or" and put in order, the index would be read from its beginning.
+    for is_over in _is_over(now):
+        query = _LEASED.where(is_over).order_by(col(RunRow.lease_until)).limit(limit - len(found))
+        found += session.scalars(query.with_for_update(skip_locked=True))
     if found:
         session.execute(
             update(RunRow)
@@ -41,8 +44,13 @@ def has_abandoned(session: Session, now: datetime) -> bool:
 
 def abandoned(now: datetime) -> Select[str]:
     """The ids of active runs that their process has dropped."""
-    # Sleeping runs are many and have no lease at all: the index passes them by.
-    is_over = or_(col(RunRow.lease_until) <= now, col(RunRow.lease_until) > now + FARTHEST)
-    return select(col(RunRow.id)).where(
-        col(RunRow.status) == "active", is_over, col(RunRow.durable).is_(False)
-    )
+    return _LEASED.where(or_(*_is_over(now)))
+
+
+# Sleeping runs are many and have no lease at all: the index passes them by.
+_LEASED = select(col(RunRow.id)).where(col(RunRow.status) == "active", col(RunRow.durable).is_(False))
+
+
+def _is_over(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """What a lease is that holds no longer: past, or too far ahead."""
+    return col(RunRow.lease_until) <= now, col(RunRow.lease_until) > now + FARTHEST

@@ -10,7 +10,7 @@ from engine.authoring.compiling.catalogues import step_id, walk
 from engine.authoring.compiling.conditions import Written
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import SetStep, StopStep
-from engine.authoring.models.steps import AskStep, BranchStep, RepeatStep
+from engine.authoring.models.steps import BranchStep, RepeatStep
 from engine.errors import Problem
 from engine.rules.condition import All, Condition, FactRef, Op, Test, tests_of
 from engine.rules.condition import Any as AnyOf
@@ -28,9 +28,13 @@ def check_repeats(conditions: Sequence[Written]) -> Iterator[Problem]:
             continue
         inside, outside = _around(each.defined.item, each.path)
         own = f"journey.rounds.{each.shard.rpartition('/')[2]}"
-        unknown = _known_by(inside) - _known_by(outside) - {own}
+        unknown = {
+            path
+            for path in _paths(each.condition)
+            if path != own and _is_brought(path, inside) and not _is_brought(path, outside)
+        }
         if not _can_be_true(each.condition, unknown, own):
-            late = sorted({path for path in _paths(each.condition) if path in unknown})
+            late = sorted(unknown)
             message, hint = "no round ever begins", "ask for what is true before the first one"
             if late:
                 message += f": '{late[0]}' is not known before the first one"
@@ -51,28 +55,20 @@ def _around(journey: JourneyFile, path: Sequence[str | int]) -> tuple[list[Any],
     return found
 
 
-def _known_by(steps: Sequence[Any]) -> set[str]:
-    """The facts of the run that these steps bring: each is known only once its step was come by."""
-    known = set[str]()
-    for step in steps:
-        if isinstance(step, SetStep):
-            known |= {f"journey.values.{name}" for name in step.values}
-        elif isinstance(step, RepeatStep):
-            known.add(f"journey.rounds.{step.repeat}")
-        elif isinstance(step, AskStep):
-            known.add(f"journey.answers.{step.ask}")
-        else:
-            known.add(f"journey.outcomes.{step_id(step)}")
-    return known
+def _is_brought(path: str, steps: Sequence[Any]) -> bool:
+    """Whether one of these steps brings a fact of the run, which is known only once the step was come by."""
+    if not path.startswith("journey."):
+        return False
+    family, name = path.split(".")[1:3]
+    if family == "values":
+        return any(name in step.values for step in steps if isinstance(step, SetStep))
+    return any(step_id(step) == name for step in steps)
 
 
 def _changes(path: str, inside: Sequence[Any], own: str) -> bool:
     """Whether a round can change a fact; of contacts anything may change while time passes or a step acts."""
     if path.startswith("journey."):
-        family, name = path.split(".")[1:3]
-        names = {each for step in inside if isinstance(step, SetStep) for each in step.values}
-        ids = {step_id(step) for step in inside}
-        return path == own or name in (names if family == "values" else ids)
+        return path == own or _is_brought(path, inside)
     return any(not isinstance(step, SetStep | BranchStep | StopStep | RepeatStep) for step in inside)
 
 
