@@ -67,7 +67,7 @@ class JourneyActivities:
     def _compare_clocks(self, told: datetime) -> None:
         """Warn when this machine's clock and the service's are apart: waits end early or late by as much."""
         if activity.info().attempt > 1:
-            return  # its moment is that of the first try
+            return  # what it was told is the moment of the first try
         now = self._clock.now()
         apart = (told - now).total_seconds()
         if abs(apart) <= CLOCKS_APART or (self._warned_at is not None and now - self._warned_at < WARN_EVERY):

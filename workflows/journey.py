@@ -64,7 +64,7 @@ class Journey:
     @workflow.init
     def __init__(self, args: Sequence[RawValue]) -> None:
         self._input = _input_of(args)
-        self._because = "first look"
+        self._because: RawValue | str = "first look"
         self._is_nudged = False
         self._nudges = 0
         self._may_move = not self._input.is_moved
@@ -86,8 +86,9 @@ class Journey:
         return RunEnded(self._input.run_id, found.outcome)
 
     @workflow.signal(name=NUDGE)
-    def nudge(self, nudge: NudgeSignal) -> None:
-        self._because = f"after {nudge.reason}"
+    def nudge(self, nudge: RawValue) -> None:
+        # Read when it is shown. Thousands may come with one task, which has two seconds for all it does.
+        self._because = nudge
         self._is_nudged = True
         self._nudges += 1
 
@@ -101,7 +102,7 @@ class Journey:
             start_to_close_timeout=ADVANCE_TIMEOUT,
             retry_policy=RETRY,
             local_retry_threshold=LONGEST_LOCAL_PAUSE,
-            summary=self._because,
+            summary=_reason(self._because),
         )
         try:
             return await asyncio.shield(step)
@@ -179,6 +180,13 @@ def _input_of(args: Sequence[RawValue]) -> RunInput:
         # The task fails, and is tried again until a worker of that version takes it.
         raise RuntimeError(f"started in form {given.form}; this worker knows {FORM} and older ones")
     return given
+
+
+def _reason(because: RawValue | str) -> str:
+    """What a look is for, as people read it."""
+    if isinstance(because, str):
+        return because
+    return f"after {workflow.payload_converter().from_payload(because.payload, NudgeSignal).reason}"
 
 
 def _details(found: AdvanceResult | None) -> str:

@@ -18,7 +18,8 @@ from engine.clock import FixedClock
 from engine.errors import DriverUnavailable
 from engine.intake.carrying import Carrier
 from engine.intake.dispatcher import Backoff, Dispatcher
-from engine.journeys.driver import Nudge, RunRef
+from engine.journeys.driver import Nudge, RunRef, Standing
+from engine.journeys.lanes import Lane
 from engine.store.database import Store
 from engine.store.tables import OutboxRow
 from tests.intake.conftest import NOW
@@ -29,6 +30,7 @@ class RecordingDriver:
     """A driver that writes down what it is told; it can be away, or choke on one run."""
 
     told: list[tuple[str, str, str]] = field(default_factory=list)
+    started: list[RunRef] = field(default_factory=list)
     is_away: bool = False
     chokes_on: str = ""
     tried: int = 0
@@ -36,6 +38,7 @@ class RecordingDriver:
 
     async def start(self, run: RunRef) -> None:
         self._tell("start", run.run_id, run.workflow_id)
+        self.started.append(run)
 
     async def signal(self, run: RunRef, nudge: Nudge) -> None:
         self._tell("signal", run.run_id, f"{nudge.reason}:{nudge.reference}")
@@ -137,6 +140,20 @@ async def test_every_kind_reaches_the_driver_and_is_done(desk: Desk) -> None:
         ("watch", "fail", "channel:email"),
     ]
     assert desk.left() == []
+
+
+async def test_a_start_tells_how_to_carry_the_run_and_an_older_row_knows_less(desk: Desk) -> None:
+    due = NOW + timedelta(days=2)
+    payload = {"journey": "j", "contact_id": "c", "entry_key": "once", "version": "v"}
+    more = {"priority": 90, "lane": "urgent", "bundle": "b", "revision": 3, "waiting": "timer", "step": "nap"}
+    with desk.store.begin() as session:
+        for key, row in (("old", payload), ("new", payload | more | {"due_at": due.isoformat()})):
+            session.add(OutboxRow(kind="run.start", key=key, payload=row, created_at=NOW))
+    await work_off(desk.dispatcher())
+    old, new = sorted(desk.driver.started, key=lambda run: run.run_id, reverse=True)
+    assert (old.priority, old.lane, old.bundle, old.standing) == (50, Lane.NORMAL, "", None)
+    assert (new.priority, new.lane, new.bundle) == (90, Lane.URGENT, "b")
+    assert new.standing == Standing(3, "timer", "nap", due)
 
 
 async def test_what_concerns_one_run_is_told_in_the_order_it_was_written(desk: Desk) -> None:

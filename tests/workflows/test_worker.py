@@ -1,0 +1,123 @@
+"""A worker's bounds: what it keeps, what it does at a time, and how it stops and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from engine.clock import FixedClock
+from engine.journeys.driver import Nudge, RunRef
+from engine.journeys.lanes import Lane
+from engine.runs.advancing import Carried
+from engine.runs.service import Runs
+from tests.workflows.conftest import eventually
+from workflows.activities import JourneyActivities
+from workflows.driver import TemporalDriver
+from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
+from workflows.worker import GRACE, SLOTS, STICKY, build_worker
+
+NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
+
+
+def ref(run_id: str) -> RunRef:
+    return RunRef(run_id, "welcome", f"contact-{run_id}", "once", "v1")
+
+
+def test_every_lane_has_slots_of_its_own_and_a_bulk_of_work_never_most_of_them() -> None:
+    assert set(SLOTS) == set(Lane)
+    assert sum(slots.cached for slots in SLOTS.values()) <= 2000, "0.1 MB each"
+    assert SLOTS[Lane.BULK].looks * 10 < sum(slots.looks for slots in SLOTS.values())
+
+
+@pytest.mark.temporal
+@pytest.mark.parametrize("lane", list(Lane))
+async def test_a_worker_is_bounded_and_lets_go_of_its_workflows_soon(client: Client, lane: Lane) -> None:
+    @activity.defn(name=ADVANCE)
+    async def advance(request: AdvanceRequest) -> AdvanceResult:
+        return AdvanceResult(1, "ended", "ended")
+
+    config = build_worker(client, [advance], lane=lane).config()
+    slots = SLOTS[lane]
+    assert config["max_cached_workflows"] == slots.cached
+    assert config["max_concurrent_workflow_tasks"] == slots.tasks
+    assert config["max_concurrent_local_activities"] == slots.looks
+    assert config["sticky_queue_schedule_to_start_timeout"] == STICKY <= timedelta(seconds=2)
+    assert config["graceful_shutdown_timeout"] == GRACE
+    assert config["no_remote_activities"]
+
+
+@pytest.mark.temporal
+async def test_a_look_that_has_begun_is_finished_before_the_worker_stops(
+    client: Client, driver: TemporalDriver, working: Any, run_id: str
+) -> None:
+    entered, may_go, finished = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @activity.defn(name=ADVANCE)
+    async def advance(request: AdvanceRequest) -> AdvanceResult:
+        entered.set()
+        await may_go.wait()
+        finished.set()
+        return AdvanceResult(1, "ended", "ended", outcome="completed")
+
+    async with working(client, advance, lanes=[Lane.NORMAL], graceful_shutdown=timedelta(seconds=10)) as (
+        worker,
+    ):
+        await driver.start(ref(run_id))
+        await entered.wait()
+        stopping = asyncio.create_task(worker.shutdown())
+        await asyncio.sleep(0)
+        may_go.set()
+        await stopping
+        assert finished.is_set()
+
+
+@pytest.mark.temporal
+async def test_more_runs_than_a_worker_keeps_in_memory_all_go_on(
+    client: Client, driver: TemporalDriver, working: Any, script: Any, run_id: str
+) -> None:
+    runs = [ref(f"{run_id}-{number}") for number in range(30)]
+    looks: dict[str, int] = {}
+
+    @activity.defn(name=ADVANCE)
+    async def advance(request: AdvanceRequest) -> AdvanceResult:
+        looks[request.run_id] = looks.get(request.run_id, 0) + 1
+        if looks[request.run_id] == 3:
+            return AdvanceResult(3, "ended", "ended", outcome="completed")
+        return AdvanceResult(looks[request.run_id], "active", "event", step="listen")
+
+    async with working(client, advance, max_cached_workflows=5):
+        await asyncio.gather(*(driver.start(run) for run in runs))
+        for times in (1, 2):
+            await eventually(lambda times=times: list(looks.values()) == [times] * len(runs))  # type: ignore[misc]
+            await asyncio.gather(*(driver.signal(run, Nudge("event")) for run in runs))
+        for run in runs:
+            await client.get_workflow_handle(run.workflow_id).result()
+    assert set(looks.values()) == {3}
+
+
+class StandingRuns:
+    """Runs that wait, whatever is asked of them."""
+
+    async def carry(self, run_id: str, *, durable: bool = False, real_now: datetime | None = None) -> Carried:
+        return Carried(1, "active", "task", position="approve")
+
+
+@pytest.mark.parametrize(("apart", "warnings"), [(0, 0), (4, 0), (6, 1), (-6, 1), (3600, 1)])
+async def test_a_clock_that_differs_from_the_services_is_told_of_once_a_minute(
+    apart: int, warnings: int
+) -> None:
+    clock = FixedClock(NOW)
+    advance = JourneyActivities(cast(Runs, StandingRuns()), clock).advance
+    request = AdvanceRequest("r1", NOW + timedelta(seconds=apart))
+    with capture_logs() as logs:
+        for _ in range(3):
+            result = await ActivityEnvironment().run(advance, request)
+    assert [log["ahead_by"] for log in logs] == [float(apart)] * warnings
+    assert result.lane == "human"
