@@ -54,6 +54,8 @@ MOST_NUDGES = 2_000
 """Of one execution before it continues as new. A server refuses the 10,001st; those that come while no worker
 is there are counted on top of these."""
 
+NO_INPUT = RunInput("")
+
 _SHOWN = {name: SearchAttributeKey.for_keyword(name) for name in (LANE, STEP, WAITING)}
 
 
@@ -63,7 +65,8 @@ class Journey:
 
     @workflow.init
     def __init__(self, args: Sequence[RawValue]) -> None:
-        self._input = _input_of(args)
+        given = [workflow.payload_converter().from_payload(each.payload, RunInput) for each in args[:1]]
+        self._input = given[0] if given else NO_INPUT
         self._because: RawValue | str = "first look"
         self._is_nudged = False
         self._nudges = 0
@@ -71,6 +74,7 @@ class Journey:
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> RunEnded:
+        _must_be_for_us(self._input)
         found = self._input.standing
         if found is None or (found.due_at is not None and found.due_at <= workflow.now()):
             found = await self._look()
@@ -171,15 +175,13 @@ class Journey:
         return self._nudges >= MOST_NUDGES or info.is_continue_as_new_suggested()
 
 
-def _input_of(args: Sequence[RawValue]) -> RunInput:
-    if not args:
+def _must_be_for_us(given: RunInput) -> None:
+    if given is NO_INPUT:
         # Somebody else's start of an unknown type: without this, its task would be tried for ever.
         raise ApplicationError("a journey is started with its run", non_retryable=True)
-    given = workflow.payload_converter().from_payload(args[0].payload, RunInput)
     if given.form > FORM:
         # The task fails, and is tried again until a worker of that version takes it.
         raise RuntimeError(f"started in form {given.form}; this worker knows {FORM} and older ones")
-    return given
 
 
 def _reason(because: RawValue | str) -> str:

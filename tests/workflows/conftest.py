@@ -158,9 +158,9 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 30) -> None:
     """Return once the condition holds; other processes are asked, so there is nothing to wait on."""
-    for _ in range(1500):
+    for _ in range(int(within / 0.02)):
         answer = condition()
         if answer if isinstance(answer, bool) else await answer:
             return

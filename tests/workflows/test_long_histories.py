@@ -28,8 +28,6 @@ from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult, RunInput
 
 pytestmark = pytest.mark.temporal
 
-SERVER_LIMIT = 10_000
-"""Signals that one execution may take."""
 AT_ONCE = 50
 
 
@@ -132,19 +130,19 @@ async def test_a_hundred_thousand_nudges_keep_every_history_under_ten_thousand_e
 ) -> None:
     row, run = Row(), ref(run_id)
     await driver.start(run)
-    await row.burst(driver, run, 9_000)  # before any worker is there
+    await row.burst(driver, run, 9_000)  # before any worker is there: the last of them are refused
     async with working(client, row.advance, workflow_runner=UnsandboxedWorkflowRunner()):
-        await eventually(lambda: row.seen == row.committed)
         for _ in range(91):
+            await eventually(lambda: row.seen == row.committed, within=120)
             await row.burst(driver, run, 1_000)
-            await eventually(lambda: row.seen == row.committed)
+        await eventually(lambda: row.seen == row.committed, within=120)
         row.is_over = True
         await row.nudge(driver, run)
         await client.get_workflow_handle(run.workflow_id).result()
     assert row.committed == 100_001
     events, signals = await longest(client, run)
     assert events < 10_000
-    assert signals < SERVER_LIMIT
+    assert signals <= 4_000
 
 
 @pytest.fixture

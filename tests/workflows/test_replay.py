@@ -28,7 +28,7 @@ from workflows.breaker import Breaker
 from workflows.journey import Journey
 
 HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
-NEVER_REPLAYED = {"check_force", "state", "_input_of"}
+NEVER_REPLAYED = {"check_force", "state", "_must_be_for_us"}
 """A validator and a query run beside the history; what refuses an input leaves none."""
 
 

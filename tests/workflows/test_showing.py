@@ -214,17 +214,21 @@ async def test_doctor_registers_what_is_missing_and_no_worker_begins_before(
         each = next(each for each in found if each.name == "temporal")
         return each.is_well, each.is_repaired, each.detail
 
+    async def is_well() -> bool:  # once every lane has been asked for work
+        return (await said_of_temporal(repair=False))[0]
+
     with capture_logs() as logs:
         working = asyncio.create_task(run_worker(services, stop))
-        await eventually(lambda: any("lacks search attributes" in str(log.get("said")) for log in logs))
-        is_well, _, detail = await said_of_temporal(repair=False)
-        assert not is_well
-        assert "lacks search attributes" in detail
-        assert (await said_of_temporal(repair=True))[:2] == (False, True)
-        await eventually(lambda: any(log["event"] == "worker started" for log in logs))
-        assert (await said_of_temporal(repair=False))[0]
-    stop.set()
-    await working
+        try:
+            await eventually(lambda: any("lacks search attributes" in str(log.get("said")) for log in logs))
+            assert not any(log["event"] == "worker started" for log in logs)
+            assert "lacks search attributes" in (await said_of_temporal(repair=False))[2]
+            await said_of_temporal(repair=True)
+            await eventually(is_well)
+            assert any(log["event"] == "worker started" for log in logs)
+        finally:
+            stop.set()
+            await working
     await services.close()
 
 
