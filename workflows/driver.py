@@ -69,6 +69,10 @@ LOWEST = 5
 FIRST = Priority(priority_key=1)
 LONGEST_KEY = 64
 """Bytes of a fairness key."""
+CLOSING = "workflow is closing"
+"""In the answer to a signal that comes while an execution which was nudged all the time continues as new."""
+WHILE_CLOSING = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between the tries then: this is one run's business, not an absent service."""
 FULL = "limit for signal events"
 """In the answer to a signal that one execution may not take any more."""
 
@@ -93,8 +97,7 @@ class TemporalDriver:
         message = NudgeSignal(nudge.reason, nudge.reference)
         async with self._calling() as client:
             try:
-                handle = client.get_workflow_handle(run.workflow_id)
-                await handle.signal(NUDGE, message, rpc_timeout=CALL_TIMEOUT)
+                await self._nudge(client, run, message)
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     await self._start(client, run, message)
@@ -214,6 +217,18 @@ class TemporalDriver:
         async with self._calling() as client:
             async for workflow_id in service.failing(client):
                 yield workflow_id
+
+    async def _nudge(self, client: Client, run: RunRef, message: NudgeSignal) -> None:
+        """Signal the workflow; once more in a moment when its present execution is about to be renewed."""
+        handle = client.get_workflow_handle(run.workflow_id)
+        for pause in WHILE_CLOSING:
+            try:
+                return await handle.signal(NUDGE, message, rpc_timeout=CALL_TIMEOUT)
+            except RPCError as error:
+                if CLOSING not in error.message:
+                    raise
+            await asyncio.sleep(pause)
+        return await handle.signal(NUDGE, message, rpc_timeout=CALL_TIMEOUT)
 
     async def _start(self, client: Client, run: RunRef, nudge: NudgeSignal | None) -> None:
         # A nudge says that the run has moved since, so it is looked at first.

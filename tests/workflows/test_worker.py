@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,11 +18,15 @@ from engine.journeys.driver import Nudge, RunRef
 from engine.journeys.lanes import Lane
 from engine.runs.advancing import Carried
 from engine.runs.service import Runs
+from engine.services import build_services
+from engine.settings import Settings
 from tests.workflows.conftest import eventually
 from workflows.activities import JourneyActivities
+from workflows.connection import connect
+from workflows.devserver import EmbeddedServer
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
-from workflows.worker import GRACE, SLOTS, STICKY, build_worker
+from workflows.worker import GRACE, SLOTS, STICKY, build_worker, run_worker
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
 
@@ -100,6 +105,27 @@ async def test_more_runs_than_a_worker_keeps_in_memory_all_go_on(
         for run in runs:
             await client.get_workflow_handle(run.workflow_id).result()
     assert set(looks.values()) == {3}
+
+
+@pytest.mark.temporal
+async def test_a_worker_told_to_serves_its_lanes_only(tmp_path: Path, sqlite_url: str) -> None:
+    server = EmbeddedServer(tmp_path / "temporal", in_memory=True)
+    address = await server.start()
+    driver = TemporalDriver(lambda: connect(address, "default"))
+    services = build_services(Settings(data_dir=tmp_path, database_url=sqlite_url, temporal_address=address))
+    stop = asyncio.Event()
+    working_on_two = asyncio.create_task(run_worker(services, stop, (Lane.BULK, Lane.HUMAN)))
+
+    async def are_served() -> bool:
+        return await driver.unserved() == ["urgent", "normal"]
+
+    try:
+        await eventually(are_served)
+    finally:
+        stop.set()
+        await working_on_two
+        await services.close()
+        await server.stop()
 
 
 class StandingRuns:
