@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.delivery import explaining
 from engine.errors import RulesetError
 from engine.gate.model import Outcome
 from engine.governance.in_flight import SETTLED
+from engine.governance.plans import switch_off, switch_on
+from engine.governance.publishing import Published, publish
 from engine.journeys.program import InFlight
 from engine.runs.deciding import decide
 from engine.store.tables import (
@@ -419,3 +423,55 @@ async def test_a_task_that_nobody_answered_expires_in_the_new_version(spine: Spi
     assert spine.post.delivered == ["apology", "bye"]
     (task,) = spine.rows(TaskRow)
     assert task.state == "expired"
+
+
+PLAN = """
+kind: plan
+id: busy
+title: busy
+owner: us
+at_most: 10d
+priorities: {trip: 90}
+"""
+
+
+async def test_who_entered_under_a_plan_goes_over_with_it_and_switching_moves_nobody(spine: Spine) -> None:
+    def put(body: str, policies: Mapping[str, InFlight]) -> Published:
+        files = {**spine.files(trip=body), "busy.yaml": PLAN.lstrip()}
+        with spine.store.begin() as session:
+            return publish(
+                session, files, by="test", now=spine.clock.now(), policies=policies, shelf=spine.shelf
+            )
+
+    put(SLEEPS, {})
+    await spine.feed("added", who="ann")
+    with spine.store.begin() as session:
+        switch_on(session, spine.shelf, "busy", until=None, by="ana", reason="", now=spine.clock.now())
+    await spine.feed("added", who="bob")
+    assert {row.revision for row in spine.rows(RunRow)} == {spine.rows(RunRow)[0].revision}
+    new = put(SLEEPS.replace("3d", "2d"), MIGRATE)
+    await spine.take_over()
+    (control,) = spine.rows(ControlRow)
+    by_priority = {row.priority: row.bundle_hash for row in spine.rows(RunRow)}
+    assert by_priority == {50: new.hash, 90: control.live_bundle}
+    assert control.live_bundle != new.hash
+    with spine.store.begin() as session:
+        switch_off(session, spine.shelf, "busy", by="ana", reason="", now=spine.clock.now())
+    await spine.take_over()
+    assert {row.priority: row.bundle_hash for row in spine.rows(RunRow)} == by_priority
+    spine.clock.advance(2 * DAY)
+    await spine.carry_all()
+    assert {row.outcome for row in spine.rows(RunRow)} == {"completed"}
+
+
+async def test_a_moved_run_tells_where_it_came_from(spine: Spine) -> None:
+    spine.publish(trip=SLEEPS)
+    await spine.feed("added")
+    spine.publish_with(MIGRATE, trip=SLEEPS.replace("3d", "2d"))
+    await spine.take_over()
+    with spine.store.read() as session:
+        found = explaining.explain_contact(session, spine.shelf, spine.run().contact_id)
+    told = explaining.render_decisions([each for each in found if each.reason == "run.moved"])
+    assert "allow: run.moved" in told
+    assert "from_step: night" in told
+    assert "how: stays" in told

@@ -17,12 +17,14 @@ import pytest_asyncio
 from sqlalchemy import delete, select, update
 from temporalio.client import Client, WorkflowFailureError
 
+from engine.authoring.loading import bundle_of
 from engine.cli.examining import Examiner
 from engine.clock import SystemClock
 from engine.errors import CommandError
-from engine.governance.publishing import publish
+from engine.governance.publishing import prove_rules, publish
 from engine.intake.segment import translate
 from engine.journeys.driver import RunRef
+from engine.journeys.program import InFlight
 from engine.services import Services, build_services
 from engine.settings import Settings
 from engine.store.bulk import table_of
@@ -228,6 +230,30 @@ async def test_a_date_that_is_brought_forward_wakes_a_run_that_slept_for_months(
         await shop.tell(1, "booked", booked_for="2026-09-01T00:00:00Z")
         await shop.until(lambda: shop.runs()[0].waiting == "timer")
         await shop.tell(1, "opened", booked_for="2026-03-01T01:00:00Z")
+        await shop.until(lambda: shop.letters() == ["hello"])
+        await shop.until(lambda: shop.runs()[0].status == "ended")
+
+
+async def test_a_new_version_that_waits_less_wakes_a_run_that_slept_for_months(shop: Shop) -> None:
+    async with at_work(shop.services):
+        await shop.tell(1, "booked", booked_for="2026-09-01T00:00:00Z")
+        await shop.until(lambda: shop.runs()[0].waiting == "timer")
+        files = {name: dedent(text).lstrip("\n") for name, text in WORKSPACE.items()}
+        files["remind.yaml"] = files["remind.yaml"].replace("until: contact.booked_for", "for: 1h")
+
+        def put() -> None:
+            prove_rules(bundle_of(files))
+            with shop.services.store.begin() as session:
+                publish(
+                    session,
+                    files,
+                    by="test",
+                    now=SystemClock().now(),
+                    policies={"remind": InFlight.MIGRATE},
+                    shelf=shop.services.shelf,
+                )
+
+        await shop.services.store.run(put)
         await shop.until(lambda: shop.letters() == ["hello"])
         await shop.until(lambda: shop.runs()[0].status == "ended")
 
