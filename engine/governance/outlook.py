@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -16,6 +16,7 @@ from engine.errors import CommandError, NotFound, RulesetError
 from engine.governance.records import Record
 from engine.journeys.migrating import Destination, How, destination
 from engine.journeys.program import InFlight, Program, Send, StepId
+from engine.store.bulk import is_one_of
 from engine.store.bundles import BundleShelf
 from engine.store.in_flight import Order, bundle_for
 from engine.store.tables import BundleRow, ControlRow, OverlayRow, RunRow
@@ -103,17 +104,20 @@ def look_ahead(
     policies: Mapping[str, InFlight],
     *,
     told: bool = True,
+    only: Collection[str] | None = None,
 ) -> list[JourneyOutlook]:
     """Every journey with people on their way in other bundles, or with a policy of its own, by id.
 
     `policies` are those of the command. With `told` everything is looked up that is shown to people; without
-    it, only what decides whether and how it can be published. CommandError when a policy names no journey.
+    it, only what decides whether and how it can be published; with `only`, only these journeys are looked at.
+    CommandError when a policy names no journey.
     """
-    standing = _standing(session, wanted.hash)
-    _check_names(policies, {*wanted.programs, *standing, *_live_journeys(session, shelf, control)})
+    standing = _standing(session, wanted.hash, only)
+    if only is None:
+        _check_names(policies, {*wanted.programs, *standing, *_live_journeys(session, shelf, control)})
     numbers = _numbers(session)
     found = []
-    for journey in sorted({*wanted.programs, *standing, *policies}):
+    for journey in sorted({*wanted.programs, *standing, *policies} if only is None else only):
         look = _Look(session, shelf, control, wanted, journey, numbers)
         outlook = look.outlook(standing.get(journey, ()), policies.get(journey), told=told)
         if outlook.fates or outlook.left or outlook.said_by == "command":
@@ -241,7 +245,9 @@ def _suggested(old: Program, new: Program, position: StepId | None) -> str:
     return "end"
 
 
-def _standing(session: Session, wanted: str) -> dict[str, list[_Standing]]:
+def _standing(
+    session: Session, wanted: str, only: Collection[str] | None = None
+) -> dict[str, list[_Standing]]:
     """Journey -> how many people stand where, those who are on the wanted bundle already left out."""
     overlays = select(col(OverlayRow.hash)).where(col(OverlayRow.base) == wanted)
     query = (
@@ -254,6 +260,8 @@ def _standing(session: Session, wanted: str) -> dict[str, list[_Standing]]:
         .group_by(col(RunRow.journey), col(RunRow.bundle_hash), col(RunRow.position))
         .order_by(col(RunRow.journey), col(RunRow.bundle_hash), col(RunRow.position))
     )
+    if only is not None:
+        query = query.where(is_one_of(session, RunRow.journey, only))
     found: dict[str, list[_Standing]] = {}
     for journey, bundle, position, people in session.execute(query).all():
         found.setdefault(journey, []).append(_Standing(bundle, position, int(people)))

@@ -136,13 +136,17 @@ def _put_in_force(
     wanted, files = bundle.hash, dict(bundle.files)
     # While the control row is held nobody can send or stop anything, so what takes long comes before.
     checked = check_kept_on(read_control(session), wanted, lambda: bundle)
-    look_ahead(session, shelf, read_control(session), bundle, policies, told=False)
+    people = look_ahead(session, shelf, read_control(session), bundle, policies, told=False)
     control = lock_control(session)  # two who publish at once take turns
     latest = session.scalar(select(func.max(col(BundleRow.number)))) or 0
     if wanted == (control.published_bundle or control.live_bundle) and not policies:
         return Published(latest, wanted)
     check_kept_on(control, wanted, lambda: bundle, checked)
-    people = look_ahead(session, shelf, control, bundle, policies, told=False)
+    moving = [each.journey for each in people if each.policy is not InFlight.PIN]
+    if moving:
+        # Somebody may have come to a step meanwhile, and another bundle into force.
+        anew = look_ahead(session, shelf, control, bundle, policies, told=False, only=moving)
+        people = [each for each in people if each.journey not in moving] + anew
     refuse_to_strand(people, files)
     live, plans = kept_on(session, control, wanted)
     if wanted != (control.published_bundle or control.live_bundle):

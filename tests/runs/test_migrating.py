@@ -475,3 +475,20 @@ async def test_a_moved_run_tells_where_it_came_from(spine: Spine) -> None:
     assert "allow: run.moved" in told
     assert "from_step: night" in told
     assert "how: stays" in told
+
+
+async def test_one_publish_may_say_something_else_for_every_journey(spine: Spine) -> None:
+    spine.publish(trip=SLEEPS, other=SLEEPS, third=LISTENS)
+    await spine.feed("added")
+    spine.publish(other=SLEEPS, third=LISTENS)
+    policies = {"trip": InFlight.PIN, "other": InFlight.MIGRATE, "third": InFlight.END}
+    published = spine.publish_with(policies, other=SLEEPS.replace("3d", "2d"), third=LISTENS)
+    assert {each.journey: each.policy for each in published.people} == policies
+    await spine.take_over()
+    rows = {row.journey: row for row in spine.rows(RunRow)}
+    assert {name: row.status for name, row in rows.items()} == {
+        "trip": "active",
+        "other": "active",
+        "third": "ended",
+    }
+    assert rows["other"].bundle_hash == published.hash != rows["trip"].bundle_hash
