@@ -85,6 +85,20 @@ SNIPPETS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "failed": [{"stop": "${6:not_given}"}],
         },
     ),
+    "AskStep": (
+        "ask 人工任务",
+        "Gives a person a task, and goes the way of the answer.",
+        {
+            "ask": "${1:call_back}",
+            "queue": "${2:support}",
+            "question": "${3:请回电了解原因}",
+            "choices": [
+                {"id": "${4:solved}", "title": "${5:已解决}"},
+                {"id": "${6:unsolved}", "title": "${7:没有解决}"},
+            ],
+            "deadline": "${8:24h}",
+        },
+    ),
     "CapEntry": (
         "cap 频次上限",
         "So many messages of a purpose in a window.",

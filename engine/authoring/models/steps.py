@@ -267,6 +267,7 @@ class Choice(Part):
         title="编号",
         description="The answer's name, as records cite it.\n选项编号，记录中引用它。",
         examples=["solved"],
+        json_schema_extra={"not": {"const": NO_ANSWER}},
     )
     title: str = Field(
         title="标题",
