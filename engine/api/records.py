@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from engine.api.access import Asked, require_operator
 from engine.delivery import explaining
-from engine.governance import records
+from engine.governance import records, timeline
 from engine.governance.records import LONGEST_LIST, Record
 from engine.intake import deadletters
 from engine.intake.carrying import Carrier
@@ -33,6 +33,32 @@ async def contact(contact: str, services: Asked) -> Record:
     def look() -> Record:
         with services.store.read() as session:
             return records.contact_record(session, records.find_contact(session, contact))
+
+    return await services.store.run(look)
+
+
+class TimelinePage(BaseModel):
+    """Some entries of a timeline, and where it goes on."""
+
+    timeline: list[Record]
+    next: str | None = Field(description="Give it as `before` for the next page; null at the end.")
+
+
+@router.get("/contacts/{contact}/timeline")
+async def contact_timeline(
+    contact: str,
+    services: Asked,
+    before: Annotated[str | None, Query(max_length=80, description="Continue a list: its `next`.")] = None,
+    limit: Limit = 50,
+) -> TimelinePage:
+    """All that happened to a contact in one list, the latest first: events, decisions, tasks, consents."""
+
+    def look() -> TimelinePage:
+        with services.store.read() as session:
+            page = timeline.contact_timeline(
+                session, records.find_contact(session, contact), before=before, limit=limit
+            )
+        return TimelinePage(timeline=page.entries, next=page.next)
 
     return await services.store.run(look)
 

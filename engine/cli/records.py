@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `wayline`."""
     contact = typer.Typer(no_args_is_help=True, help="People who may receive messages.")
     contact.command("show")(show_contact)
-    contact.callback()(_about_contacts)
+    contact.command("timeline")(show_timeline)
     app.add_typer(contact, name="contact")
     run = typer.Typer(no_args_is_help=True, help="Contacts going through journeys.")
     run.command("list")(list_runs)
@@ -76,6 +76,31 @@ def show_contact(contact: Contact, output: FormatOption = Format.TEXT) -> None:
     else:
         source = record["timezone_source"]
         print_fields(record | {"timezone_source": ZONE_SOURCES.get(source, source)}, OF_A_CONTACT)
+
+
+def show_timeline(
+    contact: Contact,
+    before: Annotated[str | None, typer.Option(help="Go on where a page ended, as it said.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many entries.")] = 50,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Show all that happened to a contact in one list, the latest first: events, decisions, tasks, consents.
+
+    Example: wayline contact timeline user:42
+    """
+    from engine.governance import records, timeline
+
+    page = read(
+        lambda session, _: timeline.contact_timeline(
+            session, records.find_contact(session, contact), before=before, limit=limit
+        )
+    )
+    if output is Format.JSON:
+        print_json({"timeline": page.entries, "next": page.next})
+        return
+    print_table(page.entries, ["at", "kind", "journey", "what", "detail"], nothing="nothing has happened yet")
+    if page.next is not None:
+        typer.echo(f"more: --before {page.next}")
 
 
 def list_runs(
@@ -121,7 +146,3 @@ def show_run(
         print_json(record)
     else:
         print_fields(record, OF_A_RUN)
-
-
-def _about_contacts() -> None:
-    """Keeps `contact show` a subcommand while it is the only one."""

@@ -138,6 +138,8 @@ def _contact(session: Session, contact_id: str) -> Record:
         "id": contact_id,
         "locale": row.locale if row is not None else None,
         "timezone": row.timezone if row is not None else None,
+        # Whoever is not to be written to may not want to be called either.
+        "suppressed": row.suppressed if row is not None else None,
         "tags": sorted({*row.tags, *row.derived_tags}) if row is not None else [],
         "identities": {each.platform: mask_address(each.address) for each in identities},
     }

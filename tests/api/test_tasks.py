@@ -109,6 +109,29 @@ async def test_what_comes_too_late_or_does_not_exist_is_refused(caring: Site) ->
     assert (late.status_code, late.json()["code"]) == (409, "task_expired")
 
 
+async def test_a_timeline_goes_page_by_page_without_losing_what_has_one_moment(caring: Site) -> None:
+    task = await give_task(caring)
+    await decide(caring, task, choice="open")
+    path, pages, before = "/v1/contacts/user:u1/timeline", [], None
+    while True:
+        params = {"limit": 1} | ({"before": before} if before else {})
+        page = (await caring.ask("GET", path, params=params)).json()
+        pages += page["timeline"]
+        before = page["next"]
+        if before is None:
+            break
+    whole = (await caring.ask("GET", path)).json()["timeline"]
+    assert pages == whole
+    assert [each["what"] for each in whole] == [
+        "allow: task.decided",
+        "allow: task.opened",
+        "allow: entry.entered",
+        "order_paid",
+    ]
+    assert (await caring.ask("GET", path, params={"before": "x"})).status_code == 409
+    assert (await caring.ask("GET", "/v1/contacts/user:nobody/timeline")).status_code == 404
+
+
 async def test_tasks_want_an_operators_token(caring: Site) -> None:
     task = await give_task(caring)
     for method, path in (

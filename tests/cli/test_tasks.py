@@ -94,3 +94,23 @@ def test_what_is_known_of_a_contact_and_a_run_tells_of_tasks(asked: Command) -> 
     (run,) = asked("run", "list", "--journey", "care", "--format", "json").json
     assert task in asked("run", "show", run["id"]).out
     assert "allow: task.opened" in asked("explain", "--contact", "user:42").out
+
+
+def test_a_timeline_tells_of_events_decisions_and_tasks_in_one_list(asked: Command) -> None:
+    asked("task", "decide", only_task(asked), "solved")
+    told = asked("contact", "timeline", "user:42", "--format", "json").json
+    happened = [each for each in told["timeline"] if each["what"] != "skip: entry.no_match"]
+    assert [(each["kind"], each["what"]) for each in happened] == [
+        ("task", "allow: task.decided"),
+        ("task", "allow: task.opened"),
+        ("entry", "allow: entry.entered"),
+        ("event", "feedback_received"),
+    ]
+    assert told["timeline"][0]["detail"].startswith("call: solved (已解决) by ")
+    assert told["timeline"][-1]["more"]["topic"] == "138****1234"
+    first = asked("contact", "timeline", "user:42", "--limit", "3", "--format", "json").json
+    rest = asked("contact", "timeline", "user:42", "--before", first["next"], "--format", "json").json
+    assert first["timeline"] + rest["timeline"] == told["timeline"]
+    assert rest["next"] is None
+    assert "call on callers" in asked("contact", "timeline", "user:42").out
+    assert asked("contact", "timeline", "user:42", "--before", "yesterday").status == 2
