@@ -20,6 +20,7 @@ from engine.clock import FixedClock, SystemClock
 from engine.governance.publishing import publish
 from engine.intake.segment import translate
 from engine.journeys.driver import RunRef
+from engine.journeys.lanes import Lane
 from engine.runs.deciding import decide
 from engine.services import Services, build_services
 from engine.settings import Settings
@@ -32,6 +33,7 @@ from workflows.driver import TemporalDriver
 
 pytestmark = pytest.mark.temporal
 
+LANES = (Lane.NORMAL, Lane.HUMAN)
 START = datetime(2026, 3, 6, 8, 0, tzinfo=UTC)
 """Friday, 16:00 in Shanghai."""
 WORKSPACE = {
@@ -131,7 +133,7 @@ async def test_a_decision_wakes_the_workflow_and_the_run_goes_its_way(
     services.driver = driver
     clock = services.clock
     assert isinstance(clock, FixedClock)
-    async with working(client, JumpingAdvance(services.runs, clock).advance):
+    async with working(client, JumpingAdvance(services.runs, clock).advance, lanes=LANES):
         workflow = client.get_workflow_handle(await begin(services))
         with services.store.begin() as session:
             task = session.scalars(select(TaskRow)).one()
@@ -152,7 +154,7 @@ async def test_deadlines_pass_on_temporal_as_in_virtual_time(
         return skipping.client
 
     services.driver = TemporalDriver(client)
-    async with working(skipping.client, JumpingAdvance(services.runs, clock).advance):
+    async with working(skipping.client, JumpingAdvance(services.runs, clock).advance, lanes=LANES):
         ended = await skipping.client.get_workflow_handle(await begin(services)).result()
     world = VirtualWorld(bundle_of(files()), START)
     world.add(Person("ann"))
