@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from engine.delivery import explaining
 from engine.governance.records import contact_record, run_record
@@ -309,3 +310,33 @@ async def test_explain_tells_of_tasks(sqlite_care: Any) -> None:
     assert "allow: task.decided" in told
     assert "by: ana" in told
     assert "  + task call was answered solved (Solved) by ana" in story
+
+
+async def test_a_list_reads_an_index_and_sorts_nothing(sqlite_care: Any) -> None:
+    spine = sqlite_care
+    await spine.feed("added")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and "LIMIT" in statement and "FROM task" in statement:
+            asked.append((statement, values))
+
+    event.listen(spine.store.engine, "before_cursor_execute", note)
+    with spine.store.read() as session:
+        for wanted in (
+            {},
+            {"queue": "support"},
+            {"queue": "support", "after": task(spine).id},
+            {"state": TaskState.DECIDED},
+        ):
+            list_tasks(session, spine.shelf, spine.clock.now(), **wanted)
+        event.remove(spine.store.engine, "before_cursor_execute", note)
+        plans = [
+            " ".join(
+                str(row[-1])
+                for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+            )
+            for sql, values in asked
+        ]
+    assert len(plans) == 4
+    assert all("USING INDEX ix_task_" in plan and "TEMP B-TREE" not in plan for plan in plans), plans
