@@ -4,6 +4,8 @@ The contact is held by whoever moves its run, so no two transactions assign one 
 stratum is taken by one statement that holds the stratum's row until the end of the transaction: the next
 contact of that stratum waits so long, and a transaction that fails gives the place back. On SQLite there is
 one writer at a time anyhow. So every stratum's places are 0, 1, 2, … without a gap, in the order of commits.
+Strata are held after the contact and its run, and the experiments of a journey in the order in which it comes
+by them, so that no two transactions wait for each other.
 """
 
 from __future__ import annotations

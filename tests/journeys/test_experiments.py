@@ -13,6 +13,7 @@ import pytest
 from engine.experiments.assignment import By, Design
 from engine.journeys.graph import to_mermaid
 from engine.journeys.interpreter import Advanced, advance, next_send_at
+from engine.journeys.migrating import destination, move
 from engine.journeys.program import (
     Branch,
     ChangeTags,
@@ -26,7 +27,7 @@ from engine.journeys.program import (
     Stop,
     Wait,
 )
-from engine.journeys.run import Exposed, RunOutcome, RunState, Started
+from engine.journeys.run import Exposed, RunOutcome, RunState, Started, Waiting, WaitKind
 from engine.rules.condition import Op, Rule, Test
 from engine.simulation.exposures import MemoryAssignments
 
@@ -135,3 +136,16 @@ def test_the_picture_shows_the_arms_with_their_shares() -> None:
     assert '{"experiment tone"}' in drawn
     assert "-->|warm 50%| s_tagged" in drawn
     assert "-->|dry 50%| END_" in drawn
+
+
+def test_a_run_keeps_its_arm_when_the_step_gets_another_name() -> None:
+    wait = Wait("night", None, for_=timedelta(days=1))
+    old = program(TONE, wait)
+    new = replace(program(replace(TONE, id="voice"), wait), was={"tone": "voice"})
+    waiting = Waiting(WaitKind.TIMER, "night", NOW)
+    run = RunState("r1", "j", "ann", "entry", position="night", arms={"tone": "dry"}, waiting=waiting)
+    where = destination(old, new, "night")
+
+    moved = move(run, None, old, new, where, facts={}, zone=ZoneInfo("UTC"), now=NOW)
+
+    assert moved.run.arms == {"voice": "dry"}
