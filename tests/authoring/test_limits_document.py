@@ -10,6 +10,8 @@ from engine.authoring.bundle import Workspace
 from engine.authoring.codes import CODES
 from engine.authoring.reading.source import MOST_VALUES
 from engine.contacts.updating import FARTHEST
+from engine.experiments.balancing import LONGEST_BLOCK
+from engine.experiments.bucketing import STEPS
 from engine.gate.reasons import REASONS
 from engine.journeys.interpreter import BUDGET
 from engine.journeys.program import LONGEST_STRIDE
@@ -26,6 +28,8 @@ def test_its_numbers_are_those_of_the_code() -> None:
         f"ends after {BUDGET:,}",
         f"more than {LONGEST_CHAIN} starts",
         f"({MOST_VALUES:,} values)",
+        f"told apart in {STEPS:,} steps",
+        f"weights of up to {LONGEST_BLOCK:,} in lowest terms",
         f"more than {FARTHEST // year} years",
         f"`late_after` ({format_duration(Workspace.late_after)})",
     ):
@@ -35,4 +39,4 @@ def test_its_numbers_are_those_of_the_code() -> None:
 
 def test_its_codes_and_reasons_exist() -> None:
     assert set(re.findall(r"R[SW][0-9]{3}", TEXT)) <= set(CODES)
-    assert set(re.findall(r"`((?:entry|run|suppressed)\.[a-z_]+)`", TEXT)) <= set(REASONS)
+    assert set(re.findall(r"`((?:entry|run|suppressed|experiment)\.[a-z_]+)`", TEXT)) <= set(REASONS)
