@@ -311,6 +311,8 @@ class _Walk:
         if begun >= step.at_most:
             return Repeated(step.id, None, begun, step.at_most, (), {})
         asked = (step.rule,) if step.rule is not None else ()
+        if asked and self.program.calendars:
+            known = {**known, **self._working()}
         goes_on = all(self.matcher.holds(rule, known, self.now) for rule in asked)
         return Repeated(
             step.id, begun + 1 if goes_on else None, begun, step.at_most, asked, dict(known) if asked else {}

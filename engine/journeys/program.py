@@ -270,7 +270,7 @@ class Program:
     owner: str = ""
     title: str = ""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
-    """Those that cases of branches ask about, as `calendar.<id>`."""
+    """Those that branches and repeats ask about, as `calendar.<id>`."""
 
     @cached_property
     def repeats(self) -> tuple[Repeat, ...]:

@@ -21,9 +21,11 @@ from engine.journeys.program import (
     Program,
     Reentry,
     ReentryKind,
+    Repeat,
     Send,
     Step,
     Stop,
+    Wait,
 )
 from engine.journeys.run import (
     NO_ANSWER,
@@ -32,6 +34,7 @@ from engine.journeys.run import (
     Ended,
     GoalReached,
     LeaveSeen,
+    Repeated,
     RunState,
     Started,
     TaskClosed,
@@ -225,3 +228,19 @@ def test_a_branch_may_ask_whether_people_are_at_work(
     now = MONDAY + timedelta(hours=hours)
     done = advance(journey, FRESH, Started(), facts={}, zone=SHANGHAI, now=now, matcher=rules)
     assert done.run.position == case
+
+
+def test_a_repeat_may_ask_whether_people_are_at_work(decider: Callable[..., Decider]) -> None:
+    rules = decider(Rule("r", "r", Test("calendar.office", Op.EQ, True)))
+    hourly = Repeat("hourly", "nap", "over", 20, "r", frozenset({"nap"}))
+    journey = program(hourly, Wait("nap", "hourly", for_=timedelta(hours=1)), Stop("over"))
+    run, now = FRESH, MONDAY
+    done = advance(journey, run, Started(), facts={}, zone=SHANGHAI, now=now, matcher=rules)
+    while done.run.is_active:
+        now += timedelta(hours=1)
+        done = advance(journey, done.run, TimerDue(), facts={}, zone=SHANGHAI, now=now, matcher=rules)
+    # It ends with the first hour at whose beginning nobody works.
+    assert OFFICE.is_working(now - timedelta(hours=1), SHANGHAI)
+    assert not OFFICE.is_working(now, SHANGHAI)
+    over = next(each for each in done.effects if isinstance(each, Repeated))
+    assert over.seen["calendar.office"] is False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from engine.authoring.checking.experiments import check_strata, design_of
@@ -256,9 +257,14 @@ class _Compiler:
             name, step.queue, step.question, choices, step.deadline, otherwise, calendar, step.priority
         )
 
+    @cached_property
+    def _between(self) -> Catalogue:
+        """What a run is asked about between events: branches and repeats."""
+        return self._catalogues.inside(self._entry).extended(calendar_facts(self._calendars))
+
     def _branch(self, step: BranchStep, name: str, path: YamlPath, following: str | None) -> Branch:
         shard = f"branch:{self._entry.id}/{name}"
-        catalogue = self._catalogues.inside(self._entry).extended(calendar_facts(self._calendars))
+        catalogue = self._between
         cases: list[tuple[str, str | None]] = []
         for number, case in enumerate(step.cases):
             rule, at = f"{shard}/{number + 1}", (*path, "cases", number)
@@ -270,8 +276,8 @@ class _Compiler:
         rule = None
         if step.while_ is not None:
             rule = f"repeat:{self._entry.id}/{name}"
-            catalogue = self._catalogues.inside(self._entry)
-            self._condition((*path, "while"), step.while_, catalogue, [(rule, rule)])
+            at = (*path, "while")
+            self._note_calendars(self._condition(at, step.while_, self._between, [(rule, rule)]))
         body = self._sequence(step.steps, (*path, "steps"), name)
         assert body is not None, "a repeat has at least one step"
         inside = frozenset(step_id(each) for _, each in walk(step.steps, (*path, "steps")))

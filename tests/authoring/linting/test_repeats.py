@@ -49,3 +49,19 @@ def test_a_condition_must_let_a_round_begin_and_be_changed_by_one(
     problems = load_files(with_journey(STEPS.format(condition=condition))).problems
 
     assert [each.code for each in problems] == codes
+
+
+def test_a_repeat_may_ask_for_working_time(with_journey: WithJourney) -> None:
+    calendar = """\
+kind: calendar
+id: office
+title: 工作时间
+owner: tests
+timezone: contact
+hours: [{days: [mon, tue], from: "09:00", to: "18:00"}]
+"""
+    files = {**with_journey(STEPS.format(condition="{calendar.office: true}")), "office.yaml": calendar}
+    loaded = load_files(files)
+
+    assert loaded.problems == () and loaded.bundle is not None
+    assert set(loaded.bundle.programs["welcome"].calendars) == {"office"}
