@@ -101,6 +101,15 @@ def is_resting(row: CallRow, now: datetime) -> bool:
     return row.lease is None or row.ready_at <= now
 
 
+def looked_at_again(row: CallRow) -> datetime:
+    """Delivery time at which a resting call is looked at by itself: its next try, or else its deadline.
+
+    What halts a call may end at any time, and whoever dispatches notices; nobody else needs to look before.
+    """
+    is_halted = row.reason not in (None, "call.retry", "call.unavailable")
+    return row.deadline_at if is_halted else min(row.ready_at, row.deadline_at)
+
+
 def take_due(session: Session, halted: Halted, leases: list[str], now: datetime) -> list[tuple[str, str]]:
     """Lease calls that are due, as many as there are names of leases at most: (key, lease)."""
     query = (

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.calls.rows import is_resting
+from engine.calls.rows import is_resting, looked_at_again
 from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
 from engine.gate.state import Claim
@@ -171,8 +171,8 @@ class Advancing:
         if call is not None and call.outcome is not None:
             return None
         rests = call is not None and is_resting(call, real_now)
-        ends_real = max(real_now, call.deadline_at) if call is not None and rests else real_now
-        return self._leave(session, row, clocks, ends_real, for_long=rests)
+        looked_at = looked_at_again(call) if call is not None and rests else real_now
+        return self._leave(session, row, clocks, max(real_now, looked_at), for_long=rests)
 
     def _leave(
         self, session: Session, row: LockedRun, clocks: Clocks, ends_real: datetime, *, for_long: bool

@@ -139,6 +139,16 @@ async def test_an_event_that_the_action_brings_about_is_heard_by_the_next_wait(g
     assert ground.tags() == {"heard"}
 
 
+async def test_without_a_dispatcher_the_workflow_itself_tries_again(ground: Ground) -> None:
+    ground.publish()
+    ground.action.script.append(Retry(MINUTE, "busy"))
+    (carried,) = await ground.feed()
+    assert carried.due_real is not None
+    ground.clock.moment = carried.due_real
+    again = await ground.runs.carry(ground.run().id, durable=True)
+    assert again.outcome == "completed"
+
+
 async def test_the_kill_switch_holds_calls_and_lets_them_go_on(ground: Ground) -> None:
     ground.publish()
     with ground.store.begin() as session:

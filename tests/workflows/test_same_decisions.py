@@ -20,13 +20,20 @@ from engine.clock import FixedClock, SystemClock
 from engine.governance.publishing import publish
 from engine.intake.segment import translate
 from engine.journeys.driver import RunRef
+from engine.journeys.run import CallOutcome
+from engine.plugin import Done, Failed, Retry
+from engine.plugin.recording import RecordingAction
+from engine.plugin.registry import load_registry
 from engine.runs.service import Runs
 from engine.services import Services, build_services
 from engine.settings import Settings
+from engine.simulation.calling import SaidCall
 from engine.simulation.people import Person
 from engine.simulation.virtual import VirtualWorld
 from engine.store.control import ensure_control
-from engine.store.tables import DecisionRow, IntentRow, RunRow
+from engine.store.tables import CallRow, DecisionRow, IntentRow, RunRow
+from plugins.channels import file
+from plugins.generators import template
 from workflows.activities import JourneyActivities
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
@@ -96,6 +103,14 @@ WORKSPACE = {
         steps:
           - {tag: mark, add: [reached]}
     """,
+    "actions.yaml": """
+        kind: actions
+        id: actions
+        title: actions
+        owner: tests
+        actions:
+          - {id: points, plugin: recording}
+    """,
     "month.yaml": """
         kind: journey
         id: month
@@ -112,6 +127,11 @@ WORKSPACE = {
               - {id: dry, weight: 1}
           - {wait: a_week, days: 7, at: "10:00"}
           - {send: second, content: text, channels: [letter]}
+          - {call: points, action: points, values: {points: 5}, results: {balance: number}}
+          - {call: no_points, action: points, failed: [{tag: unlucky, add: [unlucky]}]}
+          - branch: rich
+            cases:
+              - {when: {journey.results.points.balance: {gte: 5}}, steps: [{tag: note, add: [rich]}]}
           - wait_for: reply
             event: message_replied
             up_to: 5d
@@ -136,6 +156,7 @@ WORKSPACE = {
                 - {send: late, content: text, channels: [letter]}
     """,
 }
+SECOND = timedelta(seconds=1)
 ZONES = ["Asia/Shanghai", "America/New_York", "Australia/Lord_Howe"]
 
 
@@ -175,7 +196,11 @@ def minute(moment: datetime) -> datetime:
 
 
 async def in_virtual_time(zone: str) -> list[Seen]:
-    world = VirtualWorld(bundle_of(files()), START)
+    said = [
+        SaidCall("points", results={"balance": 5}),
+        SaidCall("no_points", CallOutcome.FAILED),
+    ]
+    world = VirtualWorld(bundle_of(files()), START, calls=said)
     world.add(Person("ann", identities={"app": "ann"}, consents=("marketing",), timezone=zone))
     world.feed("ann", "contact_added", START)
     await world.run_until(START + timedelta(days=60))
@@ -232,8 +257,11 @@ def arm_in(evidence: Mapping[str, Any]) -> str:
 
 
 def decided(services: Services) -> list[Seen]:
-    query = select(DecisionRow, col(IntentRow.step_id)).outerjoin(
-        IntentRow, col(IntentRow.key) == col(DecisionRow.intent_key)
+    key = col(DecisionRow.intent_key)
+    query = (
+        select(DecisionRow, col(IntentRow.step_id), col(CallRow.step_id))
+        .outerjoin(IntentRow, col(IntentRow.key) == key)
+        .outerjoin(CallRow, col(CallRow.key) == key)
     )
     with services.store.read() as session:
         return sorted(
@@ -243,11 +271,11 @@ def decided(services: Services) -> list[Seen]:
                 row.stage,
                 row.verdict,
                 row.reason,
-                step or "",
+                step or called or "",
                 row.channel or "",
                 arm_in(row.evidence),
             )
-            for row, step in session.execute(query)
+            for row, step, called in session.execute(query)
         )
 
 
@@ -262,7 +290,11 @@ async def test_a_month_on_temporal_and_in_virtual_time_are_the_same_decisions(
 ) -> None:
     monkeypatch.setenv("TEST_LETTERS", str(tmp_path / "letters"))
     clock = FixedClock(SystemClock().now())
-    services = build_services(Settings(data_dir=tmp_path, database_url=sqlite_url), clock=clock)
+    # The first try is told to come back: without a dispatcher the workflow itself makes the second one.
+    action = RecordingAction(results=[Retry(SECOND), Done({"balance": 5}), Failed("no_account")])
+    registry = load_registry(entry_points=False, extra=[file, template, action])
+    settings = Settings(data_dir=tmp_path, database_url=sqlite_url)
+    services = build_services(settings, clock=clock, registry=registry)
     with services.store.begin() as session:
         ensure_control(session, clock.now(), journey_origin=START)
         publish(session, files(), by="test", now=clock.now())
@@ -270,7 +302,9 @@ async def test_a_month_on_temporal_and_in_virtual_time_are_the_same_decisions(
         real = await on_temporal(skipping, services, working, zone)
     finally:
         await services.close()
-    assert real == await in_virtual_time(zone)
+    tries = [seen for seen in real if seen.reason == "call.retry"]
+    assert [seen.step for seen in tries] == ["points"]
+    assert [seen for seen in real if seen not in tries] == await in_virtual_time(zone)
     assert [seen.step for seen in real if seen.reason == "sent.accepted"] == [
         "first",
         "second",
