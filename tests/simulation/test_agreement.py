@@ -289,6 +289,34 @@ FILES: Mapping[str, str] = {
           - {send: parting, content: text, channels: [email]}
           - {wait: rest, for: 2d}
         """,
+    "outcomes.yaml": """
+        kind: journey
+        id: outcomes
+        title: outcomes
+        owner: us
+        purpose: marketing
+        priority: 70
+        enter: {event: [viewed, paid], reentry: never}
+        steps:
+          - send: quick
+            content: text
+            channels: [app, email]
+            deadline: 2h
+            outcomes:
+              sent: [{tag: lucky, add: [reached]}]
+              expired: [{wait: patience, for: 6h}, {send: late, content: text, channels: [email]}]
+              capped: [{tag: enough, add: [enough]}]
+              blocked:
+                - {wait: polite, for: 1m}
+                - {send: receipt, content: text, channels: [email], purpose: service}
+          - {wait: settle, for: 1m}  # of what held messages of one moment lead to, the order is not the same
+          - branch: became
+            cases:
+              - when: {journey.outcomes.quick: expired, journey.outcomes.late: sent}
+                steps: [{stop: made_up}]
+              - {when: {journey.outcomes.receipt: {in: [sent, blocked]}}, steps: [{tag: told, add: [told]}]}
+              - {when: {journey.outcomes.quick: {ne: sent}}, steps: [{tag: missed, add: [missed]}]}
+    """,
     "dormant.yaml": """
         kind: journey
         id: dormant
