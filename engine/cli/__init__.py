@@ -25,6 +25,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "diffing": ("diff",),
     "governing": ("publish", "rollback", "bundles", "consent", "db"),
     "testing": ("test",),
+    "simulating": ("simulate", "backtest"),
     "explain": ("explain",),
     "risk": ("breaker", "kill"),
     "switching": ("plan", "journey"),

@@ -7,11 +7,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.compiling.catalogues import calendar_facts, program_facts, property_facts
 from engine.authoring.mending import mend_folder
+from engine.authoring.picturing import picture
 from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.reporting import as_data, count_of, report
 from engine.authoring.schemas import stale_schemas, write_schemas
@@ -21,6 +23,7 @@ from engine.cli.output import Format, FormatOption, print_json
 from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace
 from engine.clock import SystemClock
 from engine.errors import CommandError
+from engine.journeys.drawing import Counts
 from engine.journeys.graph import to_mermaid
 from engine.plugin.registry import load_registry
 from engine.rules.facts import BUILT_IN, Fact
@@ -30,6 +33,7 @@ class GraphFormat(StrEnum):
     """What a graph is written as."""
 
     MERMAID = "mermaid"
+    SVG = "svg"
 
 
 def register(app: typer.Typer) -> None:
@@ -152,14 +156,22 @@ def graph(
     journey: Annotated[str, typer.Argument(help="Id of the journey.")],
     folder: Folder = None,
     output: Annotated[
-        GraphFormat, typer.Option("--format", help="mermaid: text that Markdown pages draw.")
+        GraphFormat,
+        typer.Option("--format", help="mermaid: text that Markdown pages draw; svg: a picture by itself."),
     ] = GraphFormat.MERMAID,
+    counts: Annotated[
+        Path | None,
+        typer.Option(help="With svg: show how many went where, out of `wayline backtest --format json`."),
+    ] = None,
 ) -> None:
     """Draw a journey as a flow chart.
 
-    Example: wayline graph welcome rulesets
+    Example: wayline graph welcome rulesets --format svg > welcome.svg
     """
-    programs = bundle_in(folder_of(folder)).programs
+    if counts is not None and output is not GraphFormat.SVG:
+        raise CommandError("--counts only means something with --format svg")
+    bundle = bundle_in(folder_of(folder))
+    programs = bundle.programs
     if journey not in programs:
         raise CommandError(
             f"there is no journey {journey!r}: {nearest(journey, programs) or known_list(programs)}"
@@ -167,6 +179,24 @@ def graph(
     match output:
         case GraphFormat.MERMAID:
             typer.echo(to_mermaid(programs[journey]), nl=False)
+        case GraphFormat.SVG:
+            found = _counts_in(counts, journey) if counts is not None else None
+            typer.echo(picture(bundle, journey, found), nl=False)
+
+
+def _counts_in(file: Path, journey: str) -> Counts:
+    """The counts of a journey out of a back-test's report."""
+    try:
+        said = orjson.loads(file.read_bytes())["here"]["journeys"][journey]["counts"]
+        return Counts(
+            visits=dict(said["visits"]),
+            went={(one, other): number for one, other, number in said["went"]},
+            cases={(step, case): number for step, case, number in said["cases"]},
+            left=dict(said["left"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{file}: not what `wayline backtest --format json` prints, or without {journey!r}"
+        raise CommandError(message) from error
 
 
 def _show_firings(coming: Sequence[Upcoming], output: Format) -> None:

@@ -26,6 +26,13 @@ def read(look: Callable[[Session, BundleShelf], T]) -> T:
         return look(session, shelf)
 
 
+@contextmanager
+def opened() -> Iterator[tuple[Session, BundleShelf]]:
+    """A session that only reads, for as long as the command goes through what it finds."""
+    with _opened() as (store, shelf), store.read() as session:
+        yield session, shelf
+
+
 def write(work: Callable[[Session, BundleShelf, datetime], T]) -> T:
     """What `work` returns, done in one transaction; it is told the delivery time."""
     from engine.clock import SystemClock

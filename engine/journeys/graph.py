@@ -24,6 +24,7 @@ from engine.journeys.program import (
 from engine.rules.duration import format_duration
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MARKS = {'"': "#quot;", "|": "#124;"}
 _END = "END_"
 _ENTER = "ENTER_"
 
@@ -37,7 +38,7 @@ def to_mermaid(program: Program) -> str:
         lines.append(f"  {_node(step.id)}{_shape(step)}")
         lines += [
             f"  {_node(step.id)} -->{f'|{_text(label)}|' if label else ''} {_node(following)}"
-            for label, following in _exits(step)
+            for label, following in exits(step)
         ]
     lines.append(f'  {_END}(["end"])')
     ends = [f"leave: {' or '.join(leave.events) or 'condition'}" for leave in program.leaves]
@@ -87,6 +88,15 @@ def _shape(step: Step) -> str:
             return f'(["{_text(f"stop {step.id}")}"])'
 
 
+def words_of(step: Step) -> tuple[str, str]:
+    """What kind of step it is, and what it does, without its id."""
+    text = _shape(step).partition('"')[2].rpartition('"')[0]
+    for mark, letter in _MARKS.items():
+        text = text.replace(letter, mark)
+    named, _, detail = text.partition(": ")
+    return named.removesuffix(f" {step.id}"), detail
+
+
 def _length(step: Wait) -> str:
     parts = []
     if step.until:
@@ -102,7 +112,8 @@ def _length(step: Wait) -> str:
     return ", ".join(parts)
 
 
-def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
+def exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
+    """The ways out of a step, each with what it is called and the step it leads to; None ends the run."""
     match step:
         case Send():
             yield "", step.next
@@ -140,4 +151,6 @@ def _exits(step: Step) -> Iterator[tuple[str, StepId | None]]:
 
 def _text(text: str) -> str:
     """Text that may stand inside a quoted Mermaid label."""
-    return text.replace('"', "#quot;").replace("|", "#124;").replace("\n", " ")
+    for mark, letter in _MARKS.items():
+        text = text.replace(mark, letter)
+    return text.replace("\n", " ")

@@ -55,6 +55,10 @@ class Calling:
         """Whether a plan holds the calls of this purpose and journey now."""
         return purpose in self._bundle.paused_purposes or journey in self._bundle.paused_journeys
 
+    def forget(self) -> None:
+        """Let nothing have been called."""
+        self._made.clear()
+
     def call(self, contact_id: str, journey: str, wish: CallWish, now: datetime) -> CallEnded | datetime:
         """How the call ends, or the moment at which its time is over because a plan holds it until then."""
         if self.is_held(wish.purpose, journey):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.authoring.bundle import Bundle
+from engine.journeys.program import Experiment
 from engine.simulation.people import Person
 from engine.simulation.virtual import VirtualWorld
 
@@ -31,17 +33,61 @@ class History:
     person: Person
     happenings: Sequence[Happening] = ()
     """In order of arrival; those before the simulation begins are remembered, and start nothing."""
+    is_new: bool = False
+    """Nothing was known of them before the first of these."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Keys of messages that a provider refused -> with which code."""
+
+
+def meet(bundle: Bundle) -> bool:
+    """Whether what one contact is given can hang on whom else there is.
+
+    Places of an experiment that is balanced by strata are taken in the order of time. All else (caps, runs,
+    profiles, arms by hash, hold-outs) is each contact's own.
+    """
+    return any(
+        isinstance(step, Experiment) and bool(step.design.stratify_by)
+        for program in bundle.programs.values()
+        for step in program.steps.values()
+    )
 
 
 async def live(world: VirtualWorld, history: History, start: datetime, until: datetime) -> None:
     """Let one contact live in a world of their own, from `start` to `until`; the world tells what came of it.
 
-    Contacts meet nowhere: caps, runs and what is computed of them are each contact's own. So a population is
-    lived through one after another, and decides as it would side by side. Only the places of a stratum, where
-    an experiment is balanced by strata, are taken in this order and not in that of time.
+    Where contacts do not `meet`, a population that lives one after another decides as it would side by side.
     """
+    world.start_over(_comes(history, start))
+    world.know_refusals(history.refused)
+    _let_in(world, history, start, until)
+    await world.run_until(until)
+
+
+async def live_together(
+    world: VirtualWorld, histories: Sequence[History], start: datetime, until: datetime
+) -> None:
+    """Let many contacts live in one world, moment by moment: all of them are in memory until the end."""
     world.start_over(start)
-    world.add(history.person)
+    world.know_refusals({key: code for history in histories for key, code in history.refused.items()})
+    for history in sorted(histories, key=lambda each: _comes(each, start)):
+        comes = _comes(history, start)
+        if comes >= until:
+            break
+        if comes > world.now:
+            await world.run_before(comes)
+        _let_in(world, history, start, until)
+    await world.run_until(until)
+
+
+def _comes(history: History, start: datetime) -> datetime:
+    """When the contact begins to be known."""
+    first = history.happenings[0].at if history.is_new and history.happenings else start
+    return max(first, start)
+
+
+def _let_in(world: VirtualWorld, history: History, start: datetime, until: datetime) -> None:
+    is_new = history.is_new and bool(history.happenings) and history.happenings[0].at >= start
+    world.add(history.person, are_new=is_new)
     name = history.person.id
     for each in history.happenings:
         if each.at >= until:
@@ -50,4 +96,3 @@ async def live(world: VirtualWorld, history: History, start: datetime, until: da
             world.remember(name, each.event, each.at, each.properties)
         else:
             world.feed(name, each.event, each.at, each.properties, traits=each.traits, age=each.age)
-    await world.run_until(until)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from engine.authoring.bundle import Bundle
 from engine.contacts.computing import Computed, change_tags, compute
@@ -20,7 +20,7 @@ from engine.gate.consent import ANY, ConsentRecord
 from engine.gate.model import Intent
 from engine.intake.consenting import consent_entry
 from engine.journeys.event import Event, event_facts
-from engine.journeys.interpreter import Decider, advance
+from engine.journeys.interpreter import Advanced, Decider, advance
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import (
     ActiveRun,
@@ -69,7 +69,6 @@ from engine.runs.keys import intent_key_of, run_id_of, wished_by
 from engine.runs.telling import ended_evidence, moved_wait, repeat_evidence, repeat_reason, verdict_of
 from engine.simulation.calling import Calling
 from engine.simulation.exposures import MemoryAssignments
-from engine.simulation.journal import Journal
 from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
 from engine.simulation.sending import Sending
@@ -97,6 +96,16 @@ def _together(several: Sequence[Touched]) -> Touched:
     )
 
 
+class Witness(Protocol):
+    """Sees what happens to people and runs, as it happens."""
+
+    def happened(self, event: Event, traits: Mapping[str, Any]) -> None:
+        """An event came."""
+
+    def moved(self, before: str | None, cause: Cause, done: Advanced, now: datetime) -> None:
+        """A run went from the step it stood at, None before its start, to its next wait or its end."""
+
+
 class Life:
     """One bundle's journeys over people in memory."""
 
@@ -107,21 +116,21 @@ class Life:
         decisions: list[Decided],
         sending: Sending,
         calling: Calling,
-        journal: Journal | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._decisions = decisions
         self._sending = sending
         self._calling = calling
         self._assignments = MemoryAssignments()
         self._started: list[Touched] = []
-        self.put_in_force(bundle, matcher, journal)
+        self.put_in_force(bundle, matcher, witness)
 
-    def put_in_force(self, bundle: Bundle, matcher: Decider, journal: Journal | None = None) -> None:
+    def put_in_force(self, bundle: Bundle, matcher: Decider, witness: Witness | None = None) -> None:
         """Let events meet this bundle from now on; runs on their way stay in the one that they entered."""
         self._bundle = bundle
         # What is computed of a contact asks nothing but what every decider can answer.
         self._matcher = cast(Matcher, matcher)
-        self._journal = journal
+        self._witness = witness
         self._calling.put_in_force(bundle)
         self._programs: dict[str, list[Program]] = {}
         self._recogniser = Recogniser(bundle.patterns, matcher)
@@ -155,8 +164,8 @@ class Life:
         self, person: Living, event: Event, traits: Mapping[str, Any] = MappingProxyType({})
     ) -> Touched:
         """Let an event happen: to the profile, the consents and the runs, in the order of intake."""
-        if self._journal is not None:
-            self._journal.happened(event, traits)
+        if self._witness is not None:
+            self._witness.happened(event, traits)
         profile = person.profile
         if traits:
             state(person, traits, self._bundle, event.received_at)
@@ -191,8 +200,8 @@ class Life:
         for event in crossing_events(computed.crossings, person.profile.id, cause, because, now):
             person.seq += 1
             person.profile.last_event_seq = person.seq
-            if self._journal is not None:
-                self._journal.happened(event, {})
+            if self._witness is not None:
+                self._witness.happened(event, {})
             told.append(self._react(person, replace(event, seq=person.seq), computed.facts))
         return told
 
@@ -266,8 +275,8 @@ class Life:
         )
         if done.run == run.state:
             return None
-        if self._journal is not None:
-            self._journal.moved(run.state.position, cause, done, now)
+        if self._witness is not None:
+            self._witness.moved(run.state.position, cause, done, now)
         before, run.state = run.state, done.run
         run.at_step = step_listeners(run.program, done.run, person.seq)
         wished: Intent | CallEnded | None = None

@@ -36,6 +36,10 @@ class Person:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     arms: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(journey, step) -> the arm of that experiment that the person was given before."""
+    ledger: tuple[ConsentRecord, ...] = ()
+    """What the consent ledger holds of them before the simulation begins, in its order."""
+    suppressed: str | None = None
+    """Why nothing may reach them at all."""
 
 
 @dataclass
@@ -102,8 +106,9 @@ def begin(person: Person, now: datetime) -> Living:
         locale=person.locale,
         attributes=dict(person.attributes),
         tags=set(person.tags),
+        suppressed=person.suppressed,
     )
-    return Living(profile, dict(person.identities), grants(person.consents, now))
+    return Living(profile, dict(person.identities), [*grants(person.consents, now), *person.ledger])
 
 
 def state(person: Living, traits: Mapping[str, Any], bundle: Bundle, now: datetime) -> None:

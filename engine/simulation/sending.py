@@ -23,7 +23,15 @@ from engine.gate.judging import Way
 from engine.gate.model import Answer, Intent, Outcome
 from engine.gate.stages import plan_scope
 from engine.gate.state import Claim, Identity, PublishedBreaker, Standing, View
-from engine.plugin.contracts import Accepted, Capabilities, Channel, Message, Preflight, SendResult
+from engine.plugin.contracts import (
+    Accepted,
+    Capabilities,
+    Channel,
+    Message,
+    Preflight,
+    Rejected,
+    SendResult,
+)
 from engine.plugin.registry import Registry
 from engine.risk.machine import Status
 from engine.simulation.gate_state import Addressee, MemoryGateState, Noted, Wish
@@ -78,6 +86,11 @@ class Sending:
         self._people.clear()
         self._unsent.clear()
         self._state.forget()
+        self._outlets.channel.refused = {}
+
+    def know_refusals(self, refused: Mapping[str, str]) -> None:
+        """Refuse the messages of these keys, each with its code, until everything is forgotten."""
+        self._outlets.channel.refused = refused
 
     def plan(self, person: Living, intent: Intent) -> None:
         """Write the wish of a run down."""
@@ -265,6 +278,8 @@ class _SilentChannel:
     def __init__(self) -> None:
         self.taken: dict[str, Message] = {}
         """By idempotency key, until it is counted as sent."""
+        self.refused: Mapping[str, str] = {}
+        """By idempotency key: what it refuses, and with which code."""
 
     def configured(self, settings: BaseModel) -> Channel:
         return self
@@ -273,6 +288,9 @@ class _SilentChannel:
         return Preflight(True)
 
     async def send(self, message: Message, idempotency_key: str) -> SendResult:
+        code = self.refused.get(idempotency_key)
+        if code is not None:
+            return Rejected(code)
         self.taken[idempotency_key] = message
         return Accepted()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,7 +48,9 @@ def failure_lines(result: TestResult, bundle: Bundle, folder: str = "") -> list[
 
 def trace_lines(result: TestResult, bundle: Bundle, folder: str = "") -> list[str]:
     """What happened in a test, moment by moment, on each contact's own clock."""
-    teller = _Teller(result, bundle, folder)
+    test = result.test
+    dials = {cast.name: Dial(test.start, cast.timezone) for cast in test.contacts}
+    teller = Teller(result.entries, result.suite.journeys, dials, test.start, bundle, folder)
     moments = teller.moments()
     zones = sorted({cast.timezone for cast in result.test.contacts})
     lines = [f"  trace (clock of {', '.join(zones)}; UTC in brackets)"]
@@ -164,17 +166,28 @@ def _place(place: Place, folder: str) -> str:
     return f"{prefix}/{place.file}:{place.line}" if prefix not in {"", "."} else f"{place.file}:{place.line}"
 
 
-class _Teller:
-    """Tells the entries of one test."""
+class Teller:
+    """Tells what happened in a simulation of these journeys, on the clock of each contact.
 
-    def __init__(self, result: TestResult, bundle: Bundle, folder: str) -> None:
+    Nothing before `start` is told. Places in files begin with the folder.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        journeys: Collection[str],
+        dials: Mapping[str, Dial],
+        start: datetime,
+        bundle: Bundle,
+        folder: str = "",
+    ) -> None:
         self._bundle = bundle
         self._folder = folder
-        self._entries: Sequence[Entry] = result.entries
-        self._journeys = set(result.suite.journeys)
-        self._dials = {cast.name: Dial(result.test.start, cast.timezone) for cast in result.test.contacts}
+        self._entries = entries
+        self._journeys = set(journeys)
+        self._dials = dials
         self._several = len(self._dials) > 1
-        self._start = result.test.start
+        self._start = start
 
     def moments(self) -> list[list[str]]:
         """The lines of each moment at which something happened to somebody."""

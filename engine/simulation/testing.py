@@ -73,8 +73,7 @@ async def run_tests(
     With a registry messages are made and checked as in production.
     """
     if registry is not None:
-        own = {name: each for name, each in registry.generators.items() if name == _OWN_GENERATOR}
-        registry = Registry({}, own, registry.checks, owners=registry.owners, environ={})
+        registry = own_generator_only(registry)
     reached = Reached(bundle)
     results: list[TestResult] = []
     with closing(_Bundles(bundle)) as bundles:
@@ -88,6 +87,12 @@ async def run_tests(
                 results.append(result)
                 tell(result)
     return TestReport(tuple(results), reached.coverage())
+
+
+def own_generator_only(registry: Registry) -> Registry:
+    """The registry with nothing that would reach the world: checks, and the generator that works alone."""
+    own = {name: each for name, each in registry.generators.items() if name == _OWN_GENERATOR}
+    return Registry({}, own, registry.checks, owners=registry.owners, environ={})
 
 
 def _held_out(stage: Bundle, test: RuleTest) -> Bundle:

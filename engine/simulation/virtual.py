@@ -30,7 +30,7 @@ from engine.rules.matcher import Matcher
 from engine.simulation.calling import Calling, SaidCall
 from engine.simulation.forecasting import Firings
 from engine.simulation.journal import Journal
-from engine.simulation.living import Life, Touched
+from engine.simulation.living import Life, Touched, Witness
 from engine.simulation.people import Living, Person, begin, known_kind
 from engine.simulation.records import Decided, Sent, Unanswered
 from engine.simulation.sending import Sending
@@ -80,8 +80,8 @@ class VirtualWorld:
     Every message that passes the gate counts as sent at once. With a `registry` messages are made and checked
     by its generators and checks first; without one every text passes. Decisions and sends are kept in the
     order in which they happened. No action is called: `calls` say how calls end that are not done at once. A
-    `journal` sees everything and is asked instead of the matcher. Close it
-    when done, unless one of these two was given.
+    `journal` sees everything and is asked instead of the matcher; a `witness` only sees. Close it when done,
+    unless a matcher or a journal was given.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class VirtualWorld:
         registry: Registry | None = None,
         journal: Journal | None = None,
         calls: Iterable[SaidCall] = (),
+        witness: Witness | None = None,
     ) -> None:
         self.now = start
         self.decisions: list[Decided] = [] if journal is None else journal.decisions
@@ -107,15 +108,16 @@ class VirtualWorld:
         self._sending = Sending(bundle, start, self.decisions, self.sends, registry)
         rules: Decider | None = journal or matcher or self._own_matcher
         assert rules is not None, "one of the three is there"
-        calling = Calling(bundle, self.decisions, calls)
-        self._life = Life(bundle, rules, self.decisions, self._sending, calling, journal)
+        self._calling = Calling(bundle, self.decisions, calls)
+        self._life = Life(bundle, rules, self.decisions, self._sending, self._calling, journal or witness)
         # A journal shows every firing and what was asked at it; nobody else needs to see those who stay out.
         self._firings = Firings(bundle, rules, every=journal is not None)
+        self._witness = witness
         self._past = start
         """Everything up to then has happened."""
 
-    def add(self, *people: Person) -> None:
-        """Let people exist from the present moment on.
+    def add(self, *people: Person, are_new: bool = False) -> None:
+        """Let people exist from the present moment on; new ones only begin to be known by their first event.
 
         ValueError for an id that is taken, KeyError for an arm that no experiment has.
         """
@@ -125,7 +127,7 @@ class VirtualWorld:
             self._people[person.id] = begin(person, self.now)
             for (journey, step), arm in person.arms.items():
                 self._life.give_arm(self._people[person.id], journey, step, arm, self.now)
-            if self._bundle.profile.version:
+            if self._bundle.profile.version and not are_new:
                 self._plan(self.now, _Order.BEGIN, person.id, BY_RULES, _FIRST)
             self._plan_firings(self._people[person.id], self._past)
 
@@ -183,6 +185,10 @@ class VirtualWorld:
         told = {"choice": choice, "journey": journey, "by": by, "number": number}
         self._plan(at, _Order.ANSWER, contact_id, step, _FIRST, told)
 
+    def know_refusals(self, refused: Mapping[str, str]) -> None:
+        """Have providers refuse the messages of these keys, each with its code; all others are accepted."""
+        self._sending.know_refusals(refused)
+
     async def run_until(self, moment: datetime) -> None:
         """Let everything happen that happens until then, that moment included."""
         while self._due and self._due[0].at <= moment:
@@ -227,7 +233,7 @@ class VirtualWorld:
         assert rules is not None, "one of the two is there"
         self._bundle = bundle
         self._sending.put_in_force(bundle)
-        self._life.put_in_force(bundle, rules, journal)
+        self._life.put_in_force(bundle, rules, journal or self._witness)
         self._firings = Firings(bundle, rules, every=journal is not None)
         for person in self._people.values():
             person.firings = {}
@@ -268,11 +274,16 @@ class VirtualWorld:
         self._due.clear()
         self._numbers = itertools.count()
         self._sending.forget()
+        self._calling.forget()
         self._life.forget_people()
 
     def facts(self, contact_id: str) -> dict[str, FactValue | None]:
         """The `contact.` facts of a person now."""
         return contact_facts(self._person(contact_id).profile, self._bundle, self.now)
+
+    def zone(self, contact_id: str) -> str:
+        """The IANA zone on whose clock a person lives: their own, else the workspace's."""
+        return self._person(contact_id).profile.timezone or self._bundle.workspace.timezone
 
     def active_runs(self, contact_id: str) -> dict[str, str | None]:
         """The journeys a person is in now -> the step they are at."""
