@@ -1,0 +1,208 @@
+"""Lives made up from a seed, on Temporal with time that jumps and in virtual time: the same decisions.
+
+Timers are Temporal's. An event comes at its moment: before a workflow is let past it, the installation takes
+the event in and carries what it wakes, as dispatcher and signal would.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+from temporalio import activity
+from temporalio.testing import WorkflowEnvironment
+
+from engine.authoring.loading import bundle_of
+from engine.clock import FixedClock, SystemClock
+from engine.governance.publishing import publish
+from engine.intake.segment import translate
+from engine.journeys.driver import RunRef
+from engine.services import Services, build_services
+from engine.settings import Settings
+from engine.simulation.people import Person
+from engine.simulation.virtual import VirtualWorld
+from engine.store.control import ensure_control
+from engine.store.tables import OutboxRow, RunRow
+from tests.workflows.test_same_decisions import START, Seen, arm_in, decided, files, minute
+from workflows.activities import JourneyActivities
+from workflows.driver import TemporalDriver
+from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
+
+pytestmark = pytest.mark.temporal
+
+ZONES = ("Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Europe/Berlin", "Pacific/Apia")
+IN_PASSING = 3
+IN_EARNEST = 40
+
+
+@dataclass(frozen=True)
+class Happens:
+    after: timedelta
+    event: str
+
+
+@dataclass(frozen=True)
+class Life:
+    zone: str
+    happens: tuple[Happens, ...]
+
+
+def life(seed: int) -> Life:
+    """Replies at any time of a month and a half, now and then a withdrawal and a second consent."""
+    dice = random.Random(seed)
+    kinds = ["message_replied"] * dice.randrange(1, 5)
+    if dice.random() < 0.3:
+        kinds += ["consent_withdrawn", "consent_granted"][: dice.randrange(1, 3)]
+    # In the middle of a minute: a server takes a moment for everything it does.
+    moments = sorted(dice.randrange(60, 45 * 24 * 60) for _ in kinds)
+    return Life(
+        dice.choice(ZONES),
+        tuple(
+            Happens(timedelta(minutes=at, seconds=30), kind) for at, kind in zip(moments, kinds, strict=True)
+        ),
+    )
+
+
+class LivingAdvance:
+    """The real `advance` in an installation to which events come at their moments."""
+
+    def __init__(self, services: Services, clock: FixedClock, happens: Sequence[Happens]) -> None:
+        self._real = JourneyActivities(services.runs, SystemClock())
+        self._services = services
+        self._clock = clock
+        self._begun = clock.now()
+        self._coming = list(happens)
+
+    @activity.defn(name=ADVANCE)
+    async def advance(self, request: AdvanceRequest) -> AdvanceResult:
+        while self._coming and self._begun + self._coming[0].after <= request.now:
+            await self._happen(self._coming.pop(0))
+        self._clock.moment = max(self._clock.moment, request.now)
+        return await self._real.advance(request)
+
+    async def _happen(self, happens: Happens) -> None:
+        services = self._services
+        self._clock.moment = max(self._clock.moment, self._begun + happens.after)
+        message = {
+            "type": "track",
+            "event": happens.event,
+            "messageId": f"{happens.event}{happens.after}",
+            "userId": "ann",
+            "properties": {"purpose": "marketing"},
+        }
+        receipt = services.intake.accept([translate(message)], source="test")
+        assert (receipt.accepted, receipt.dead) == (1, 0)
+        for run_id in receipt.run_ids:
+            await services.runs.carry(run_id)
+        for run_id in self._told():
+            await services.runs.carry(run_id, durable=True)
+
+    def _told(self) -> list[str]:
+        """The runs that the outbox has signals for; the signals stay where they are."""
+        with self._services.store.read() as session:
+            query = select(col(OutboxRow.key)).where(
+                col(OutboxRow.kind) == "run.signal", col(OutboxRow.done_at).is_(None)
+            )
+            return list(dict.fromkeys(session.scalars(query)))
+
+
+async def on_temporal(
+    environment: WorkflowEnvironment, services: Services, working: Any, lived: Life
+) -> list[Seen]:
+    clock = services.clock
+    assert isinstance(clock, FixedClock)
+
+    async def client() -> Any:
+        return environment.client
+
+    services.driver = TemporalDriver(client)
+    living = LivingAdvance(services, clock, lived.happens)
+    async with working(environment.client, living.advance):
+        messages = [
+            {
+                "type": "track", "event": "consent_granted", "messageId": "consent", "userId": "ann",
+                "properties": {"purpose": "marketing"},
+                "context": {"timezone": lived.zone, "traits": {"app": "ann"}},
+            },
+            {"type": "track", "event": "contact_added", "messageId": "added", "userId": "ann"},
+        ]  # fmt: skip
+        receipt = services.intake.accept([translate(message) for message in messages], source="test")
+        assert receipt.accepted == 2
+        for run_id in receipt.run_ids:
+            await services.runs.carry(run_id)
+        await services.dispatcher.step()
+        with services.store.read() as session:
+            row = session.scalars(select(RunRow).where(col(RunRow.journey) == "month")).one()
+        ref = RunRef(row.id, row.journey, row.contact_id, row.entry_key, row.version)
+        await environment.client.get_workflow_handle(ref.workflow_id).result()
+    return decided(services)
+
+
+async def in_virtual_time(lived: Life, until: datetime) -> list[Seen]:
+    world = VirtualWorld(bundle_of(files()), START)
+    world.add(Person("ann", identities={"app": "ann"}, consents=("marketing",), timezone=lived.zone))
+    world.feed("ann", "contact_added", START)
+    for happens in lived.happens:
+        world.feed("ann", happens.event, START + happens.after, {"purpose": "marketing"})
+    await world.run_until(until)
+    world.close()
+    return sorted(
+        Seen(
+            minute(made.at),
+            made.kind,
+            made.stage,
+            made.verdict,
+            made.reason,
+            made.step or "",
+            made.channel or "",
+            arm_in(made.evidence),
+        )
+        for made in world.decisions
+    )
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(IN_PASSING), id="few"),
+        pytest.param(
+            range(IN_PASSING, IN_EARNEST), id="many", marks=[pytest.mark.long, pytest.mark.timeout(3600)]
+        ),
+    ],
+)
+async def test_lives_on_temporal_and_in_virtual_time_are_the_same_decisions(
+    seeds: range,
+    skipping: WorkflowEnvironment,
+    working: Any,
+    tmp_path: Path,
+    _sqlite_template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEST_LETTERS", str(tmp_path / "letters"))
+    reasons: set[str] = set()
+    for seed in seeds:
+        lived = life(seed)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        shutil.copyfile(_sqlite_template, folder / "wayline.db")
+        clock = FixedClock(SystemClock().now())
+        settings = Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'wayline.db'}")
+        services = build_services(settings, clock=clock)
+        with services.store.begin() as session:
+            ensure_control(session, clock.now(), journey_origin=START)
+            publish(session, files(), by="test", now=clock.now())
+        try:
+            real = await on_temporal(skipping, services, working, lived)
+        finally:
+            await services.close()
+        assert real == await in_virtual_time(lived, START + timedelta(days=120)), f"seed {seed}: {lived}"
+        reasons |= {seen.reason for seen in real}
+    assert {"sent.accepted", "run.stopped", "run.completed"} <= reasons
