@@ -17,6 +17,7 @@ from engine.api import (
     operating,
     plans,
     records,
+    simulations,
     tasks,
     unsubscribing,
 )
@@ -62,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
         journeys,
         tasks,
         experiments,
+        simulations,
         unsubscribing,
         documenting,
     ):
