@@ -14,7 +14,7 @@ from engine.authoring.checking.references import References
 from engine.authoring.checking.unacted import refused, unacted_in
 from engine.authoring.checking.workspace import check
 from engine.authoring.compiling.assembling import compile_bundle
-from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.conditions import NOTHING, Rulebook
 from engine.authoring.compiling.overlaying import check_plans, together, with_plans
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
 from engine.authoring.linting.linter import advice, check_meaning, check_whole
@@ -23,7 +23,7 @@ from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.kinds import KINDS, model_of
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
-from engine.authoring.reading.folders import read_folder
+from engine.authoring.reading.folders import meant_text, read_folder
 from engine.authoring.reading.renaming import renamed
 from engine.authoring.reading.source import Source, read
 from engine.authoring.reading.validating import validate
@@ -56,19 +56,34 @@ def load_folder(path: Path | str, registry: Registry | None = None, *, advise: b
     CommandError when there is no such folder.
     """
     files, problems = read_folder(path)
-    loaded = load_files(files, registry, advise=advise and not problems)
+    # What may stand in a file that cannot be read is not missing anywhere.
+    unread = {
+        problem.place.file: meant_text(path, problem.place.file)
+        for problem in problems
+        if problem.code in {"RS019", "RS133"} and not problem.place.file.endswith(TEST_SUFFIX)
+    }
+    loaded = load_files(files, registry, advise=advise and not problems, unread=unread)
     both = tuple(sorted({*problems, *loaded.problems}))
     is_usable = not any(not problem.is_warning for problem in problems)
     return Loaded(loaded.bundle if is_usable else None, both)
 
 
-def load_files(files: Mapping[str, str], registry: Registry | None = None, *, advise: bool = False) -> Loaded:
+def load_files(
+    files: Mapping[str, str],
+    registry: Registry | None = None,
+    *,
+    advise: bool = False,
+    unread: Mapping[str, str] = NOTHING,
+) -> Loaded:
     """The workspace in a mapping from relative path to text.
+
+    `unread` are files that are there and could not be read, with what can be guessed of their text: what
+    such a file may define is not told to be missing.
 
     With a registry, the plugins and settings they name are checked too, and templates filled in for trial.
     With `advise`, what nobody uses is told too: for people who write, not for those who only load.
     """
-    found, problems = _read_all(files)
+    found, problems = _read_all(files, unread)
     bundle = _check_all(found, files, problems)
     suites, more = read_tests(found.test_files, found, bundle)
     problems.extend(more)
@@ -95,10 +110,12 @@ def definitions_of(files: Mapping[str, str]) -> Definitions:
     return _read_all(files)[0]
 
 
-def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
+def _read_all(
+    files: Mapping[str, str], unread: Mapping[str, str] = NOTHING
+) -> tuple[Definitions, list[Problem]]:
     """Everything that the files define, and the problems with reading them one by one."""
     documents: list[tuple[Source, Head]] = []
-    unreadable: list[Source] = []
+    unreadable = [Source(file, None) for file in unread]
     tests: list[Source] = []
     problems: list[Problem] = []
     for file in sorted(files):
@@ -117,7 +134,7 @@ def _read_all(files: Mapping[str, str]) -> tuple[Definitions, list[Problem]]:
             problems.append(_misplaced(source))
         else:
             documents.append((source, head))
-    found = collect(documents, unreadable, files)
+    found = collect(documents, unreadable, {**files, **unread})
     found.test_files = tests
     for defined in found.plans.values():
         # What a plan switches on is as good as switched on.

@@ -177,7 +177,7 @@ def render(story: Story) -> str:
     if story.decisions:
         last = story.decisions[-1]
         lines += [f"  + {name}" for name in _passed(last)]
-        lines += _decision_lines(last)
+        lines += _decision_lines(last, is_told=True)
     for attempt in story.attempts:
         mark = {"accepted": "+", "unknown": "?"}.get(attempt.result, "-")
         probe = ", as a probe" if attempt.probe else ""
@@ -212,7 +212,8 @@ def _headline(story: Story) -> str:
     return f"{word}{where} because {last.reason}: {last.sentence}"
 
 
-def _decision_lines(decision: Told) -> list[str]:
+def _decision_lines(decision: Told, *, is_told: bool = False) -> list[str]:
+    """A decision and what it rests on; `is_told` says that its reason stands in words above already."""
     mark = {"allow": "+", "hold": "~"}.get(decision.verdict, "-")
     if decision.reason.endswith(".unknown") or decision.reason.startswith("unknown."):
         mark = "?"
@@ -220,12 +221,18 @@ def _decision_lines(decision: Told) -> list[str]:
     until = f" until {_moment(decision.hold_until)}" if decision.hold_until is not None else ""
     head = f"  {mark} {decision.verdict}{channel}: {decision.reason}{until}  {_moment(decision.at)}"
     lines = [head + _placed(decision)]
+    if decision.sentence and not is_told:
+        lines.append(f"      {decision.sentence}")
     if decision.kind == "experiment" and "by" in decision.evidence:
         step, arm = decision.evidence["step"], decision.evidence["arm"]
         return [*lines, f"      step {step}, arm {arm}: {why_this_arm(decision.evidence)}"]
     for name, value in decision.evidence.items():
         if name == "findings" and isinstance(value, list):
             lines += [line for finding in value for line in _finding_lines(finding)]
+        elif name == "by" and decision.reason == "run.left":
+            lines.append(
+                f"      left by: number {_shown(value)} of those that the journey lists under 'leave'"
+            )
         elif _is_told(value):
             lines.append(f"      {name}: {_shown(value)}")
     if decision.plans:

@@ -12,7 +12,7 @@ from engine.rules.condition import All, Any, Condition, None_, Op, Test, YamlPat
 from engine.rules.contradictions import find_contradictions
 from engine.rules.facts import Catalogue, Fact, FactType
 from engine.rules.faults import FAULTS, Fault
-from engine.rules.spelling import only_meant
+from engine.rules.spelling import compared, only_meant
 from engine.rules.wanted import MisfitError, read_wanted, shown
 
 __all__ = ["DEEPEST", "FAULTS", "MOST_TESTS", "Fault", "parse_condition"]
@@ -122,7 +122,7 @@ class _Reader:
                     faults.BAD_SHAPE,
                     at,
                     f"{shown(raw)} is not a condition",
-                    "write a map such as {contact.order_count: {gte: 3}}, or a list of them",
+                    _as_map(raw),
                 )
                 return None
         return _together(parts, at)
@@ -247,6 +247,14 @@ def _a(kind: FactType) -> str:
         FactType.LABELS: "a set of labels",
     }
     return names[kind]
+
+
+def _as_map(raw: object) -> str:
+    """How to write a condition that stands there as a text, as far as it can be told."""
+    said = compared(raw) if isinstance(raw, str) else None
+    if said is not None and "." in said[0]:
+        return f"write {{{said[0]}: {{{said[1]}: {said[2]}}}}}"
+    return "write a map such as {contact.order_count: {gte: 3}}, or a list of them"
 
 
 def _together(parts: list[Condition | None], at: YamlPath) -> Condition | None:

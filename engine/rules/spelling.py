@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+COMPARISONS = {
+    ">=": "gte",
+    ">": "gt",
+    "<=": "lte",
+    "<": "lt",
+    "==": "eq",
+    "=": "eq",
+    "!=": "ne",
+    "≥": "gte",
+    "≤": "lte",
+    "＞": "gt",
+    "＜": "lt",
+    "＞=": "gte",
+    "＜=": "lte",
+}
+"""How people write comparisons -> the word that the language has for it."""
 
 _LONGEST = 80
 """Longer words are not compared: nobody misspells them, and comparing takes long."""
@@ -33,3 +51,10 @@ def _slips(one: str, other: str) -> int:
             swapped = at > 1 and place > 1 and letter == other[place - 2] and one[at - 2] == wanted
             row.append(min(cost, older[place - 2] + 1) if swapped else cost)
     return row[-1]
+
+
+def compared(text: str) -> tuple[str, str, str] | None:
+    """What is compared (perhaps nothing), the word for it and with what, of a text such as `a.b >= 3`."""
+    signs = "|".join(re.escape(sign) for sign in sorted(COMPARISONS, key=len, reverse=True))
+    found = re.fullmatch(rf"\s*([A-Za-z_][A-Za-z0-9_.]*)?\s*({signs})\s*([^\s=<>].*?)\s*", text)
+    return (found[1] or "", COMPARISONS[found[2]], found[3]) if found is not None else None

@@ -14,6 +14,7 @@ from engine.rules.condition import FactRef, Op, Wanted, YamlPath
 from engine.rules.duration import parse_duration
 from engine.rules.facts import Catalogue, Fact, FactType
 from engine.rules.patterns import PatternRefusedError, check_pattern
+from engine.rules.spelling import compared
 
 Single = int | float | str | bool | datetime
 
@@ -99,6 +100,8 @@ def number_hint(raw: object) -> str:
         return "write digits, as 3"
     if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", raw):
         return "take the quotes away"
+    if (said := compared(raw)) is not None:
+        return f"write {{{said[1]}: {said[2]}}}"
     if raw in _NUMERALS:
         return f"write digits: {_NUMERALS[raw]}"
     digits = re.match(r"-?\d+", raw)  # of any script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -275,3 +275,27 @@ def test_a_breaker_is_listed_tripped_and_reset_from_the_command_line(
         2,
         "wayline: no breaker 'no_such' in the ruleset; there are: send_failure\n",
     )
+
+
+def test_a_decision_is_told_in_words_and_a_leave_by_its_place_in_the_journey() -> None:
+    told = explaining.Told(
+        at=datetime(2026, 3, 1, tzinfo=UTC),
+        kind="run",
+        journey="welcome",
+        intent=None,
+        stage="run",
+        channel=None,
+        verdict="skip",
+        reason="run.left",
+        sentence="a leave condition came true",
+        changed_by="the contact alone",
+        would_pass_if="",
+        hold_until=None,
+        evidence={"outcome": "left", "by": "2"},
+        bundle="",
+        place="",
+        reasons=[],
+    )
+    shown = explaining.render_decisions([told])
+    assert "a leave condition came true" in shown
+    assert "left by: number 2 of those that the journey lists under 'leave'" in shown

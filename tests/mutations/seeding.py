@@ -164,6 +164,33 @@ def chinese_brackets(line: str) -> Iterator[tuple[str, str]]:
         yield line.replace(f"[{found[1]}]", f"【{found[1]}】", 1), ""
 
 
+def dash_that_is_none(line: str) -> Iterator[tuple[str, str]]:
+    if (found := re.match(r"(\s*)- (?=[a-z_]+: |\{)", line)) is not None:
+        for dash in "－—–":
+            yield f"{found[1]}{dash} {line[found.end() :]}", "- "
+
+
+def no_space_after_dash(line: str) -> Iterator[tuple[str, str]]:
+    if (found := re.match(r"(\s*)- (?=[a-z_]+: |\{)", line)) is not None:
+        yield f"{found[1]}-{line[found.end() :]}", "- "
+
+
+def full_width_braces(line: str) -> Iterator[tuple[str, str]]:
+    for found in re.finditer(r": \{([^{}]+)\}(?=\s*$)", line):
+        yield line.replace(f"{{{found[1]}}}", f"｛{found[1]}｝"), ""
+
+
+def comparison_sign(line: str) -> Iterator[tuple[str, str]]:
+    for found in re.finditer(r"\{(gte|gt|lte|lt): (\d+)\}", line):
+        sign = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}[found[1]]
+        yield line.replace(found[0], f"{sign} {found[2]}", 1), f"{{{found[1]}: {found[2]}}}"
+
+
+def full_width_indent(line: str) -> Iterator[tuple[str, str]]:
+    if (found := re.match(r"( +)(?=[a-z_]+: \S)", line)) is not None:
+        yield "\u3000" * (len(found[1]) // 2) + line[found.end() :], "plain spaces"
+
+
 def tab_indent(line: str) -> Iterator[tuple[str, str]]:
     if line.startswith("  "):
         yield "\t" + line.lstrip(), ""
@@ -246,6 +273,11 @@ LINE_MISTAKES: Mapping[str, Change] = {
     "full-width digits": full_width_digits,
     "Chinese quotation marks": chinese_quotes,
     "Chinese brackets": chinese_brackets,
+    "a dash of another kind": dash_that_is_none,
+    "no space after a dash": no_space_after_dash,
+    "full-width braces": full_width_braces,
+    "a sign for a comparison": comparison_sign,
+    "a full-width indentation": full_width_indent,
     "a tab": tab_indent,
     "no space after a colon": no_space_after_colon,
     "a time without quotes": unquoted_time,

@@ -75,6 +75,8 @@ def _clock_time(text: str) -> time:
     if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
         return time.fromisoformat(text)
     hint = f'as "0{text}"' if re.fullmatch(r"[0-9]:[0-5][0-9]", text) else 'as "09:30" or "22:00"'
+    if re.fullmatch(r"24:00?", text):
+        hint = 'the end of a day is the beginning of the next: write "00:00"'
     raise refuse("RS027", f"'{text}' is not a time of day: two digits, ':', two digits, up to 23:59", hint)
 
 
@@ -141,6 +143,9 @@ _BEIJING = (
 )
 
 
+_WHOSE = ("contact", "workspace")
+
+
 def zone(text: str) -> str:
     """The IANA name itself; refused with the nearest one when there is no such zone."""
     if text in zone_names():
@@ -154,7 +159,15 @@ def zone(text: str) -> str:
 
 
 def _cap_zone(text: str) -> str:
-    return text if text in {"contact", "workspace"} else zone(text)
+    if text in _WHOSE:
+        return text
+    if difflib.get_close_matches(
+        text.lower(), [*_WHOSE, "customer", "user", "recipient", "local"], cutoff=0.8
+    ):
+        meant = "workspace" if text.lower().startswith("work") else "contact"
+        message = f"'{text}' is neither a time zone nor whose clock counts"
+        raise refuse("RS050", message, f"did you mean '{meant}'?")
+    return zone(text)
 
 
 def _scalar(raw: Any) -> Any:

@@ -17,6 +17,9 @@ MOST_BYTES = 4 * MAX_CHARACTERS
 """Of one file: a character takes up to four."""
 MOST_BYTES_TOGETHER = 100_000_000
 _SUFFIX = ".yaml"
+_SAVE_AS = "save it as UTF-8: in Notepad and Excel under 'Save as', in VS Code with 'Save with Encoding'"
+_LOOKED_AT = 4096
+"""Bytes of an unreadable file in which its kind is looked for; it stands in the first line or two."""
 
 
 def read_folder(path: Path | str) -> tuple[dict[str, str], list[Problem]]:
@@ -126,6 +129,27 @@ def _text_of(raw: bytes, relative: str, problems: list[Problem]) -> str | None:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        message = "the file is not UTF-8 text"
-        problems.append(Problem(Place(relative, line), "RS019", "(file)", message, "save it as UTF-8"))
+        encoding = _encoding_of(raw)
+        message = "the file is not UTF-8 text" + (f", it seems to be {encoding}" if encoding else "")
+        problems.append(Problem(Place(relative, line), "RS019", "(file)", message, _SAVE_AS))
         return None
+
+
+def _encoding_of(raw: bytes) -> str:
+    """What an editor may have saved it as; "" when it does not show."""
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "UTF-16"
+    try:
+        raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return ""
+    return "GBK"
+
+
+def meant_text(path: Path | str, relative: str) -> str:
+    """A file that could not be read as text, roughly: enough to see what kind of file it means to be."""
+    try:
+        raw = Path(path, relative).read_bytes()[:_LOOKED_AT]
+    except (OSError, ValueError):
+        return ""
+    return raw.decode("utf-16" if _encoding_of(raw) == "UTF-16" else "utf-8", "replace")

@@ -16,6 +16,7 @@ import yaml
 
 from engine.authoring.reading import scalars
 from engine.authoring.reading.faults import breakage, lookalike, straightened
+from engine.authoring.reading.lookalikes import lookalike_near
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 
@@ -109,6 +110,9 @@ def read(text: str, file: str) -> Source:
     data = reader.document()
     noted = [*early, *reader.problems]
     problems = [*early, *(problem for problem in reader.problems if not _only_follows(problem, noted))]
+    if any(problem.code in _STUMBLED for problem in problems):
+        lines = _lines(text)
+        problems = list(dict.fromkeys(_explained(problem, lines) for problem in problems))
     return Source(file, data, reader.places, reader.keys, _counted(problems, file))
 
 
@@ -127,6 +131,20 @@ def _only_follows(problem: Problem, noted: list[Problem]) -> bool:
     """Whether a syntax error is what became of a mistake that is named already, here or one line up."""
     causes = (each.place.line for each in noted if each.code in {"RS012", "RS014", "RS021"})
     return problem.code == "RS001" and any(line <= problem.place.line <= line + 1 for line in causes)
+
+
+_STUMBLED = {"RS001", "RS013", "RS021"}
+
+
+def _explained(problem: Problem, lines: list[str]) -> Problem:
+    """What made the parser stumble, where something nearby only looks like YAML; else the problem itself."""
+    if problem.code not in _STUMBLED:
+        return problem
+    found = lookalike_near(lines, problem.place.line)
+    if found is None:
+        return problem
+    place = Place(problem.place.file, found.line, found.column)
+    return Problem(place, found.code, "(file)", found.message, found.hint, found.swap)
 
 
 def _lines(text: str) -> list[str]:
