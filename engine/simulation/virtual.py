@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -17,7 +17,7 @@ from engine.authoring.bundle import Bundle
 from engine.contacts.crossing import BY_RULES, BY_TIME
 from engine.contacts.profile import contact_facts
 from engine.errors import NotFound
-from engine.gate.model import Intent
+from engine.gate.model import Intent, Outcome
 from engine.intake.firing import firing_event
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
@@ -195,6 +195,7 @@ class VirtualWorld:
             due = heapq.heappop(self._due)
             self.now = due.at
             person = self._people[due.contact_id]
+            together = self._together_with(due)
             match due.order:
                 case _Order.EVENT:
                     await self._happen(person, due)
@@ -203,7 +204,7 @@ class VirtualWorld:
                 case _Order.CLOCK:
                     await self._fire(person, due)
                 case _Order.HELD:
-                    await self._look_again(person, due.subject)
+                    await self._look_again([(each.contact_id, each.subject) for each in together])
                 case _Order.CALL:
                     await self._carry(person, due.subject, self._life.expire(person, due.subject, self.now))
                 case _Order.TIMER if _is_awaited(person, due):
@@ -212,8 +213,10 @@ class VirtualWorld:
                     pass  # the wait has been moved to another moment since
                 case _Order.ANSWER:
                     await self._decide(person, due.subject, **due.properties)
-            self._plan_profile(person)
-            self._plan_firings(person, self._past, due)
+            for each in together:
+                person = self._people[each.contact_id]
+                self._plan_profile(person)
+                self._plan_firings(person, self._past, each)
         self.now = self._past = max(self.now, moment)
 
     async def run_before(self, moment: datetime) -> None:
@@ -256,8 +259,8 @@ class VirtualWorld:
 
     async def _let_go(self) -> None:
         """Deliver what nothing holds any more."""
-        for intent in self._sending.ready(self.now):
-            await self._look_again(self._people[intent.contact_id], intent.key)
+        ready = self._sending.ready(self.now)
+        await self._look_again([(intent.contact_id, intent.key) for intent in ready])
 
     def start_over(self, start: datetime) -> None:
         """Be as a new world that begins at `start`: nobody is there, nothing has happened.
@@ -392,16 +395,31 @@ class VirtualWorld:
         for run_id in touched.retimed:
             await self._carry(person, run_id, None)
 
-    async def _look_again(self, person: Living, key: str) -> None:
-        """A held message whose moment has come."""
-        held = self._sending.held(person.profile.id, key)
-        if held is None:
-            return
-        outcome = await self._sending.deliver(person, key, self.now)
-        if outcome is None:
-            self._plan_look(held)
-        elif held.run_id is not None:
-            await self._carry(person, held.run_id, OutcomeKnown(held.step_id, outcome.value))
+    def _together_with(self, due: _Due) -> list[_Due]:
+        """What is due, and of held messages all of this moment, the most important first."""
+        together = [due]
+        while due.order is _Order.HELD and self._due and self._due[0][:2] == due[:2]:
+            together.append(heapq.heappop(self._due))
+        return together
+
+    async def _look_again(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Deliver held messages, given as contact and key, whose moment has come.
+
+        As in production, all of them are, before the first of their runs hears of it.
+        """
+        ended: list[tuple[Living, Intent, Outcome]] = []
+        for contact_id, key in messages:
+            person, held = self._people[contact_id], self._sending.held(contact_id, key)
+            if held is None:
+                continue
+            outcome = await self._sending.deliver(person, key, self.now)
+            if outcome is None:
+                self._plan_look(held)
+            else:
+                ended.append((person, held, outcome))
+        for person, held, outcome in ended:
+            if held.run_id is not None:
+                await self._carry(person, held.run_id, OutcomeKnown(held.step_id, outcome.value))
 
     async def _carry(
         self,
