@@ -195,12 +195,13 @@ def minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
+SAID = (SaidCall("points", results={"balance": 5}), SaidCall("no_points", CallOutcome.FAILED))
+ANSWERED = (Done({"balance": 5}), Failed("no_account"))
+"""How both calls end, in virtual time and by the action itself."""
+
+
 async def in_virtual_time(zone: str) -> list[Seen]:
-    said = [
-        SaidCall("points", results={"balance": 5}),
-        SaidCall("no_points", CallOutcome.FAILED),
-    ]
-    world = VirtualWorld(bundle_of(files()), START, calls=said)
+    world = VirtualWorld(bundle_of(files()), START, calls=SAID)
     world.add(Person("ann", identities={"app": "ann"}, consents=("marketing",), timezone=zone))
     world.feed("ann", "contact_added", START)
     await world.run_until(START + timedelta(days=60))
@@ -291,7 +292,7 @@ async def test_a_month_on_temporal_and_in_virtual_time_are_the_same_decisions(
     monkeypatch.setenv("TEST_LETTERS", str(tmp_path / "letters"))
     clock = FixedClock(SystemClock().now())
     # The first try is told to come back: without a dispatcher the workflow itself makes the second one.
-    action = RecordingAction(results=[Retry(SECOND), Done({"balance": 5}), Failed("no_account")])
+    action = RecordingAction(results=[Retry(SECOND), *ANSWERED])
     registry = load_registry(entry_points=False, extra=[file, template, action])
     settings = Settings(data_dir=tmp_path, database_url=sqlite_url)
     services = build_services(settings, clock=clock, registry=registry)

@@ -25,13 +25,17 @@ from engine.clock import FixedClock, SystemClock
 from engine.governance.publishing import publish
 from engine.intake.segment import translate
 from engine.journeys.driver import RunRef
+from engine.plugin.recording import RecordingAction
+from engine.plugin.registry import load_registry
 from engine.services import Services, build_services
 from engine.settings import Settings
 from engine.simulation.people import Person
 from engine.simulation.virtual import VirtualWorld
 from engine.store.control import ensure_control
 from engine.store.tables import OutboxRow, RunRow
-from tests.workflows.test_same_decisions import START, Seen, arm_in, decided, files, minute
+from plugins.channels import file
+from plugins.generators import template
+from tests.workflows.test_same_decisions import ANSWERED, SAID, START, Seen, arm_in, decided, files, minute
 from workflows.activities import JourneyActivities
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
@@ -147,7 +151,7 @@ async def on_temporal(
 
 
 async def in_virtual_time(lived: Life, until: datetime) -> list[Seen]:
-    world = VirtualWorld(bundle_of(files()), START)
+    world = VirtualWorld(bundle_of(files()), START, calls=SAID)
     world.add(Person("ann", identities={"app": "ann"}, consents=("marketing",), timezone=lived.zone))
     world.feed("ann", "contact_added", START)
     for happens in lived.happens:
@@ -195,7 +199,10 @@ async def test_lives_on_temporal_and_in_virtual_time_are_the_same_decisions(
         shutil.copyfile(_sqlite_template, folder / "wayline.db")
         clock = FixedClock(SystemClock().now())
         settings = Settings(data_dir=folder, database_url=f"sqlite:///{folder / 'wayline.db'}")
-        services = build_services(settings, clock=clock)
+        registry = load_registry(
+            entry_points=False, extra=[file, template, RecordingAction(results=ANSWERED)]
+        )
+        services = build_services(settings, clock=clock, registry=registry)
         with services.store.begin() as session:
             ensure_control(session, clock.now(), journey_origin=START)
             publish(session, files(), by="test", now=clock.now())
