@@ -38,6 +38,7 @@ async def test_a_refusal_shows_its_conditions_and_the_smallest_change(spine: Any
         == """\
 2026-05-04 03:00:00Z  entry choosy
   - skip: entry.no_match  2026-05-04 03:00:00Z  choosy.yaml:9
+      the journey's condition did not hold
       event_id: m1
       - all of
         - event.amount  (was 40, wanted gte 100)  choosy.yaml:11

@@ -225,7 +225,6 @@ async def test_doctor_registers_what_is_missing_and_no_worker_begins_before(
             assert "lacks search attributes" in (await said_of_temporal(repair=False))[2]
             await said_of_temporal(repair=True)
             await eventually(is_well)
-            assert any(log["event"] == "worker started" for log in logs)
         finally:
             stop.set()
             await working
