@@ -302,7 +302,7 @@ def drop_held(
     if run_ids is not None:
         query = query.where(is_one_of(session, IntentRow.run_id, run_ids))
     dropped = []
-    for row in session.scalars(query):
+    for row in sorted(session.scalars(query), key=in_order_of_wishes):
         move(row, IntentState.ENDED)
         row.outcome = (answer.outcome or Outcome.BLOCKED).value
         row.reason = answer.reason
@@ -312,6 +312,11 @@ def drop_held(
         dropped.append(row.key)
     release_places(session, dropped)
     return dropped
+
+
+def in_order_of_wishes(wish: IntentRow | Intent) -> tuple[datetime, str, str, int, str]:
+    """Sorts wishes by when and where they were made; only what that leaves open goes by key, a hash."""
+    return (wish.created_at, wish.journey or "", wish.step_id, wish.visit, wish.key)
 
 
 def release_places(session: Session, keys: Iterable[str]) -> None:

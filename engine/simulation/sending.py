@@ -15,7 +15,7 @@ from engine.contacts.computing import count_send
 from engine.contacts.profile import contact_facts
 from engine.delivery.content import ContentPipeline, Made
 from engine.delivery.gate_rules import gate_rules
-from engine.delivery.intents import IntentState, move, withdrawn_answer
+from engine.delivery.intents import IntentState, in_order_of_wishes, move, withdrawn_answer
 from engine.delivery.limits import Limits
 from engine.delivery.passing import Means, at_once, pass_gate
 from engine.gate.consent import ANY
@@ -154,18 +154,23 @@ class Sending:
 
     def drop_of_runs(self, contact_id: str, run_ids: Collection[str], answer: Answer, now: datetime) -> None:
         """Drop what runs that have ended wished and that has not left; `answer` says why."""
-        for key, wish in sorted(self._unsent.get(contact_id, {}).items()):
-            if wish.intent.run_id in run_ids:
-                self._drop(contact_id, key, answer, now)
+        for intent in self._waiting(contact_id):
+            if intent.run_id in run_ids:
+                self._drop(contact_id, intent.key, answer, now)
 
     def drop_of_purpose(self, contact_id: str, purpose: str, now: datetime) -> dict[str, Outcome]:
         """Drop what has not left and rests on a consent that is withdrawn; key -> outcome."""
         answer = withdrawn_answer()
         return {
-            key: self._drop(contact_id, key, answer, now)
-            for key, wish in sorted(self._unsent.get(contact_id, {}).items())
-            if purpose in (wish.intent.purpose, ANY)
+            intent.key: self._drop(contact_id, intent.key, answer, now)
+            for intent in self._waiting(contact_id)
+            if purpose in (intent.purpose, ANY)
         }
+
+    def _waiting(self, contact_id: str) -> list[Intent]:
+        """What waits in the gate for somebody, in the order in which production drops it."""
+        waiting = self._unsent.get(contact_id, {}).values()
+        return sorted((wish.intent for wish in waiting), key=in_order_of_wishes)
 
     def _drop(self, contact_id: str, key: str, answer: Answer, now: datetime) -> Outcome:
         # Between two moments nothing is on its way, so what has not left holds no place in any cap.
