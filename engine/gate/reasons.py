@@ -69,6 +69,7 @@ REASONS: Mapping[str, Reason] = {
     "consent.denied": Reason("the contact denied consent", CONTACT),
     "consent.expired": Reason("the consent on record is no longer valid", CONTACT),
     "consent.unknown_purpose": Reason("the ruleset does not define the purpose", OPERATIONS),
+    "contact.deleted": Reason("the contact has left us, and nothing goes on about them", CONTACT),
     "cap.full": Reason("a frequency cap has no place left", OPERATIONS),
     "cap.too_soon": Reason("the last message is too recent", OPERATIONS),
     "cap.defer_too_long": Reason("the cap frees later than the message may wait", OPERATIONS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -59,13 +59,12 @@ from engine.journeys.run import (
     WaitKind,
     journey_facts,
 )
-from engine.journeys.waiting import task_is_due_at, wait_is_over_at
+from engine.journeys.waiting import may_be_over_at_once, next_minute, task_is_due_at, wait_is_over_at
 from engine.rules.facts import Facts, FactType, FactValue
 
 BUDGET = 2 * LONGEST_STRIDE
 """Steps after which a run that has not slept ends as `run.loop`; no journey that was checked comes near."""
 _SHOWN_OF_A_LOOP = 20
-_AN_INSTANT = timedelta(microseconds=1)
 
 
 class Decider(Protocol):
@@ -274,13 +273,13 @@ class _Walk:
         return wait_is_over_at(step, self.zone, since, until=until)
 
     def _since(self, step: Wait, run: RunState) -> datetime:
-        """When the wait begins: in later rounds of a repeat an instant from now.
+        """When the wait begins: in later rounds of a repeat once this minute is over.
 
         The ten o'clock that ended the last round is not the one that this round waits for.
         """
         rounds = (run.rounds.get(each.id, 0) for each in self.program.repeats if step.id in each.inside)
-        comes_again = step.at is not None and any(count > 1 for count in rounds)
-        return self.now + _AN_INSTANT if comes_again else self.now
+        comes_again = may_be_over_at_once(step) and any(count > 1 for count in rounds)
+        return next_minute(self.now, self.zone) if comes_again else self.now
 
     def _task(self, step: Ask, visit: int, due_at: datetime) -> TaskOpened:
         choices = tuple((each.id, each.title) for each in step.choices)

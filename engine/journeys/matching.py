@@ -174,12 +174,14 @@ def react(
     doors: Doors,
     *,
     withdrawn: str | None = None,
+    is_deletion: bool = False,
 ) -> Reaction:
     """What the event does; `now` is journey time.
 
     `facts` are the contact's after the event, with the event's own. `withdrawn` is the purpose whose consent
-    the event takes back (`*`: every one): runs of that purpose end. A run that an event both ends and wakes
-    ends, and one that it both ends by a leave and brings to its goal has left.
+    the event takes back (`*`: every one): runs of that purpose end. `is_deletion` says that with this event
+    the contact has left us: every run ends that does not wait for just that. A run that an event both ends
+    and wakes ends, and one that it both ends by a leave and brings to its goal has left.
     """
     endings: list[Ending] = []
     wakings: list[Waking] = []
@@ -189,6 +191,8 @@ def react(
             continue
         heard = _heard(event, facts, now, run)
         if heard is None:
+            if is_deletion:
+                endings.append(Ending(run.run_id, Cancelled("contact.deleted")))
             continue
         match heard.kind:
             case ListenerKind.LEAVE:

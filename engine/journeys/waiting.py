@@ -12,6 +12,7 @@ from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
 from engine.journeys.program import Ask, Wait
 
 _DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
 _SEARCHED_FOR_WEEKDAY = 60  # more than a week of days and any skipped ones
 
 
@@ -49,7 +50,7 @@ def _in_working_time(wait: Wait, calendar: WorkingCalendar, zone: ZoneInfo, firs
             break
         if not wait.weekdays or working.astimezone(zone).isoweekday() in wait.weekdays:
             return working
-        moment = next_moment(midnight, zone, working + timedelta(seconds=1))
+        moment = next_moment(midnight, zone, working + _MINUTE)
     return first  # a calendar without such a time keeps nobody waiting for ever
 
 
@@ -61,7 +62,7 @@ def _unless_working(
     def found() -> tuple[datetime | None]:
         if calendar.is_working(moment, zone):
             return (None,)
-        return (next_moment(wait, zone, moment + timedelta(seconds=1)),)
+        return (next_moment(wait, zone, moment + _MINUTE),)
 
     # Who waits from one day and who waits from the next look at the same times.
     return calendar.remember(("next", wait.at, wait.weekdays, zone, moment), found)[0]
@@ -78,9 +79,14 @@ def next_moment(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | 
 
     The parts apply in the order `until`, `for`, `days`, `at`, `weekdays`. `until` is the value of the wait's
     fact; a missing or past one does not wait. `days` keeps the time of day unless `at` names one.
+
+    A time of day lasts a minute, as clocks show it: a wait with `at` counts from the minute in which it is
+    come to. So a run that its work brings here a few seconds after ten is still there at ten o'clock.
     """
-    moment = max(now, until) if until is not None else now
-    moment = moment.astimezone(UTC)
+    now = now.astimezone(UTC)
+    moment = max(now, until.astimezone(UTC)) if until is not None else now
+    if wait.at is not None:
+        moment = minute_of(moment, zone)
     if wait.for_ is not None:
         moment += wait.for_
     if wait.days is None and wait.at is None and _falls_on(moment.astimezone(zone).date(), wait.weekdays):
@@ -94,7 +100,23 @@ def next_moment(wait: Wait, zone: ZoneInfo, now: datetime, *, until: datetime | 
         first = local.date() - 2 * _DAY
     else:
         first = local.date()
-    return _first_on(first, clock, zone, moment, wait.weekdays)
+    return max(now, _first_on(first, clock, zone, moment, wait.weekdays))
+
+
+def minute_of(moment: datetime, zone: ZoneInfo) -> datetime:
+    """When the zone's clock began to show the minute that it shows at `moment`."""
+    local = moment.astimezone(zone)
+    return moment - timedelta(seconds=local.second, microseconds=local.microsecond)
+
+
+def may_be_over_at_once(wait: Wait) -> bool:
+    """Whether a wait for a time of day can be over in the minute in which it is come to."""
+    return wait.at is not None and wait.days is None and (wait.for_ is None or wait.for_ < _MINUTE)
+
+
+def next_minute(moment: datetime, zone: ZoneInfo) -> datetime:
+    """When the zone's clock will show another minute."""
+    return minute_of(moment, zone) + _MINUTE
 
 
 def _first_on(

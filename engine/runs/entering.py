@@ -104,6 +104,7 @@ class Reacting:
             [self._listening(run, event, withdrawn) for run in known.active.values()],
             self._doors(event, facts, known),
             withdrawn=withdrawn,
+            is_deletion=self._effect_of(event) == "deleted",
         )
         for ending in reaction.endings:
             self._end(ending, event, timezone, facts, known)
@@ -152,12 +153,15 @@ class Reacting:
 
     def _withdrawn(self, event: Event) -> str | None:
         """The purpose whose consent the event takes back altogether; one channel is the gate's business."""
-        kind = self._ground.bundle.events.get(event.type)
-        if kind is None or kind.effect != "consent_withdrawn":
+        if self._effect_of(event) != "consent_withdrawn":
             return None
         if event.properties.get("channel", ANY_EVENT) != ANY_EVENT:
             return None
         return str(event.properties.get("purpose", ANY_EVENT))
+
+    def _effect_of(self, event: Event) -> str | None:
+        kind = self._ground.bundle.events.get(event.type)
+        return kind.effect if kind is not None else None
 
     def _listening(self, run: KnownRun, event: Event, withdrawn: str | None) -> ActiveRun:
         is_heard = any(wait.is_heard for wait in run.waits)

@@ -218,7 +218,15 @@ class Life:
             if entry.decision == "withdrawn" and entry.channel == ANY:
                 withdrawn = entry.purpose
         runs = [_listening(run, event) for run in person.active.values()]
-        reaction = react(event, facts, now, runs, self._doors(person, event, facts), withdrawn=withdrawn)
+        reaction = react(
+            event,
+            facts,
+            now,
+            runs,
+            self._doors(person, event, facts),
+            withdrawn=withdrawn,
+            is_deletion=kind.effect == "deleted",
+        )
         for ending in reaction.endings:
             self.advance(person, ending.run_id, ending.cause, now)
         for waking in reaction.wakings:
@@ -378,9 +386,14 @@ class Life:
         if not endings and withdrawn is None:
             return ()
         contact_id = person.profile.id
-        by_withdrawal = {ending.run_id for ending in endings if isinstance(ending.cause, Cancelled)}
+        because = withdrawn_answer()
+        by_withdrawal = {
+            ending.run_id
+            for ending in endings
+            if isinstance(ending.cause, Cancelled) and ending.cause.reason == because.reason
+        }
         otherwise = {ending.run_id for ending in endings} - by_withdrawal
-        self._sending.drop_of_runs(contact_id, by_withdrawal, withdrawn_answer(), now)
+        self._sending.drop_of_runs(contact_id, by_withdrawal, because, now)
         self._sending.drop_of_runs(contact_id, otherwise, run_ended_answer(), now)
         if withdrawn is None:
             return ()

@@ -383,6 +383,18 @@ def test_a_time_of_day_is_the_next_one_in_every_later_round(decider: Rules) -> N
     assert woken == [NOW + DAY, NOW + 2 * DAY]
 
 
+def test_a_round_that_takes_some_seconds_does_not_wait_for_the_time_that_ended_the_last_one(
+    decider: Rules,
+) -> None:
+    journey = program(repeat("daily", "ten", times=3), Wait("ten", "daily", at=time(11)))
+    some_seconds = timedelta(seconds=17)
+    done, woken = go(journey, FRESH, Started(), decider(), now=NOW + some_seconds), []
+    while done.run.waiting is not None and done.run.waiting.due_at is not None:
+        woken.append(done.run.waiting.due_at)
+        done = go(journey, done.run, TimerDue(), decider(), now=woken[-1] + some_seconds)
+    assert woken == [NOW + DAY, NOW + 2 * DAY]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     bounds=st.lists(st.integers(1, 4), min_size=1, max_size=3),

@@ -69,6 +69,44 @@ def test_at_is_tomorrow_when_it_has_passed() -> None:
     )
 
 
+def test_a_time_of_day_lasts_as_long_as_the_clock_shows_it() -> None:
+    ten = local(SHANGHAI, 2026, 5, 4, 10)
+    for late in (timedelta(microseconds=1), timedelta(seconds=59, microseconds=999_999)):
+        assert next_moment(wait(at=time(10)), SHANGHAI, ten + late) == ten + late
+        # What begins within the minute is counted from its beginning: a day later it is ten again.
+        assert next_moment(wait(for_=DAY, at=time(10)), SHANGHAI, ten + late) == ten + DAY
+    assert next_moment(wait(at=time(10)), SHANGHAI, ten + timedelta(minutes=1)) == ten + DAY
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    zone=st.sampled_from(
+        ["Asia/Shanghai", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia"]
+    ),
+    began=st.datetimes(*CENTURY, timezones=st.just(UTC)),
+    late=st.timedeltas(timedelta(), timedelta(seconds=59, microseconds=999_999)),
+    for_=st.none() | st.integers(1, 3000).map(lambda minutes: timedelta(minutes=minutes)),
+    days=st.none() | st.integers(1, 9),
+    is_then=st.booleans(),
+    weekdays=st.sets(st.integers(1, 7)).map(lambda found: tuple(sorted(found))),
+)
+def test_whoever_comes_late_by_less_than_a_minute_waits_for_the_same_time_of_day(
+    zone: str,
+    began: datetime,
+    late: timedelta,
+    for_: timedelta | None,
+    days: int | None,
+    is_then: bool,
+    weekdays: tuple[int, ...],
+) -> None:
+    place = ZoneInfo(zone)
+    began = began.replace(second=0, microsecond=0)
+    clock = (began + (for_ or timedelta())).astimezone(place).time() if is_then else time(10)
+    step = wait(for_=for_, days=days, at=clock, weekdays=weekdays)
+    over = next_moment(step, place, began)
+    assert next_moment(step, place, began + late) == max(over, began + late)
+
+
 def test_for_comes_before_at() -> None:
     start = local(SHANGHAI, 2026, 5, 4, 11)
     assert next_moment(wait(for_=DAY, at=time(10)), SHANGHAI, start) == local(SHANGHAI, 2026, 5, 6, 10)
@@ -111,7 +149,7 @@ def test_a_time_inside_the_spring_gap_is_the_first_moment_after_it() -> None:
 def test_a_time_that_comes_twice_in_autumn_is_taken_the_first_time_and_never_twice() -> None:
     first = next_moment(wait(at=time(2, 30)), BERLIN, local(BERLIN, 2026, 10, 24, 12))
     assert first == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    again = next_moment(wait(at=time(2, 30)), BERLIN, first + timedelta(seconds=1))
+    again = next_moment(wait(at=time(2, 30)), BERLIN, first + timedelta(minutes=1))
     assert again == local(BERLIN, 2026, 10, 26, 2, 30)
 
 
@@ -233,7 +271,8 @@ class Oracle:
         clock = step.at or shown.time()
         allowed = [day for day in candidates if not step.weekdays or day.isoweekday() in step.weekdays]
         moments = (self.first_at_or_past(datetime.combine(day, clock)) for day in allowed)
-        return next(moment for moment in moments if moment >= now)
+        begins = now - timedelta(seconds=shown.second) if step.at is not None else now
+        return max(now, next(moment for moment in moments if moment >= begins))
 
 
 ODD_WAITS = [

@@ -480,8 +480,9 @@ def arm_in(evidence: Mapping[str, Any]) -> tuple[Any, ...]:
 class SqlLife:
     """The production services over one database; a loop stands for workflows and dispatcher."""
 
-    def __init__(self, store: Store, files: Mapping[str, str]) -> None:
-        self.store = store
+    def __init__(self, store: Store, files: Mapping[str, str], lag: timedelta = timedelta()) -> None:
+        """`lag` is how long after its moment everything is done."""
+        self.store, self.lag = store, lag
         self.clock = FixedClock(START)
         self.shelf = BundleShelf()
         self.channel = RecordingChannel()
@@ -510,9 +511,11 @@ class SqlLife:
 
     async def live(self, life: list[Happening]) -> dict[str, list[Story]]:
         await self.carry_swept(self.sweeper.refresh_page(100))
+        at = self.clock.now()
         for number, happening in enumerate(life):
-            at = self.clock.now() + happening.pause
+            at += happening.pause
             await self.pass_time(at, inclusive=False)
+            self.clock.moment = max(at + self.lag, self.clock.moment)
             event = IncomingEvent(
                 f"m{number}",
                 happening.event,
@@ -526,7 +529,7 @@ class SqlLife:
             for run_id in receipt.run_ids:
                 await self.runs.carry(run_id)
             await self.carry_told()
-        await self.pass_time(self.clock.now() + 20 * DAY, inclusive=True)
+        await self.pass_time(at + 20 * DAY, inclusive=True)
         self.shelf.close()
         return self.stories()
 
@@ -534,7 +537,7 @@ class SqlLife:
         """Let time go by, from one due moment to the next; what is due at `until` itself may come later."""
         end = until + timedelta(microseconds=int(inclusive))
         while (due_at := self.next_due_at()) is not None and due_at < end:
-            self.clock.moment = max(due_at, self.clock.moment)
+            self.clock.moment = max(due_at + self.lag, self.clock.moment)
             await self.carry_swept(self.sweeper.sweep_page(100))
             await self.delivery.deliver_due(100)
             await self.carry_told()

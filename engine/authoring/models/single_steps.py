@@ -45,8 +45,9 @@ class WaitStep(Part):
         None,
         title="时刻",
         description=(
-            "Then the first such time on the contact's own clock, in quotes.\n"
-            "然后等到联系人当地的这个时刻，写在引号里。"
+            "Then the first such time on the contact's own clock, in quotes; it lasts as long as the clock "
+            "shows it, one minute.\n"
+            "然后等到联系人当地的这个时刻，写在引号里；该时刻持续一分钟。"
         ),
         examples=["10:00"],
     )

@@ -246,9 +246,9 @@ class EventEntry(Part):
         description=(
             "What the engine itself does with it: order counts an order and adds its `amount`; "
             "consent_granted and consent_withdrawn write the consent ledger; deleted stops all "
-            "messages.\n"
+            "messages and ends what is under way.\n"
             "系统处理：order 计入订单及 amount；consent_granted/consent_withdrawn 记入同意台账；"
-            "deleted 停发一切消息。不写则无。"
+            "deleted 停发一切消息并结束进行中的旅程。不写则无。"
         ),
     )
     counts_as_activity: bool = Field(
