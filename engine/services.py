@@ -92,6 +92,9 @@ class DriverModule(Protocol):
 
     def embedded_server(self, settings: Settings) -> EmbeddedServer: ...
 
+    def measure(self) -> None:
+        """Have what its connections do counted with the process's other figures; before the first of them."""
+
     async def run_worker(
         self, services: Services, stop: asyncio.Event, lanes: Sequence[Lane] = tuple(Lane)
     ) -> None:

@@ -4,14 +4,62 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LaneSettings(BaseModel):
+    """How much of one lane a process of `wayline worker` does at a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tasks: int = Field(
+        ge=2,
+        le=1000,
+        description="Workflow tasks at a time. Short ones: more than a few per core only wait for it.",
+    )
+    looks: int = Field(
+        ge=1,
+        le=1000,
+        description="Runs carried at a time; each may hold a thread of the store or wait for a provider.",
+    )
+    cached: int = Field(
+        ge=0,
+        le=1_000_000,
+        description="Workflows kept in memory, at about 0.1 MB; others are replayed when they wake.",
+    )
+    pollers: int = Field(
+        ge=2,
+        le=100,
+        description="Requests for work that are open at Temporal. More help when it is far away.",
+    )
+
+
+class WorkerSettings(BaseModel):
+    """The lanes of a worker, each with slots of its own: `WAYLINE_WORKER_<LANE>_<WHAT>`."""
+
+    urgent: LaneSettings = LaneSettings(tasks=20, looks=40, cached=500, pollers=5)
+    normal: LaneSettings = LaneSettings(tasks=50, looks=100, cached=1000, pollers=5)
+    # More would only stand in line for the database, before the urgent ones.
+    bulk: LaneSettings = LaneSettings(tasks=10, looks=10, cached=300, pollers=3)
+    human: LaneSettings = LaneSettings(tasks=10, looks=20, cached=200, pollers=3)
+
+    def of(self, lane: str) -> LaneSettings:
+        """The settings of a lane by its name."""
+        found: LaneSettings = getattr(self, lane)
+        return found
 
 
 class Settings(BaseSettings):
     """One installation's settings; the defaults serve `wayline up` on one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="WAYLINE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="WAYLINE_",
+        env_file=".env",
+        extra="ignore",
+        env_nested_delimiter="_",
+        nested_model_default_partial_update=True,
+    )
 
     data_dir: Path = Field(default=Path(".wayline"), description="Where embedded services keep their files.")
     database_url: str | None = Field(
@@ -50,6 +98,7 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(default=2000, gt=0, description="Events one HTTP batch may hold.")
     log_format: str = Field(default="json", pattern="^(json|console)$")
+    worker: WorkerSettings = WorkerSettings()
 
     @property
     def database(self) -> str:

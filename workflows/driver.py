@@ -32,6 +32,7 @@ from engine.settings import Settings
 from workflows import service
 from workflows.connection import address_of, connect
 from workflows.devserver import EmbeddedServer, embedded_server
+from workflows.measuring import measure
 from workflows.messages import (
     BREAKER_WORKFLOW,
     BUNDLE,
@@ -57,7 +58,7 @@ from workflows.messages import (
 )
 from workflows.worker import run_worker
 
-__all__ = ["EmbeddedServer", "TemporalDriver", "driver", "embedded_server", "run_worker"]
+__all__ = ["EmbeddedServer", "TemporalDriver", "driver", "embedded_server", "measure", "run_worker"]
 
 CALL_TIMEOUT = timedelta(seconds=5)
 DEFECTS = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRu
 from engine.errors import DriverUnavailable
 from engine.journeys.lanes import Lane
 from engine.services import Services
+from engine.settings import LaneSettings, WorkerSettings
 from workflows.activities import BreakerActivities, JourneyActivities
 from workflows.breaker import Breaker
 from workflows.connection import address_of, connect
@@ -39,42 +39,24 @@ GRACE = timedelta(seconds=20)
 """For what has begun when the worker is told to stop."""
 
 
-@dataclass(frozen=True)
-class Slots:
-    """How much of one lane a process does at a time."""
-
-    tasks: int
-    looks: int
-    """Local activities: each may hold a thread of the store."""
-    cached: int
-    """Workflows kept in memory, at about 0.1 MB; others are replayed when they wake."""
-    pollers: int
-
-
-SLOTS = {
-    Lane.URGENT: Slots(tasks=20, looks=40, cached=500, pollers=5),
-    Lane.NORMAL: Slots(tasks=50, looks=100, cached=1000, pollers=5),
-    # More would only stand in line for the database, before the urgent ones.
-    Lane.BULK: Slots(tasks=10, looks=10, cached=300, pollers=3),
-    Lane.HUMAN: Slots(tasks=10, looks=20, cached=200, pollers=3),
-}
-
-
 def build_worker(
     client: Client,
     activities: Sequence[Callable[..., Any]],
     *,
     lane: Lane = Lane.NORMAL,
-    max_cached_workflows: int | None = None,
+    slots: LaneSettings | None = None,
     graceful_shutdown: timedelta = GRACE,
     workflow_runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """One lane's worker of the measured shape: local activities only, fixed slots, a bounded cache.
+    """One lane's worker of the measured shape: local activities only, slots as set, a bounded cache.
+
+    The slots do not follow the load of this machine, as the SDK offers: what they spare is the database,
+    which is elsewhere.
 
     Workflows run outside of Temporal's sandbox, which executes their module anew for every one of them; tests
     give the sandbox as `workflow_runner`, so that it looks over what workflows do.
     """
-    slots = SLOTS[lane]
+    slots = slots or WorkerSettings().of(lane.value)
     return Worker(
         client,
         task_queue=queue_of(lane),
@@ -82,7 +64,7 @@ def build_worker(
         activities=activities,
         workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
         no_remote_activities=True,
-        max_cached_workflows=slots.cached if max_cached_workflows is None else max_cached_workflows,
+        max_cached_workflows=slots.cached,
         max_concurrent_workflow_tasks=slots.tasks,
         max_concurrent_local_activities=slots.looks,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(slots.pollers),
@@ -112,7 +94,11 @@ async def run_worker(services: Services, stop: asyncio.Event, lanes: Sequence[La
         else:
             _log.info("worker started", address=address, lanes=[lane.value for lane in lanes])
             pause = FIRST_PAUSE
-            await _run_together([build_worker(client, activities, lane=lane) for lane in lanes], stop)
+            workers = [
+                build_worker(client, activities, lane=lane, slots=settings.worker.of(lane.value))
+                for lane in lanes
+            ]
+            await _run_together(workers, stop)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE)

@@ -42,6 +42,7 @@ async def ready(services: Asked) -> dict[str, str]:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
+def metrics() -> Response:
     """Everything that is counted, for Prometheus."""
+    # In a thread: what the durable side counts is fetched.
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -142,9 +142,11 @@ async def _up(settings: Settings) -> None:
     from engine.services import build_services, load_driver_module
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    durable = load_driver_module()
+    durable.measure()
     async with stopped_by_signals() as stop:
         await asyncio.to_thread(upgrade, settings.database)
-        server = None if settings.temporal_address else load_driver_module().embedded_server(settings)
+        server = None if settings.temporal_address else durable.embedded_server(settings)
         services = build_services(settings)
         try:
             keys = await asyncio.to_thread(make_keys, services)
@@ -201,8 +203,10 @@ def _run_one(name: str, part_of: Callable[[Services], Part]) -> None:
 
 async def _run_part(settings: Settings, name: str, part_of: Callable[[Services], Part]) -> None:
     from engine.cli.serving import run_parts, stopped_by_signals
-    from engine.services import build_services
+    from engine.services import build_services, load_driver_module
 
+    if name == "api" or settings.health_port is not None:
+        load_driver_module().measure()
     async with stopped_by_signals() as stop:
         services = build_services(settings)
         try:

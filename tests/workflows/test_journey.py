@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 
 from engine.journeys.driver import Nudge, RunRef
+from engine.settings import LaneSettings
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, UNKNOWN_RUN, AdvanceRequest, AdvanceResult, RunInput
 
@@ -222,7 +223,8 @@ async def test_a_worker_that_keeps_nothing_in_memory_replays_to_the_same_place(
     client: Client, driver: TemporalDriver, working: Any, script: Any, run_id: str
 ) -> None:
     advance = script.advance(*[script.waits(due_in=LONG)] * 4, script.ends())
-    async with working(client, advance.advance, max_cached_workflows=0):
+    forgetful = LaneSettings(tasks=2, looks=1, cached=0, pollers=2)
+    async with working(client, advance.advance, slots=forgetful):
         await driver.start(ref(run_id))
         for times in range(1, 5):
             await advance.was_asked(times)

@@ -14,12 +14,12 @@ from temporalio.client import Client
 
 from engine.journeys.driver import Nudge, RunRef, Standing
 from engine.journeys.lanes import Lane
+from engine.settings import WorkerSettings
 from tests.workflows.conftest import eventually
 from workflows.connection import connect
 from workflows.devserver import EmbeddedServer
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, LANES, AdvanceRequest, AdvanceResult, queue_of
-from workflows.worker import SLOTS
 
 pytestmark = pytest.mark.temporal
 
@@ -70,7 +70,7 @@ async def test_an_urgent_run_does_not_wait_behind_a_campaign_that_stands_still(
     for first in range(0, BULK, 50):
         await asyncio.gather(*(driver.start(run) for run in campaign[first : first + 50]))
     async with working(client, advance, lanes=(Lane.BULK, Lane.URGENT)):
-        await eventually(lambda: looking == SLOTS[Lane.BULK].looks)
+        await eventually(lambda: looking == WorkerSettings().bulk.looks)
         await driver.start(ref(run_id, lane=Lane.URGENT))
         async with asyncio.timeout(30):
             await client.get_workflow_handle(ref(run_id).workflow_id).result()

@@ -17,8 +17,10 @@ from textwrap import dedent
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from workflows.devserver import free_port
+from engine.settings import WorkerSettings
+from workflows.devserver import EmbeddedServer, free_port
 
 pytestmark = [pytest.mark.temporal, pytest.mark.timeout(240)]
 
@@ -288,3 +290,39 @@ async def test_a_dispatcher_of_its_own_can_be_watched(installation: Installation
     assert metrics is not None and "wayline_outbox" in metrics.text
     assert intake is not None and intake.status_code == 404
     assert await installation.stop(process) == 0
+
+
+async def test_a_worker_of_its_own_can_be_watched_and_has_the_slots_that_were_set(
+    installation: Installation,
+) -> None:
+    assert installation.run("db", "upgrade").returncode == 0
+    server = EmbeddedServer(installation.folder / "data", in_memory=True)
+    await server.start()
+    port = free_port()
+    installation.environment |= {"WAYLINE_HEALTH_PORT": str(port), "WAYLINE_WORKER_BULK_LOOKS": "7"}
+    process = installation.start("worker")
+    free: dict[tuple[str, str], float] = {}
+    labels: set[str] = set()
+
+    def are_counted() -> bool:
+        try:
+            told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        except httpx.TransportError:
+            return False
+        for family in text_string_to_metric_families(told):
+            for sample in family.samples:
+                if sample.name.startswith("temporal_"):
+                    labels.update(sample.labels)
+                if sample.name == "temporal_worker_task_slots_available":
+                    free[sample.labels["task_queue"], sample.labels["worker_type"]] = sample.value
+        return len(free) == 8
+
+    await installation.until(are_counted, "the slots of four lanes")
+    assert free["journeys-bulk", "LocalActivityWorker"] == 7
+    usual = WorkerSettings()
+    assert free["journeys", "LocalActivityWorker"] == usual.normal.looks
+    assert free["journeys-urgent", "WorkflowWorker"] == usual.urgent.tasks
+    of_kinds = {"namespace", "task_queue", "worker_type", "poller_type", "operation", "service_name", "le"}
+    assert labels - {"status_code", "workflow_type", "activity_type"} <= of_kinds
+    assert await installation.stop(process) == 0
+    await server.stop()

@@ -12,21 +12,23 @@ from structlog.testing import capture_logs
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import PollerBehaviorSimpleMaximum
 
+from engine.cli import run
 from engine.clock import FixedClock
 from engine.journeys.driver import Nudge, RunRef
 from engine.journeys.lanes import Lane
 from engine.runs.advancing import Carried
 from engine.runs.service import Runs
 from engine.services import build_services
-from engine.settings import Settings
+from engine.settings import LaneSettings, Settings, WorkerSettings
 from tests.workflows.conftest import eventually
 from workflows.activities import JourneyActivities
 from workflows.connection import connect
 from workflows.devserver import EmbeddedServer
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
-from workflows.worker import GRACE, SLOTS, STICKY, build_worker, run_worker
+from workflows.worker import GRACE, STICKY, build_worker, run_worker
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
 
@@ -36,26 +38,53 @@ def ref(run_id: str) -> RunRef:
 
 
 def test_every_lane_has_slots_of_its_own_and_a_bulk_of_work_never_most_of_them() -> None:
-    assert set(SLOTS) == set(Lane)
-    assert sum(slots.cached for slots in SLOTS.values()) <= 2000, "0.1 MB each"
-    assert SLOTS[Lane.BULK].looks * 10 < sum(slots.looks for slots in SLOTS.values())
+    lanes = [WorkerSettings().of(lane.value) for lane in Lane]
+    assert sum(slots.cached for slots in lanes) <= 2000, "0.1 MB each"
+    assert WorkerSettings().bulk.looks * 10 < sum(slots.looks for slots in lanes)
 
 
 @pytest.mark.temporal
 @pytest.mark.parametrize("lane", list(Lane))
-async def test_a_worker_is_bounded_and_lets_go_of_its_workflows_soon(client: Client, lane: Lane) -> None:
+@pytest.mark.parametrize("chosen", [{}, {"tasks": 7, "looks": 3, "cached": 11, "pollers": 2}], ids=str)
+async def test_a_worker_is_bounded_as_set_and_lets_go_of_its_workflows_soon(
+    client: Client, lane: Lane, chosen: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     @activity.defn(name=ADVANCE)
     async def advance(request: AdvanceRequest) -> AdvanceResult:
         return AdvanceResult(1, "ended", "ended")
 
-    config = build_worker(client, [advance], lane=lane).config()
-    slots = SLOTS[lane]
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"WAYLINE_WORKER_{lane.value.upper()}_{name.upper()}", str(value))
+    slots = Settings().worker.of(lane.value)
+    assert slots == WorkerSettings().of(lane.value).model_copy(update=chosen)
+    config = build_worker(client, [advance], lane=lane, slots=slots).config()
     assert config["max_cached_workflows"] == slots.cached
     assert config["max_concurrent_workflow_tasks"] == slots.tasks
     assert config["max_concurrent_local_activities"] == slots.looks
+    assert config["workflow_task_poller_behavior"] == PollerBehaviorSimpleMaximum(slots.pollers)
     assert config["sticky_queue_schedule_to_start_timeout"] == STICKY <= timedelta(seconds=2)
     assert config["graceful_shutdown_timeout"] == GRACE
     assert config["no_remote_activities"]
+
+
+def test_what_is_set_for_one_lane_leaves_the_others_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYLINE_WORKER_BULK_LOOKS", "25")
+    monkeypatch.setenv("WAYLINE_WORKER_SERVICE_HOST", "10.0.0.1")  # as some platforms add for their own use
+    found, usual = Settings().worker, WorkerSettings()
+    assert found.bulk == usual.bulk.model_copy(update={"looks": 25})
+    assert (found.urgent, found.normal, found.human) == (usual.urgent, usual.normal, usual.human)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("BULK_LOOKS", "0"), ("BULK_LOKS", "5"), ("URGENT_POLLERS", "1"), ("HUMAN_TASKS", "x")],
+)
+def test_a_setting_that_cannot_be_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"WAYLINE_WORKER_{name}", value)
+    assert run(["worker"]) == 2
+    assert capsys.readouterr().err.startswith(f"wayline: WAYLINE_WORKER_{name}: ")
 
 
 @pytest.mark.temporal
@@ -97,7 +126,7 @@ async def test_more_runs_than_a_worker_keeps_in_memory_all_go_on(
             return AdvanceResult(3, "ended", "ended", outcome="completed")
         return AdvanceResult(looks[request.run_id], "active", "event", step="listen")
 
-    async with working(client, advance, max_cached_workflows=5):
+    async with working(client, advance, slots=LaneSettings(tasks=50, looks=100, cached=5, pollers=5)):
         await asyncio.gather(*(driver.start(run) for run in runs))
         for times in (1, 2):
             await eventually(lambda times=times: list(looks.values()) == [times] * len(runs))  # type: ignore[misc]
