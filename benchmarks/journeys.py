@@ -1,8 +1,8 @@
 """Three-message journeys per second beside a hand-written Temporal workflow that sends the same messages.
 
 Both sides have as many processes as the machine has cores, send to the same local webhook receiver, and use
-the same Temporal development server, one after the other in one run. Beside rates it counts the processor time
-that all of a side's processes, its database and Temporal take for a journey: that ratio holds on a busy machine
+the same Temporal development server, one after the other in one run. Beside rates it counts the processor
+time that a side's processes, its database and Temporal take for a journey: that ratio holds on a busy machine
 too. Run it with `python -m benchmarks.journeys [SQLite|PostgreSQL]`.
 """
 
@@ -116,7 +116,7 @@ async def side(
     database: Sequence[int],
     temporal: Sequence[int],
 ) -> AsyncIterator[Side]:
-    """The processes of this side, ready to be told; `database` and `temporal` are the servers' process ids."""
+    """The processes of this side, ready to be told; beside them the process ids of both servers."""
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable,
