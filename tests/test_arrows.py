@@ -33,6 +33,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "jsonschema": ("engine/intake/", "engine/authoring/"),
     "alembic": ("engine/store/",),
     "psycopg": ("engine/store/",),
+    "phonenumbers": ("engine/journeys/numbers.py",),
 }  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class Workspace:
     """An event older than this (journey time) is kept and counted, but starts no journey."""
     ahead_by: timedelta = timedelta(days=1)
     """How far a sender's clock may run ahead; events further in the future become dead letters."""
+    numbers: Mapping[str, str | None] = field(default_factory=dict)
+    """Platforms whose addresses are phone numbers -> whose numbers those without + are, as CN."""
     queues: Mapping[str, str] = field(default_factory=dict)
     """Lists of tasks for people -> what stands above them."""
 

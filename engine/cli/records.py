@@ -36,7 +36,10 @@ OF_A_RUN = {
 ZONE_SOURCES = {
     "stated": "stated: their account or a sender says so",
     "device": "device: the clock of what they last used",
+    "number": "number: the country or area of their phone number",
     "default": "default: nothing is known of theirs, so the workspace's counts",
+    "open": "default: their phone numbers leave several clocks open (timezone_candidates), so the "
+    "workspace's counts",
 }
 """Where a contact's time zone comes from, in words; one that comes from a weaker source changes nothing."""
 
@@ -75,7 +78,8 @@ def show_contact(contact: Contact, output: FormatOption = Format.TEXT) -> None:
         print_json(record)
     else:
         source = record["timezone_source"]
-        print_fields(record | {"timezone_source": ZONE_SOURCES.get(source, source)}, OF_A_CONTACT)
+        words = ZONE_SOURCES["open"] if record["timezone_candidates"] else ZONE_SOURCES.get(source, source)
+        print_fields(record | {"timezone_source": words}, OF_A_CONTACT)
 
 
 def show_timeline(

@@ -50,6 +50,10 @@ class Resolved:
     """Of each entry, in order."""
     profiles: dict[str, Profile]
     """Of every contact that was asked for and exists; their rows are held until the transaction ends."""
+    owners: Mapping[Address, str]
+    """Every address that was named -> whose it is."""
+    new: frozenset[Address]
+    """Those of them that nobody knew before."""
 
 
 def resolve_batch(
@@ -77,7 +81,7 @@ def resolve_batch(
     _make_contacts(session, made, now)
     _make_identities(session, new, now)
     profiles |= {contact_id: Profile(contact_id, created_at=now) for contact_id in made}
-    return Resolved(tuple(found), profiles)
+    return Resolved(tuple(found), profiles, {**known, **new}, frozenset(new))
 
 
 def _assign(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
+from engine.journeys.numbers import distinct_clocks
 from engine.rules.counting import is_current, nothing_yet, value_at
 from engine.rules.facts import FactValue
 
@@ -19,6 +21,8 @@ class Profile:
     created_at: datetime
     timezone: str | None = None
     timezone_source: str | None = None
+    numbers: dict[str, Any] = field(default_factory=dict)
+    """Platform -> what the contact's latest phone number there says: its `country` and `zones`."""
     locale: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
@@ -44,6 +48,20 @@ class Profile:
     audiences: set[str] = field(default_factory=set)
     profile_due_at: datetime | None = None
     """Journey time at which it is to be computed anew although nothing has happened; None: never."""
+
+    @property
+    def timezone_candidates(self) -> tuple[str, ...]:
+        """Where the contact may be by their numbers, sorted, when that is several clocks.
+
+        Empty where `timezone` is known, and where nothing is.
+        """
+        return zones_of_numbers(self.numbers) if self.timezone is None else ()
+
+
+def zones_of_numbers(numbers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The zones that phone numbers, kept as in `Profile.numbers`, leave open, one of each clock; sorted."""
+    named = {zone for each in numbers.values() for zone in each["zones"]}
+    return tuple(named) if len(named) < 2 else distinct_clocks(named)
 
 
 def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, FactValue | None]:

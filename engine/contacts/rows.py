@@ -16,7 +16,7 @@ from engine.store.tables import ContactRow
 
 _FIELDS = tuple(field.name for field in fields(Profile))
 _SETS = ("tags", "derived_tags", "audiences")
-_DOCUMENTS = ("attributes", "counts", "scores", "classes")
+_DOCUMENTS = ("numbers", "attributes", "counts", "scores", "classes")
 _AS_IS = tuple(name for name in _FIELDS if name not in {"created_at", *_SETS})
 
 

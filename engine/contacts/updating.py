@@ -12,8 +12,9 @@ from typing import Any, TypeGuard
 from zoneinfo import available_timezones
 
 from engine.authoring.bundle import EventType, Workspace
-from engine.contacts.profile import Profile
+from engine.contacts.profile import Profile, zones_of_numbers
 from engine.journeys.event import Event
+from engine.journeys.numbers import read_number
 
 TIMEZONE_SOURCES = ("default", "number", "device", "stated")
 """Where a zone can come from, the least trustworthy first."""
@@ -100,6 +101,28 @@ def learn_timezone(profile: Profile, zone: object, source: str) -> bool:
     known = profile.timezone_source or TIMEZONE_SOURCES[0]
     if profile.timezone is None or TIMEZONE_SOURCES.index(source) >= TIMEZONE_SOURCES.index(known):
         profile.timezone, profile.timezone_source = zone, source
+    return True
+
+
+def learn_number(profile: Profile, platform: str, address: str, country: str | None) -> bool:
+    """Whether a number, new to the contact, is one that some country has; where it is of is kept then.
+
+    The latest such number of each platform counts. Where the contact may live by several clocks, by one
+    number or by those of several platforms, no zone is known: `timezone_candidates` are what it may be.
+    """
+    number = read_number(address, country)
+    if number is None:
+        if platform not in profile.numbers:
+            profile.numbers = {**profile.numbers, platform: {"country": None, "zones": []}}
+        return False
+    profile.numbers = {
+        **profile.numbers,
+        platform: {"country": number.country, "zones": list(number.zones)},
+    }
+    known = profile.timezone_source or TIMEZONE_SOURCES[0]
+    if profile.timezone is None or TIMEZONE_SOURCES.index(known) <= TIMEZONE_SOURCES.index("number"):
+        zones = zones_of_numbers(profile.numbers)
+        profile.timezone, profile.timezone_source = (zones[0], "number") if len(zones) == 1 else (None, None)
     return True
 
 

@@ -53,6 +53,10 @@ class Standing:
     """Whether a contact may be reached at all, and what caps need to know of them."""
 
     timezone: str | None = None
+    timezone_source: str | None = None
+    """stated | device | number; None where no zone is known."""
+    timezone_candidates: tuple[str, ...] = ()
+    """Zones one of which is theirs, by their phone numbers, where `timezone` is not known; empty: any."""
     tags: frozenset[str] = frozenset()
     suppressed: str | None = None
     """Why the whole contact must not be reached; None when they may."""

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel, col
 
 from engine.contacts.consent import consent_records
 from engine.contacts.identity import addresses_of
+from engine.contacts.rows import profile_of
 from engine.errors import NotFound
 from engine.masking import mask_address
 from engine.runs.tasks import HIGHEST_PRIORITY
@@ -58,6 +59,7 @@ def contact_record(session: Session, contact_id: str) -> Record:
         **plain(row),
         # Without a zone of their own, the workspace's clock is theirs.
         "timezone_source": row.timezone_source or "default",
+        "timezone_candidates": list(profile_of(row).timezone_candidates),
         "identities": [
             {
                 "platform": identity.platform,

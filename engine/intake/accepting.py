@@ -18,11 +18,11 @@ from engine.contacts.computing import compute
 from engine.contacts.consent import ConsentEntry, record_consents
 from engine.contacts.counting import count_event
 from engine.contacts.crossing import BY_EVENT
-from engine.contacts.identity import RacedError, Wanted, resolve_batch
+from engine.contacts.identity import Address, RacedError, Resolved, Wanted, resolve_batch
 from engine.contacts.profile import Profile
 from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import write_profiles
-from engine.contacts.updating import apply_event, apply_traits, learn_timezone
+from engine.contacts.updating import apply_event, apply_traits, learn_number, learn_timezone
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
 from engine.intake.consenting import consent_entry
@@ -177,7 +177,8 @@ class Intake:
         usable = self._usable(session, batch, bundle, now, taken)
         if not usable:
             return taken
-        contact_ids, profiles = _contacts(session, usable, now)
+        contact_ids, resolved = _contacts(session, usable, now)
+        profiles, unread = resolved.profiles, set(resolved.new)
         ordered: list[tuple[Usable, Event]] = []
         for position, item in _in_order(usable):
             contact_id = contact_ids[position]
@@ -193,7 +194,8 @@ class Intake:
         consents: list[ConsentEntry] = []
         for item, event in ordered:
             profile = profiles[event.contact_id]
-            notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now)]
+            numbers = _new_numbers(profile, item, bundle, resolved, unread)
+            notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now, numbers)]
             computed = compute(profile, bundle, matcher, now)
             happenings.append(Happening(event, computed.facts, profile.timezone))
             happenings += crossed(profile, computed, event.event_id, BY_EVENT, clocks)
@@ -240,8 +242,8 @@ class Intake:
 
 def _contacts(
     session: Session, usable: Mapping[int, Usable], now: datetime
-) -> tuple[dict[int, str], dict[str, Profile]]:
-    """Position -> contact id, and the contacts' profiles, all locked; contacts that are new are made."""
+) -> tuple[dict[int, str], Resolved]:
+    """Position -> contact id, and what is known of the contacts, all locked; those that are new are made."""
     known = {
         position: item.event.contact_id
         for position, item in usable.items()
@@ -250,7 +252,8 @@ def _contacts(
     named = [position for position in usable if position not in known]
     wanted = [Wanted(usable[position].identities) for position in named]
     resolved = resolve_batch(session, wanted, now, also=set(known.values()))
-    return {**known, **dict(zip(named, resolved.contact_ids, strict=True))}, resolved.profiles
+    contact_ids = {**known, **dict(zip(named, resolved.contact_ids, strict=True))}
+    return contact_ids, resolved
 
 
 def _in_order(usable: Mapping[int, Usable]) -> list[tuple[int, Usable]]:
@@ -272,8 +275,32 @@ def _event(item: Usable, contact_id: str, source: str, now: datetime, after: int
     )
 
 
+def _new_numbers(
+    profile: Profile, item: Usable, bundle: Bundle, resolved: Resolved, unread: set[Address]
+) -> list[tuple[str, str, str | None]]:
+    """Platform, number and default country of each phone number that is the contact's own from now on.
+
+    They are taken out of `unread`: a number is read when it comes, and not with every event that names it.
+    So is one of a contact of whose platform nothing was ever read, for numbers have not always been.
+    """
+    found = []
+    for platform, address in item.identities:
+        if platform not in bundle.workspace.numbers or resolved.owners.get((platform, address)) != profile.id:
+            continue
+        if (platform, address) in unread or platform not in profile.numbers:
+            unread.discard((platform, address))
+            found.append((platform, address, bundle.workspace.numbers[platform]))
+    return found
+
+
 def _update(
-    profile: Profile, item: Usable, event: Event, bundle: Bundle, matcher: Matcher, now: datetime
+    profile: Profile,
+    item: Usable,
+    event: Event,
+    bundle: Bundle,
+    matcher: Matcher,
+    now: datetime,
+    numbers: Sequence[tuple[str, str, str | None]],
 ) -> list[str]:
     """Bring the profile to where it stands after the event; what was left aside, as text."""
     notes: list[str] = []
@@ -283,6 +310,9 @@ def _update(
         profile.locale = item.locale
     if item.event.traits:
         notes += map(str, apply_traits(profile, item.event.traits, bundle.workspace, now))
+    for platform, number, country in numbers:
+        if not learn_number(profile, platform, number, country):
+            notes.append(f"{platform} kept as it is: no country has such a number, so it tells no time zone")
     count_event(profile, event, bundle, matcher)
     apply_event(profile, event, item.kind)
     return notes

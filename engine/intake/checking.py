@@ -42,7 +42,7 @@ def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: date
         return _refuse(event, "EV006", fault)
     if kind.effect == "consent_granted" and not _names_purpose(event, bundle):
         return _refuse(event, "EV006", "properties.purpose: not a purpose of this workspace")
-    identified = identify(event, bundle.workspace.identities)
+    identified = identify(event, bundle.workspace)
     if not identified.identities and event.contact_id is None:
         return _refuse(event, "EV004", _nobody(bundle, identified.notes))
     occurred_at = event.occurred_at or now

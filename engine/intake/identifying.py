@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
+from engine.authoring.bundle import Workspace
 from engine.intake.incoming import MAX_ID, Identity, IncomingEvent
+from engine.journeys.numbers import write_number
 
 BUILT_IN = ("user", "anonymous")
 
@@ -24,11 +25,12 @@ class Identified:
     """What was left aside and why, without the values."""
 
 
-def identify(event: IncomingEvent, declared: Collection[str]) -> Identified:
+def identify(event: IncomingEvent, workspace: Workspace) -> Identified:
     """The identities of `event` on the workspace's platforms: its ids, then the traits of platforms' names.
 
     An address that cannot be one is left aside with a note; the event itself stays good.
     """
+    declared, numbers = workspace.identities, workspace.numbers
     found: dict[Identity, None] = {}
     last: dict[Identity, None] = {}
     notes: list[str] = []
@@ -45,26 +47,25 @@ def identify(event: IncomingEvent, declared: Collection[str]) -> Identified:
             (last if platform == "anonymous" else found)[(platform, given)] = None
         elif platform not in declared:
             notes.append(f"identity on {platform[:40]!r} left aside: not a platform of this workspace")
-        elif (address := normalised(platform, given)) is None:
-            notes.append(f"{platform} left aside: not an address")
+        elif (address := normalised(platform, given, numbers)) is None:
+            what = "a phone number" if platform in numbers else "an address"
+            notes.append(f"{platform} left aside: not {what}")
         else:
             found[(platform, address)] = None
     return Identified((*found, *last), tuple(notes))
 
 
-def normalised(platform: str, given: str) -> str | None:
-    """The address as it is stored and compared, or None when it cannot be one."""
+def normalised(platform: str, given: str, numbers: Mapping[str, str | None]) -> str | None:
+    """The address as it is stored and compared, or None when it cannot be one.
+
+    `numbers` are the platforms of phone numbers, each with whose numbers those without + are.
+    """
     address = given.strip()
     if not address or len(address) > MAX_ID:
         return None
-    match platform:
-        case "email":
-            return _email(address)
-        case "phone":
-            digits = re.sub(r"[\s().-]", "", address)
-            return digits if re.fullmatch(r"\+?[0-9]{5,20}", digits) else None
-        case _:
-            return address
+    if platform in numbers:
+        return write_number(address, numbers[platform])
+    return _email(address) if platform == "email" else address
 
 
 @lru_cache(maxsize=10_000)

@@ -26,6 +26,11 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
+def is_zone(name: str) -> bool:
+    """Whether the zone data knows a zone of this name."""
+    return _zone(name) is not None
+
+
 def zone_of(name: str | None, default: str) -> ZoneInfo:
     """The zone called `name`, or the `default` one when it is missing or unknown to the zone data."""
     found = _zone(name) if name else None

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from engine.authoring.bundle import Bundle, EventType
+from engine.authoring.bundle import Bundle, EventType, Workspace
 from engine.contacts.profile import Profile
-from engine.contacts.updating import apply_traits
+from engine.contacts.updating import apply_traits, learn_number
 from engine.errors import NotFound
 from engine.gate.consent import ANY, ConsentRecord
 from engine.intake.checking import kind_of
@@ -31,6 +31,8 @@ class Person:
     consents: tuple[str, ...] = ()
     """Purposes granted on every channel before the simulation begins."""
     timezone: str | None = None
+    """Stated, or as `timezone_source` says; without one, their phone numbers tell."""
+    timezone_source: str = "stated"
     locale: str | None = None
     tags: frozenset[str] = frozenset()
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +74,10 @@ class Living:
 
     profile: Profile
     identities: dict[str, str]
+    """Platform -> the latest address on it."""
     consents: list[ConsentRecord]
+    addresses: set[tuple[str, str]] = field(default_factory=set)
+    """Every (platform, address) that was ever theirs."""
     seq: int = 0
     """Of the latest event."""
     active: dict[str, VirtualRun] = field(default_factory=dict)
@@ -96,28 +101,37 @@ class Living:
             self.active = dict(runs)
 
 
-def begin(person: Person, now: datetime) -> Living:
+def begin(person: Person, workspace: Workspace, now: datetime) -> Living:
     """The person at the moment the simulation begins."""
     profile = Profile(
         id=person.id,
         created_at=now,
         timezone=person.timezone,
-        timezone_source="stated" if person.timezone else None,
+        timezone_source=person.timezone_source if person.timezone else None,
         locale=person.locale,
         attributes=dict(person.attributes),
         tags=set(person.tags),
         suppressed=person.suppressed,
     )
-    return Living(profile, dict(person.identities), [*grants(person.consents, now), *person.ledger])
+    for platform, country in workspace.numbers.items():
+        if platform in person.identities:
+            learn_number(profile, platform, person.identities[platform], country)
+    living = Living(profile, dict(person.identities), [*grants(person.consents, now), *person.ledger])
+    living.addresses |= set(person.identities.items())
+    return living
 
 
 def state(person: Living, traits: Mapping[str, Any], bundle: Bundle, now: datetime) -> None:
-    """Write down what a sender states of the person; an address is from now on the latest of its platform."""
+    """Write down what a sender states of the person; a new address is from now on that of its platform."""
     apply_traits(person.profile, traits, bundle.workspace, now)
+    numbers = bundle.workspace.numbers
     for platform in bundle.workspace.identities:
         given = traits.get(platform)
-        address = normalised(platform, given) if isinstance(given, str) else None
-        if address is not None:
+        address = normalised(platform, given, numbers) if isinstance(given, str) else None
+        if address is not None and (platform, address) not in person.addresses:
+            person.addresses.add((platform, address))
+            if platform in numbers:
+                learn_number(person.profile, platform, address, numbers[platform])
             others = {name: each for name, each in person.identities.items() if name != platform}
             person.identities = {platform: address, **others}
 

@@ -129,7 +129,9 @@ def _page(
             Person(
                 id_,
                 identities=addresses,
-                timezone=profile.timezone,
+                # Their numbers, which come along, say again what they have said.
+                timezone=profile.timezone if profile.timezone_source != "number" else None,
+                timezone_source=profile.timezone_source or "stated",
                 locale=profile.locale,
                 tags=frozenset(profile.tags) - ran.get(id_, set()),
                 attributes=profile.attributes,

@@ -239,6 +239,8 @@ class Sending:
         return Addressee(
             standing=Standing(
                 timezone=profile.timezone,
+                timezone_source=profile.timezone_source,
+                timezone_candidates=profile.timezone_candidates,
                 tags=frozenset(profile.tags | profile.derived_tags),
                 suppressed=profile.suppressed,
                 is_erased=profile.erased_at is not None,

@@ -124,7 +124,7 @@ class VirtualWorld:
         for person in people:
             if person.id in self._people:
                 raise ValueError(f"there are two people {person.id!r}")
-            self._people[person.id] = begin(person, self.now)
+            self._people[person.id] = begin(person, self._bundle.workspace, self.now)
             for (journey, step), arm in person.arms.items():
                 self._life.give_arm(self._people[person.id], journey, step, arm, self.now)
             if self._bundle.profile.version and not are_new:
@@ -287,6 +287,10 @@ class VirtualWorld:
     def zone(self, contact_id: str) -> str:
         """The IANA zone on whose clock a person lives: their own, else the workspace's."""
         return self._person(contact_id).profile.timezone or self._bundle.workspace.timezone
+
+    def zone_candidates(self, contact_id: str) -> tuple[str, ...]:
+        """Where a person may be by their phone numbers, while that is several clocks; empty otherwise."""
+        return self._person(contact_id).profile.timezone_candidates
 
     def active_runs(self, contact_id: str) -> dict[str, str | None]:
         """The journeys a person is in now -> the step they are at."""

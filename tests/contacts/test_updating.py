@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.authoring.bundle import Bundle, EventType
 from engine.contacts.profile import Profile, contact_facts
-from engine.contacts.updating import apply_event, apply_traits, learn_timezone
+from engine.contacts.updating import apply_event, apply_traits, learn_number, learn_timezone
 from engine.journeys.event import Event
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -185,6 +185,45 @@ def test_a_stated_zone_is_not_replaced_by_a_guess() -> None:
     assert (contact.timezone, contact.timezone_source) == ("Europe/Paris", "stated")
     assert not learn_timezone(contact, "Nowhere", "stated")
     assert contact.timezone == "Europe/Paris"
+
+
+NUMBERS = {
+    "+8613812345678": ["Asia/Shanghai"],
+    "+447911123456": ["Europe/London"],
+    "+34612345678": ["Atlantic/Canary", "Europe/Madrid"],
+    "+15555550123": [],
+}
+ZONES = st.sampled_from(["Asia/Tokyo", "Europe/Paris", "Nowhere"])
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["stated", "device"]), ZONES),
+            st.tuples(st.sampled_from(["sms", "whatsapp"]), st.sampled_from(sorted(NUMBERS))),
+        ),
+        max_size=8,
+    )
+)
+def test_the_latest_of_the_best_source_is_the_zone(news: list[tuple[str, str]]) -> None:
+    contact = profile()
+    said: dict[str, str] = {}
+    for source, what in news:
+        if source in ("sms", "whatsapp"):
+            assert learn_number(contact, source, what, None) == bool(NUMBERS[what])
+        else:
+            assert learn_timezone(contact, what, source) == (what != "Nowhere")
+        if NUMBERS.get(what) != [] and what != "Nowhere":
+            said[source] = what
+    open_ = sorted({zone for each in ("sms", "whatsapp") if each in said for zone in NUMBERS[said[each]]})
+    best = next((each for each in ("stated", "device") if each in said), None)
+    if best is not None:
+        assert (contact.timezone, contact.timezone_source) == (said[best], best)
+    elif len(open_) == 1:
+        assert (contact.timezone, contact.timezone_source) == (open_[0], "number")
+    else:
+        assert (contact.timezone, contact.timezone_source) == (None, None)
+    assert contact.timezone_candidates == (tuple(open_) if contact.timezone is None else ())
 
 
 @given(

@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.contacts.profile import Profile
 from engine.contacts.rows import write_profiles
+from engine.delivery.viewing import lock_standing
 from engine.errors import NotFound
 from engine.governance.publishing import publish
+from engine.governance.records import contact_record
 from engine.intake import accepting
 from engine.intake.accepting import Receipt
+from engine.journeys.numbers import read_number
 from engine.store.database import Store
 from engine.store.tables import (
     ConsentRow,
@@ -190,6 +194,78 @@ def test_the_devices_zone_and_language_are_learnt(bench: Bench) -> None:
     bench.accept(order(1, context={"timezone": "Asia/Tokyo", "locale": "en-GB"}))
     contact = bench.one(ContactRow)
     assert (contact.timezone, contact.timezone_source, contact.locale) == ("Asia/Tokyo", "device", "en")
+
+
+def zone_of(bench: Bench) -> tuple[str | None, str | None]:
+    contact = bench.one(ContactRow)
+    return contact.timezone, contact.timezone_source
+
+
+def test_a_phone_number_tells_the_zone_until_something_better_does(bench: Bench) -> None:
+    bench.accept(order(1, traits={"phone": "138 1234 5678"}))
+    assert zone_of(bench) == ("Asia/Shanghai", "number")
+    assert ("phone", "+8613812345678") in {(row.platform, row.address) for row in bench.all(IdentityRow)}
+    bench.accept(order(2, traits={"phone": "+44 7911 123456"}))
+    assert zone_of(bench) == ("Europe/London", "number")
+    bench.accept(order(3, context={"timezone": "Asia/Tokyo"}), order(4, traits={"phone": "+86 10 1234 5678"}))
+    assert zone_of(bench) == ("Asia/Tokyo", "device")
+    assert bench.one(ContactRow).numbers == {"phone": {"country": "CN", "zones": ["Asia/Shanghai"]}}
+
+
+def test_a_number_with_several_clocks_leaves_the_zone_open_and_is_told_by_contact_show(bench: Bench) -> None:
+    bench.accept(order(1, traits={"phone": "+34612345678"}))
+    contact = bench.one(ContactRow)
+    assert zone_of(bench) == (None, None)
+    with bench.store.read() as session:
+        record = contact_record(session, contact.id)
+        standing = lock_standing(session, contact.id)
+    assert record["timezone_source"] == "default"
+    assert record["timezone_candidates"] == ["Atlantic/Canary", "Europe/Madrid"]
+    assert standing is not None
+    assert standing.timezone_candidates == ("Atlantic/Canary", "Europe/Madrid")
+    bench.accept(order(2, traits={"timezone": "Europe/Madrid"}))
+    with bench.store.read() as session:
+        standing = lock_standing(session, contact.id)
+    assert standing is not None
+    assert (standing.timezone, standing.timezone_source) == ("Europe/Madrid", "stated")
+    assert standing.timezone_candidates == ()
+
+
+def test_a_number_that_no_country_has_is_kept_and_told_once(bench: Bench) -> None:
+    first = bench.accept(order(1, traits={"phone": "+1 555 555 0123"}))
+    again = bench.accept(order(2, traits={"phone": "+1 555 555 0123"}))
+    assert [note.text for note in first.notes] == [
+        "phone kept as it is: no country has such a number, so it tells no time zone"
+    ]
+    assert again.notes == ()
+    assert {row.address for row in bench.all(IdentityRow)} == {"u1", "+15555550123"}
+    assert zone_of(bench) == (None, None)
+
+
+def test_a_number_is_read_when_it_is_new_and_not_with_every_event(sqlite_bench: Bench) -> None:
+    def times_read() -> int:
+        return read_number.cache_info().hits + read_number.cache_info().misses
+
+    before = times_read()
+    for number in range(5):
+        sqlite_bench.accept(order(number, traits={"phone": "+8613812345678"}))
+    assert times_read() == before + 1
+
+
+def test_the_number_of_somebody_else_tells_nothing_of_the_contact(bench: Bench) -> None:
+    bench.accept(order(1, "u2", traits={"phone": "+44 7911 123456"}))
+    bench.accept(order(2, "u1"), order(3, "u1", traits={"phone": "+44 7911 123456"}))
+    zones = {row.order_count: row.timezone for row in bench.all(ContactRow)}
+    assert zones == {1: "Europe/London", 2: None}
+
+
+def test_a_contact_whose_number_was_there_before_numbers_were_read_has_it_read_later(bench: Bench) -> None:
+    bench.accept(order(1, traits={"phone": "+44 7911 123456"}))
+    with bench.store.begin() as session:
+        (row,) = session.scalars(select(ContactRow))
+        row.timezone, row.timezone_source, row.numbers = None, None, {}
+    bench.accept(order(2, traits={"phone": "+44 7911 123456"}))
+    assert zone_of(bench) == ("Europe/London", "number")
 
 
 def test_a_bad_address_is_dropped_with_a_note_and_the_event_kept(bench: Bench) -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from engine.authoring.bundle import Workspace
 from engine.intake.identifying import identify, normalised
 from engine.intake.incoming import IncomingEvent
 
-DECLARED = ("email", "phone", "wecom", "app")
+DECLARED = Workspace(
+    "w", "", "Asia/Shanghai", ("zh",), ("email", "phone", "wecom", "app"), {}, numbers={"phone": "CN"}
+)
 
 
 def event(traits: dict[str, Any] | None = None, *identities: tuple[str, str]) -> IncomingEvent:
@@ -50,6 +53,12 @@ def test_the_same_address_said_twice_is_one_identity() -> None:
         ("email", "a@b", None),
         ("email", "a b@c.cn", None),
         ("phone", "+86 138-1234-5678", "+8613812345678"),
+        ("phone", "138 1234 5678", "+8613812345678"),
+        ("phone", "0086 138 1234 5678", "+8613812345678"),
+        ("phone", "+44 (0)20 7946 0958", "+442079460958"),
+        ("phone", "+86 1", None),
+        ("phone", "+86 138 000", "+86138000"),
+        ("phone", "100 86", "10086"),
         ("phone", "call me", None),
         ("wecom", " ext_1 ", "ext_1"),
         ("wecom", "x" * 257, None),
@@ -57,4 +66,4 @@ def test_the_same_address_said_twice_is_one_identity() -> None:
     ],
 )
 def test_addresses_are_written_one_way(platform: str, given: str, wanted: str | None) -> None:
-    assert normalised(platform, given) == wanted
+    assert normalised(platform, given, DECLARED.numbers) == wanted

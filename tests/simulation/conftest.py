@@ -22,7 +22,7 @@ FILES: Mapping[str, str] = {
         owner: us
         timezone: Asia/Shanghai
         locales: [en]
-        identities: [email, app]
+        identities: [email, app, phone]
         attributes: {city: {type: text}}
         """,
     "purposes.yaml": """\

@@ -28,14 +28,15 @@ from engine.simulation.people import Person
 from engine.simulation.virtual import VirtualWorld
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
-from engine.store.tables import ContactRow, DecisionRow, OutboxRow, RunRow
+from engine.store.tables import ContactRow, DecisionRow, IdentityRow, OutboxRow, RunRow
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HEAD = "kind: {kind}\nid: {id}\ntitle: t\nowner: us\n"
 JOURNEY = HEAD + "purpose: care\nenter: {{event: said, reentry: always}}\nsteps:\n"
 FILES = {
     "wayline.yaml": HEAD.format(kind="workspace", id="default")
-    + "timezone: UTC\nlocales: [en]\nidentities: [email]\nattributes: {trial_ends_at: {type: instant}}\n",
+    + "timezone: UTC\nlocales: [en]\nidentities: [email, sms]\n"
+    + "attributes: {trial_ends_at: {type: instant}}\n",
     "purposes.yaml": HEAD.format(kind="purposes", id="p")
     + 'purposes: [{id: care, title: c, version: "1", kind: transactional, max_hold: 1d}]\n',
     "events.yaml": HEAD.format(kind="events", id="e") + "events: [{id: said, title: s}]\n",
@@ -55,6 +56,8 @@ NEWS: list[dict[str, Any]] = [
     {"trial_ends_at": None},
     {"timezone": "Asia/Shanghai"},
     {"timezone": "America/New_York"},
+    {"sms": "+16502530000"},
+    {"sms": "+34612345678"},
     {"timezone": "Pacific/Kiritimati", "trial_ends_at": "2026-03-05T01:00:00Z"},
 ]
 Life = list[tuple[str, int, dict[str, Any]]]
@@ -113,12 +116,13 @@ def live_in_sql(store: Store, life: Life) -> Story:
     with store.begin() as session:
         publish(session, FILES, by="test", now=START)
         session.add(ContactRow(id="ann", created_at=START))
+        session.add(IdentityRow(platform="user", address="ann", contact_id="ann", added_at=START))
     at = START
     for number, (event, pause, traits) in enumerate(life):
         at += timedelta(hours=pause)
         _sleep(store, runs, clock, at - timedelta(microseconds=1))
         clock.moment = at
-        came = IncomingEvent(f"m{number}", event, traits=traits, occurred_at=at, contact_id="ann")
+        came = IncomingEvent(f"m{number}", event, (("user", "ann"),), traits=traits, occurred_at=at)
         receipt = intake.accept([came], source="test")
         assert receipt.accepted == 1
         for run_id in receipt.run_ids:

@@ -212,6 +212,30 @@ async def test_several_contacts_are_told_apart(shop: Shop, registry: Registry) -
     assert failure.place.line == result.test.expected[2].place.line
 
 
+async def test_a_phone_number_sets_the_clock_of_who_states_no_zone(shop: Shop, registry: Registry) -> None:
+    who = {
+        "ann": ("+442079460958", "", "10:00:00+00:00"),
+        "bob": ("+442079460958", ", timezone: Asia/Tokyo", "10:00:00+09:00"),
+        "cho": ("+34612345678", "", "10:00:00+08:00"),  # Madrid or the Canaries: the workspace's clock counts
+    }
+    contacts = "".join(
+        f'{name}: {{identities: {{email: {name}@example.com, app: {name}, phone: "{phone}"}}{zone}}}, '
+        for name, (phone, zone, _) in who.items()
+    )
+    events = "".join(
+        f"{{at: 0d, event: signed_up, properties: {{plan: gold}}, contact: {name}}}, "
+        f"{{at: 3h, event: paid, properties: {{amount: 120}}, contact: {name}}}, "
+        for name in who
+    )
+    expected = "".join(
+        f'{{send: hello, contact: {name}}}, {{send: gift, contact: {name}, at: "2026-03-02T{at}"}}, '
+        for name, (*_, at) in who.items()
+    )
+    test = f"contacts: {{{contacts}}}, events: [{events}], expect: [{expected}]"
+
+    assert await faults(shop, registry, test) == []
+
+
 async def test_only_the_journeys_under_test_run(shop: Shop, registry: Registry) -> None:
     test = f"- {{name: alone, {SIGNED_UP}, expect: [{{send: hello}}]}}\n"
     assert (await run_tests(shop(test), registry)).failed == ()

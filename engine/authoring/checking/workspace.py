@@ -25,6 +25,7 @@ def check(found: Definitions) -> Iterator[Problem]:
     references = References(found)
     yield from found.problems
     yield from _workspace(found)
+    yield from _numbers(found, references)
     for event in found.events.values():
         yield from _event(event)
     for channel in found.channels.values():
@@ -72,6 +73,13 @@ def _workspace(found: Definitions) -> Iterator[Problem]:
                     "RS042", f"'{name}' stands here twice", "remove one of them", at=(key, number)
                 )
             seen.add(name)
+
+
+def _numbers(found: Definitions, references: References) -> Iterator[Problem]:
+    workspace = found.workspace
+    for name in workspace.item.numbers if workspace is not None else ():
+        assert workspace is not None
+        yield from references.check("identity", name, workspace, ("numbers", name))
 
 
 def _event(event: Defined[EventEntry]) -> Iterator[Problem]:

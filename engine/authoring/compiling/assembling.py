@@ -33,7 +33,7 @@ from engine.authoring.models.checks import LexiconFile
 from engine.authoring.models.contents import ContentEntry
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.limits import CapEntry, RollingEntry
-from engine.authoring.models.workspace import EventEntry, PurposeEntry, WorkspaceFile
+from engine.authoring.models.workspace import PHONES, EventEntry, PurposeEntry, WorkspaceFile
 from engine.errors import Problem
 from engine.experiments.holding_out import HoldOut
 from engine.gate.model import (
@@ -171,8 +171,15 @@ def _workspace(entry: WorkspaceFile) -> Workspace:
         attributes={name: attribute.type for name, attribute in entry.attributes.items()},
         late_after=entry.late_after,
         ahead_by=entry.ahead_by,
+        numbers=_numbers(entry),
         queues={name: queue.title for name, queue in entry.queues.items()},
     )
+
+
+def _numbers(entry: WorkspaceFile) -> dict[str, str | None]:
+    if "numbers" in entry.model_fields_set:
+        return {name: platform.country for name, platform in entry.numbers.items()}
+    return {name: None for name in PHONES if name in entry.identities}
 
 
 def _purpose(entry: PurposeEntry) -> Purpose:

@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import BeforeValidator, PlainValidator, Strict, WithJsonSchema
 
 from engine.authoring.models.refusing import refuse
+from engine.journeys.numbers import countries
 from engine.rules.duration import parse_duration
 
 Item = TypeVar("Item")
@@ -118,6 +119,14 @@ def _locale(text: str) -> str:
     if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
         return text
     raise refuse("RS029", f"'{text}' is not a language tag", "as zh, en or zh-Hant")
+
+
+def _country(text: str) -> str:
+    if text in countries():
+        return text
+    upper = {"UK": "GB"}.get(text.upper(), text.upper())
+    hint = f'as "{upper}"' if upper in countries() else 'its two capital letters in ISO 3166, as "CN" or "GB"'
+    raise refuse("RS006", f"'{text}' is not a country code", hint)
 
 
 @cache
@@ -232,6 +241,11 @@ Date = Annotated[
     str,
     BeforeValidator(_from_text(_date, "a date", '"2026-03-01"', "RS031")),
     _text_schema("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-03-01"),
+]
+Country = Annotated[
+    str,
+    BeforeValidator(_from_text(_country, "a country code", '"CN"', "RS006")),
+    _text_schema("^[A-Z]{2}$", "CN", "GB"),
 ]
 Zone = Annotated[
     str,

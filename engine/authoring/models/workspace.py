@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from engine.authoring.models.counts import CountEntry
-from engine.authoring.models.fields import Condition, Duration, Id, Items, Locale, Zone
+from engine.authoring.models.fields import Condition, Country, Duration, Id, Items, Locale, Zone
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.profile import ClassEntry, ScoreEntry
 from engine.authoring.models.refusing import refuse
@@ -53,6 +53,25 @@ class Attribute(Part):
         return self
 
 
+PHONES = ("phone", "sms", "whatsapp")
+"""Platforms that are phone numbers in a workspace that does not say which are."""
+
+
+class NumberPlatform(Part):
+    """An identity platform whose addresses are phone numbers."""
+
+    country: Country | None = Field(
+        None,
+        title="默认国家",
+        description=(
+            "Whose numbers those without + are, as CN; left out: such numbers are kept as their digits "
+            "and tell no time zone.\n"
+            "不带 + 的号码属于哪个国家，如 CN；不写则只按数字保存，也无法得知时区。"
+        ),
+        examples=["CN"],
+    )
+
+
 class Queue(Part):
     """A list of tasks that people of one team work off."""
 
@@ -75,7 +94,8 @@ class WorkspaceFile(Head):
     timezone: Zone = Field(
         title="时区",
         description=(
-            "IANA time zone used for contacts whose own is not known.\n联系人时区未知时使用的时区。"
+            "IANA time zone used for contacts whose own is not known, neither stated nor from their device "
+            "or phone number.\n联系人时区未知（未声明，也无法由设备或电话号码得知）时使用的时区。"
         ),
     )
     locales: Items[Locale] = Field(
@@ -94,6 +114,17 @@ class WorkspaceFile(Head):
         ),
         examples=[["email", "wecom"]],
         min_length=1,
+    )
+    numbers: dict[Id, NumberPlatform] = Field(
+        {},
+        title="电话号码平台",
+        description=(
+            "Which identities are phone numbers: they are written one way, and tell the time zone of "
+            "contacts who have stated none. Left out: those called phone, sms or whatsapp.\n"
+            "哪些身份平台的地址是电话号码：统一写法，并为未声明时区的联系人推断时区；不写则为名为 phone、"
+            "sms、whatsapp 的平台。"
+        ),
+        examples=[{"sms": {"country": "CN"}}],
     )
     attributes: dict[Id, Attribute] = Field(
         {},

@@ -26,6 +26,7 @@ from engine.authoring.rule_tests.ground import Ground
 from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, SaidEnd, Suite
 from engine.errors import Problem
 from engine.journeys.event import JOURNEY_REQUESTED
+from engine.journeys.numbers import zones_by_numbers
 from engine.journeys.program import Ask, Call
 from engine.rules.condition import YamlPath
 
@@ -301,9 +302,14 @@ def _people(ground: Ground, entry: RuleTestEntry, at: YamlPath) -> Iterator[Cast
 def _cast(ground: Ground, name: str, own: PersonEntry | None) -> Cast:
     said = {key: getattr(own, key) for key in own.model_fields_set} if own is not None else {}
     person = ground.file.item.contact.model_copy(update=said)
+    workspace = ground.bundle.workspace
+    zone = person.timezone
+    if zone is None:
+        zones = zones_by_numbers(person.identities, workspace.numbers)
+        zone = zones[0] if len(zones) == 1 else workspace.timezone
     return Cast(
         name=name,
-        timezone=person.timezone or ground.bundle.workspace.timezone,
+        timezone=zone,
         states_timezone=person.timezone is not None,
         locale=person.locale,
         consents=person.consents,

@@ -23,6 +23,8 @@ class ContactRow(SQLModel, table=True):
     timezone: str | None = None
     timezone_source: str | None = None
     """Where the zone comes from: stated > device > number > default."""
+    numbers: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """Platform -> country and zones of the latest phone number there."""
     locale: str | None = None
     attributes: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     """Declared in the workspace file."""
