@@ -122,6 +122,7 @@ CODES: dict[str, str] = {
     "RW033": "a deadline that never comes",
     "RW034": "a cap that never has a say",
     "RW035": "a message that a cap always stops",
+    "RW039": "a wait for a moment that is always past",
     "RW036": "something that nobody uses",
     "RW037": "a journey without a test",
     "RW038": "a linked folder, which is not read",

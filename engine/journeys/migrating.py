@@ -180,6 +180,9 @@ def _due(
                 return waiting.due_at  # begun before anybody wrote that down
             until = facts.get(after.until) if after.until is not None else None
             until = until if isinstance(until, datetime) else None
+            if until is None and isinstance(before, Wait) and before.until == after.until is not None:
+                # The date they sleep until is not known any more: as anywhere else, that moves nothing.
+                return waiting.due_at
             return wait_is_over_at(after, zone, waiting.began_at, until=until)
         case WaitFor():
             if after.up_to is None:

@@ -164,3 +164,24 @@ def test_a_wait_from_before_beginnings_were_kept_keeps_its_moment() -> None:
     after = program(WaitFor("a", ("viewed",), None, 5 * DAY, None, None))
     listening = replace(asleep("a", None), waiting=Waiting(WaitKind.EVENT, "a", NOW + DAY))
     assert taken(listening, before, after).run.waiting.due_at == NOW + 4 * DAY
+
+
+@given(ends_in=st.none() | st.integers(-5, 9))
+def test_a_date_that_is_no_longer_known_moves_nobody_and_another_one_counts(ends_in: int | None) -> None:
+    due_at = NOW + 5 * DAY
+    old = program(Wait("a", None, until="contact.ends_at"))
+    new = program(Wait("a", None, until="contact.ends_at", for_=DAY))
+    ends_at = NOW + ends_in * DAY if ends_in is not None else None
+    where = destination(old, new, "a")
+    facts = {"contact.ends_at": ends_at}
+    run = asleep("a", due_at, NOW - DAY)
+    moved = move(run, None, old, new, where, facts=facts, zone=ZONE, now=NOW)
+    assert moved.run.waiting is not None
+    wanted = max(max(ends_at, NOW - DAY) + DAY, NOW) if ends_at is not None else due_at
+    assert moved.run.waiting.due_at == wanted
+
+
+def test_who_sleeps_for_something_else_does_not_wait_for_a_date_that_nobody_knows() -> None:
+    old, new = program(sleep("a")), program(Wait("a", None, until="contact.ends_at"))
+    moved = taken(asleep("a", NOW + DAY), old, new)
+    assert moved.run.waiting.due_at == NOW

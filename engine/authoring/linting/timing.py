@@ -17,15 +17,17 @@ from engine.gate.model import CalendarWindow, Cap, RollingWindow, WhenFull
 from engine.journeys.program import Ask, Program, Repeat, Send, Step, Wait, WaitFor
 from engine.rules.condition import YamlPath
 from engine.rules.duration import format_duration, format_roughly
+from engine.rules.facts import BUILT_IN, FactType
 
 _NONE = timedelta(0)
 _EVER = timedelta(days=100_000)
+_PAST = frozenset(fact.path for fact in BUILT_IN if fact.type is FactType.INSTANT)
 _MOST_PATHS = 3_000
 """How many moves through one journey are looked at; a larger one is left alone."""
 
 
 def check_timing(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
-    """RW032, RW033 and RW035 for every journey."""
+    """RW032, RW033, RW035 and RW039 for every journey."""
     for name, journey in found.journeys.items():
         program = bundle.programs.get(name)
         if program is None:
@@ -33,6 +35,7 @@ def check_timing(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
         paths = {step_id(step): path for path, step in walk(journey.item.steps, ("steps",))}
         yield from _after_the_goal(journey, program, paths)
         yield from _deadlines(journey, program, paths, bundle)
+        yield from _moments(journey, program, paths)
         yield from _caps(journey, program, paths, bundle)
 
 
@@ -127,6 +130,16 @@ class _Sent:
 
     step: Send
     since: timedelta
+
+
+def _moments(
+    journey: Defined[JourneyFile], program: Program, paths: Mapping[str, YamlPath]
+) -> Iterator[Problem]:
+    for name, step in program.steps.items():
+        if isinstance(step, Wait) and step.until in _PAST:
+            message = f"this waits for nothing: {step.until} says when something was, which is always past"
+            hint = "wait with for, or until an attribute that lies ahead"
+            yield journey.problem("RW039", message, hint, at=(*paths[name], "until"))
 
 
 def _caps(
