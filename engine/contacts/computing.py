@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.profile_rules import AUDIENCES, CLASSES, SCORES, STAGE, TAGS
@@ -46,23 +47,43 @@ class Computed:
     """Those left, then those entered, each by name."""
 
 
-def compute(profile: Profile, bundle: Bundle, matcher: Matcher, now: datetime) -> Computed:
+@dataclass(frozen=True)
+class Derived:
+    """What the layers make of the facts before them."""
+
+    facts: Mapping[str, FactValue | None]
+    """The `contact.` facts that are derived, tags aside."""
+    scores: Mapping[str, int]
+    stage: str | None
+    classes: Mapping[str, str]
+    tags: frozenset[str]
+    audiences: frozenset[str]
+
+
+class Deriving(Protocol):
+    """How the layers are decided: `derive`, or something that knows its answers."""
+
+    def __call__(self, facts: dict[str, FactValue | None], now: datetime) -> Derived:
+        """What is derived at `now` of the facts, whose `contact.tags` are those that somebody set."""
+
+
+def compute(
+    profile: Profile, bundle: Bundle, matcher: Matcher, now: datetime, deriving: Deriving | None = None
+) -> Computed:
     """The profile, changed in place to what the bundle's rules say of it at journey time `now`.
 
-    An audience that the bundle no longer has is left without a crossing: there is nobody to be told.
+    An audience that the bundle no longer has is left without a crossing: there is nobody to be told. With
+    `deriving` it is asked instead of the matcher.
     """
     rules = bundle.profile
     facts = contact_facts(profile, bundle, now)
     facts["contact.tags"] = frozenset(profile.tags)
-    _score(profile, bundle, matcher, facts, now)
-    _classify(profile, bundle, matcher, facts, now)
-    true = set(matcher.matching(TAGS, facts, now)) if bundle.tags else ()
-    profile.derived_tags = {tag.tag for tag in bundle.tags if tag.rule in true}
-    facts["contact.tags"] = frozenset(profile.tags | profile.derived_tags)
-    before = profile.audiences
-    true = set(matcher.matching(AUDIENCES, facts, now)) if rules.audiences else ()
-    profile.audiences = {audience.id for audience in rules.audiences if audience.rule in true}
-    facts["contact.audiences"] = frozenset(profile.audiences)
+    derived = derive(facts, bundle, matcher, now) if deriving is None else deriving(facts, now)
+    profile.scores, profile.classes = dict(derived.scores), dict(derived.classes)
+    profile.stage, profile.derived_tags = derived.stage, set(derived.tags)
+    before, profile.audiences = profile.audiences, set(derived.audiences)
+    facts.update(derived.facts)
+    facts["contact.tags"] = frozenset(profile.tags | derived.tags)
     profile.profile_due_at = _due_at(profile, bundle, facts, now)
     if profile.audiences == before:
         return Computed(facts)
@@ -72,6 +93,39 @@ def compute(profile: Profile, bundle: Bundle, matcher: Matcher, now: datetime) -
         *(Crossing(audience, True) for audience in sorted(profile.audiences - before)),
     ]
     return Computed(facts, tuple(crossings))
+
+
+def derive(facts: Mapping[str, FactValue | None], bundle: Bundle, matcher: Matcher, now: datetime) -> Derived:
+    """What the layers make of the facts, each asked of the matcher; `contact.tags` are those somebody set."""
+    known, rules = dict(facts), bundle.profile
+    true = set(matcher.matching(SCORES, known, now)) if rules.scores else set()
+    found: dict[str, FactValue | None] = {
+        f"contact.{each.id}": next((points for rule, points in each.bands if rule in true), each.otherwise)
+        for each in rules.scores
+    }
+    scores = {
+        each.id: int(points)
+        for each in rules.scores
+        if isinstance(points := found[f"contact.{each.id}"], int)
+    }
+    known |= found
+    true = set(matcher.matching(CLASSES, known, now)) if rules.classes else set()
+    classes = {
+        each.id: next((name for rule, name in each.cases if rule in true), each.otherwise)
+        for each in rules.classes
+    }
+    found |= {f"contact.{name}": value for name, value in classes.items()}
+    stage = found["contact.stage"] = classes.pop(STAGE, None)
+    known |= found
+    true = set(matcher.matching(TAGS, known, now)) if bundle.tags else set()
+    tags = frozenset(tag.tag for tag in bundle.tags if tag.rule in true)
+    own = known["contact.tags"]
+    known["contact.tags"] = tags | own if isinstance(own, frozenset) else tags
+    true = set(matcher.matching(AUDIENCES, known, now)) if rules.audiences else set()
+    audiences = frozenset(audience.id for audience in rules.audiences if audience.rule in true)
+    found["contact.audiences"] = audiences
+    given = {name: value for name, value in classes.items() if value is not None}
+    return Derived(found, scores, stage, given, tags, audiences)
 
 
 def change_tags(profile: Profile, add: Collection[str], remove: Collection[str], now: datetime) -> None:
@@ -100,33 +154,6 @@ def _make_due(profile: Profile, now: datetime) -> None:
     profile.profile_due_at = at if profile.profile_due_at is None else min(profile.profile_due_at, at)
 
 
-def _score(
-    profile: Profile, bundle: Bundle, matcher: Matcher, facts: dict[str, FactValue | None], now: datetime
-) -> None:
-    scores = bundle.profile.scores
-    true = set(matcher.matching(SCORES, facts, now)) if scores else ()
-    profile.scores = {}
-    for score in scores:
-        found = next((points for rule, points in score.bands if rule in true), score.otherwise)
-        facts[f"contact.{score.id}"] = found
-        if found is not None:
-            profile.scores[score.id] = found
-
-
-def _classify(
-    profile: Profile, bundle: Bundle, matcher: Matcher, facts: dict[str, FactValue | None], now: datetime
-) -> None:
-    classes = bundle.profile.classes
-    true = set(matcher.matching(CLASSES, facts, now)) if classes else ()
-    found = {
-        division.id: next((name for rule, name in division.cases if rule in true), division.otherwise)
-        for division in classes
-    }
-    facts |= {f"contact.{name}": value for name, value in found.items()}
-    profile.stage = facts["contact.stage"] = found.pop(STAGE, None)
-    profile.classes = {name: value for name, value in found.items() if value is not None}
-
-
 def _due_at(
     profile: Profile, bundle: Bundle, facts: Mapping[str, FactValue | None], now: datetime
 ) -> datetime | None:
@@ -134,5 +161,5 @@ def _due_at(
     rules = bundle.profile
     moments = [next_turn(rules.turns, facts, now)]
     if rules.counts:
-        moments.append(next_count_turn_at(profile, bundle, facts, now))
+        moments.append(next_count_turn_at(profile, bundle, now))
     return min((moment for moment in moments if moment is not None), default=None)

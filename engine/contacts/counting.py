@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from engine.authoring.bundle import Bundle
-from engine.contacts.profile import Profile
+from engine.contacts.profile import Profile, counted
 from engine.journeys.event import Event, event_facts
 from engine.rules.counting import Count, is_current, next_turn_at, nothing_yet, tallied
 from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
+from engine.rules.timing import Marks
 
 LARGEST_AMOUNT = 1e15
 """Larger amounts of one event are mistakes: added up, they could leave the range of numbers."""
@@ -45,18 +46,22 @@ def begin(profile: Profile, bundle: Bundle) -> list[Count]:
 
 
 def add_to(profile: Profile, counts: Sequence[Count], event: Event, matcher: Matcher, now: datetime) -> None:
-    """Add the event to those of these counts that it counts for; `now` is journey time."""
+    """Add the event to those of these counts that it counts for; `now` is journey time.
+
+    The profile's `counts` become a new dictionary; what was read out of the old one is not touched.
+    """
     counting = [count for count in counts if event.type in count.events]
     if not counting:
         return
     true: set[str] = set()
+    kept = dict(profile.counts)
     if any(event.type in count.rules for count in counting):
         true = set(matcher.matching(f"count:{event.type}", event_facts(event), event.received_at))
     happened_at = min(event.occurred_at, event.received_at)
     for count in counting:
         if count.rules.get(event.type) in (None, *true):
-            tally = profile.counts[count.id]
-            profile.counts[count.id] = tallied(count, tally, happened_at, amount_of(event, count), now)
+            kept[count.id] = tallied(count, kept[count.id], happened_at, amount_of(event, count), now)
+    profile.counts = kept
 
 
 def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:
@@ -66,12 +71,13 @@ def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:
     return [count for count in bundle.counts if not is_current(count, profile.counts.get(count.id))]
 
 
-def next_count_turn_at(profile: Profile, bundle: Bundle, facts: Facts, now: datetime) -> datetime | None:
-    """The first moment after `now` at which a count that rules ask for passes one of its marks by time alone.
-
-    `facts` are the contact's at that moment.
-    """
-    return min(_turns(profile, bundle, facts, now), default=None)
+def next_count_turn_at(profile: Profile, bundle: Bundle, now: datetime) -> datetime | None:
+    """The first moment after `now` at which a count that rules ask for passes a mark by time alone."""
+    known, asked = counted(profile, bundle.contact_facts.counts, now), bundle.profile.counts
+    if known.marked is not asked:
+        # While every count says the same, none has passed a mark: the moment is the same, too.
+        known.marked, known.turn = asked, min(_turns(profile, asked, known.facts, now), default=None)
+    return known.turn
 
 
 def amount_of(event: Event, count: Count) -> float:
@@ -87,8 +93,10 @@ def longest_window(counts: Iterable[Count]) -> timedelta:
     return max((count.within for count in counts), default=timedelta())
 
 
-def _turns(profile: Profile, bundle: Bundle, facts: Facts, now: datetime) -> Iterator[datetime]:
-    for path, count, marks in bundle.profile.counts:
+def _turns(
+    profile: Profile, asked: Sequence[tuple[str, Count, Marks | None]], facts: Facts, now: datetime
+) -> Iterator[datetime]:
+    for path, count, marks in asked:
         value, tally = facts.get(path), profile.counts.get(count.id)
         # One that is not known says nothing; without a tally there is nothing that could go by.
         if tally is not None and isinstance(value, int | float):

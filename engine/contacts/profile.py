@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
 from engine.journeys.numbers import distinct_clocks
-from engine.rules.counting import is_current, nothing_yet, value_at
+from engine.rules.counting import Count, is_current, next_change_at, nothing_yet, value_at
 from engine.rules.facts import FactValue
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Counted:
+    """What the counts of a contact say: from `since` until `until`, while nothing happens."""
+
+    tallies: Mapping[str, Any]
+    counts: tuple[tuple[str, Count], ...]
+    has_past: bool
+    since: datetime
+    until: datetime
+    facts: Mapping[str, FactValue | None]
+    marked: object = None
+    """Whose marks `turn` is about; None until somebody has asked."""
+    turn: datetime | None = None
+    """When a count passes one of those marks by time alone."""
 
 
 @dataclass
@@ -48,6 +66,10 @@ class Profile:
     audiences: set[str] = field(default_factory=set)
     profile_due_at: datetime | None = None
     """Journey time at which it is to be computed anew although nothing has happened; None: never."""
+
+    def __post_init__(self) -> None:
+        self.counted: Counted | None = None
+        """What `counts` said when they were last asked; no field of the row."""
 
     @property
     def timezone_candidates(self) -> tuple[str, ...]:
@@ -97,13 +119,37 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
     for path, name, kind in named.attributes:
         value = profile.attributes.get(name)
         facts[path] = None if value is None else _typed(value, kind)
-    for path, count in named.counts:
-        tally = profile.counts.get(count.id)
-        if tally is None and not profile.last_event_seq:
-            tally = nothing_yet(count)
-        is_known = tally is not None and is_current(count, tally)
-        facts[path] = value_at(count, tally or {}, now) if is_known else None
+    if named.counts:
+        facts |= counted(profile, named.counts, now).facts
     return facts
+
+
+def counted(profile: Profile, counts: tuple[tuple[str, Count], ...], now: datetime) -> Counted:
+    """What these counts (by path) say of the contact at `now`; remembered for as long as it cannot change."""
+    known, tallies, has_past = profile.counted, profile.counts, profile.last_event_seq > 0
+    if (
+        known is not None
+        and known.tallies is tallies  # a count that changes makes a new dictionary
+        and known.counts is counts
+        and known.has_past == has_past
+        and known.since <= now < known.until
+    ):
+        return known
+    facts: dict[str, FactValue | None] = {}
+    until = _NEVER
+    for path, count in counts:
+        tally = tallies.get(count.id)
+        if tally is None and not has_past:
+            tally = nothing_yet(count)
+        if tally is None or not is_current(count, tally):
+            facts[path] = None
+            continue
+        facts[path] = value_at(count, tally, now)
+        change = next_change_at(count, tally, now)
+        if change is not None and change < until:
+            until = change
+    profile.counted = Counted(tallies, counts, has_past, now, until, facts)
+    return profile.counted
 
 
 def _typed(value: Any, kind: str) -> FactValue | None:

@@ -204,6 +204,8 @@ def check_hand_over(intent: Intent, view: View, now: Moment, passage: Passage) -
 
 def _without(view: View, probed: set[tuple[str, str]]) -> View:
     """The view without the half-open breakers whose probes are in hand; without a probe none is left."""
+    if not view.breakers:
+        return view
     breakers = [
         replace(breaker, probes_left=0)
         for breaker in view.breakers

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from engine.changing import changed
 from engine.experiments.assignment import NOTHING_REMEMBERED, Assignment, Assignments, By, assign
 from engine.journeys.program import (
     LONGEST_STRIDE,
@@ -118,9 +119,10 @@ def advance(
     if resumed is None:
         return Advanced(run)
     done = walk.walk(*resumed)
-    waiting = done.run.waiting
-    begun = replace(waiting, began_at=waiting.began_at or now) if waiting is not None else None
-    return replace(done, run=replace(done.run, waiting=begun), path=tuple(walk.path))
+    state, waiting = done.run, done.run.waiting
+    if waiting is not None and waiting.began_at is None:
+        state = changed(state, waiting=changed(waiting, began_at=now))
+    return Advanced(state, done.effects, tuple(walk.path))
 
 
 def _is_due(waiting: Waiting, now: datetime) -> bool:
@@ -149,7 +151,7 @@ class _Walk:
             if isinstance(cause, SentOn) and run.position is not None:
                 return run, run.position
             return None
-        past = replace(run, waiting=None)
+        past = changed(run, waiting=None)
         match cause, self.program.steps[waiting.step]:
             case TimerDue(), Wait(next=following) if _is_due(waiting, self.now):
                 return past, following
@@ -160,17 +162,17 @@ class _Walk:
                 return past, following
             case TimerDue(), Ask() as ask if _is_due(waiting, self.now):
                 self.effects.append(TaskClosed(ask.id, run.visits[ask.id], TaskState.EXPIRED))
-                return replace(past, answers={**run.answers, ask.id: NO_ANSWER}), ask.otherwise
+                return changed(past, answers={**run.answers, ask.id: NO_ANSWER}), ask.otherwise
             case TaskDecided(step, answer), Ask() as ask if step == waiting.step:
                 choice = ask.choice(answer)
                 if choice is not None:
-                    return replace(past, answers={**run.answers, step: answer}), choice.next
+                    return changed(past, answers={**run.answers, step: answer}), choice.next
             case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
-                past = replace(past, outcomes={**run.outcomes, step: outcome})
+                past = changed(past, outcomes={**run.outcomes, step: outcome})
                 return past, send.outcomes.get(outcome, send.next)
             case CallEnded(step, outcome, results), Call() as call if step == waiting.step:
                 kept = {**run.results, step: _kept(call.results, results)}
-                past = replace(past, calls={**run.calls, step: outcome}, results=kept)
+                past = changed(past, calls={**run.calls, step: outcome}, results=kept)
                 return past, call.next if outcome == CallOutcome.DONE else call.failed
         return None
 
@@ -185,19 +187,19 @@ class _Walk:
                 return _end(run, effects, self._loop(run, here))
             step = self.program.steps[here]
             came_from = run.position
-            run = replace(run, position=here, stride=run.stride + 1)
+            run = changed(run, position=here, stride=run.stride + 1)
             self.path.append(here)
             match step:
                 case Send():
                     visit = run.visits.get(here, 0) + 1
                     waiting = Waiting(WaitKind.OUTCOME, here)
-                    run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    run = changed(run, visits={**run.visits, here: visit}, waiting=waiting)
                     wish = SendIntent(here, visit, step.content, step.channels, step.purpose, step.deadline)
                     return Advanced(run, (*effects, wish))
                 case Call():
                     visit = run.visits.get(here, 0) + 1
                     waiting = Waiting(WaitKind.CALL, here)
-                    run = replace(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    run = changed(run, visits={**run.visits, here: visit}, waiting=waiting)
                     asked = step.action, step.values, tuple(step.results), step.purpose, step.deadline
                     return Advanced(run, (*effects, CallWish(here, visit, *asked)))
                 case Wait():
@@ -214,7 +216,7 @@ class _Walk:
                 case Ask():
                     visit = run.visits.get(here, 0) + 1
                     due_at = task_is_due_at(step, self.zone, self.now)
-                    run = replace(run, visits={**run.visits, here: visit})
+                    run = changed(run, visits={**run.visits, here: visit})
                     effects.append(self._task(step, visit, due_at))
                     return _sleep(run, effects, Waiting(WaitKind.TASK, here, due_at))
                 case Branch():
@@ -225,7 +227,7 @@ class _Walk:
                     known[f"journey.rounds.{here}"] = begun
                     again = self._again(step, begun, known)
                     begun += again.round is not None
-                    run = replace(run, rounds={**run.rounds, here: begun})
+                    run = changed(run, rounds={**run.rounds, here: begun})
                     known[f"journey.rounds.{here}"] = begun
                     # A fixed number of times asks nothing that would have to be explained.
                     effects += [again] if step.rule is not None else []
@@ -234,11 +236,11 @@ class _Walk:
                     exposed = self._exposed(step, run, known)
                     arm = exposed.assignment.arm
                     effects.append(exposed)
-                    run = replace(run, arms={**run.arms, here: arm})
+                    run = changed(run, arms={**run.arms, here: arm})
                     known.update(journey_facts(run))
                     here = step.ways[step.design.arms.index(arm)]
                 case SetValues():
-                    run = replace(run, values={**run.values, **step.values})
+                    run = changed(run, values={**run.values, **step.values})
                     known.update(journey_facts(run))
                     here = step.next
                 case ChangeTags():
@@ -247,7 +249,7 @@ class _Walk:
                     here = step.next
                 case Start():
                     visit = run.visits.get(here, 0) + 1
-                    run = replace(run, visits={**run.visits, here: visit})
+                    run = changed(run, visits={**run.visits, here: visit})
                     effects.append(StartWish(here, visit, step.journey, step.values, run.chain + 1))
                     here = step.next
                 case Stop():
@@ -365,11 +367,11 @@ def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
 
 def _sleep(run: RunState, effects: Sequence[Effect], waiting: Waiting) -> Advanced:
     """The run at a wait that time or somebody else ends."""
-    return Advanced(replace(run, waiting=waiting, stride=0, chain=0), tuple(effects))
+    return Advanced(changed(run, waiting=waiting, stride=0, chain=0), tuple(effects))
 
 
 def _end(run: RunState, effects: Sequence[Effect], ended: Ended) -> Advanced:
-    return Advanced(replace(run, waiting=None, outcome=ended.outcome), (*effects, ended))
+    return Advanced(changed(run, waiting=None, outcome=ended.outcome), (*effects, ended))
 
 
 def next_send_at(program: Program, run: RunState) -> datetime | None:

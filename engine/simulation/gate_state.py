@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from engine.changing import changed
 from engine.clock import JourneyTime
 from engine.delivery.intents import (
     IntentState,
@@ -201,7 +202,11 @@ class MemoryGateState:
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         wish = self._owned(claim)
-        view = self._view(wish, now.delivery)
+        return self._reserve(wish, claim, passage, now, self._view(wish, now.delivery))
+
+    def _reserve(
+        self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View
+    ) -> Answer | Passage:
         answer = confirm(claim.intent, view, now, passage.channel)
         if answer.verdict is not Verdict.ALLOW:
             return answer
@@ -212,11 +217,16 @@ class MemoryGateState:
         move(wish, IntentState.RESERVED)
         wish.channel = passage.channel
         wish.lease_until = now.delivery + self._lease
-        return replace(passage, probes=probes)
+        return replace(passage, probes=probes) if probes else passage
 
     def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
         wish = self._owned(claim)
-        answer = check_hand_over(claim.intent, self._view(wish, now.delivery), now, passage)
+        return self._hand_over(wish, claim, passage, now, self._view(wish, now.delivery))
+
+    def _hand_over(
+        self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View
+    ) -> Answer | None:
+        answer = check_hand_over(claim.intent, view, now, passage)
         if answer.verdict is not Verdict.ALLOW:
             return answer
         is_first = wish.state != IntentState.HANDED_OVER
@@ -226,15 +236,20 @@ class MemoryGateState:
         if is_first:
             wish.handed_over_at = now.journey
             for kept in self._own_places(claim.intent):
-                kept.place = replace(kept.place, at=now.journey, is_confirmed=True)
+                kept.place = changed(kept.place, at=now.journey, is_confirmed=True)
                 kept.lease_until = None
         return None
 
     def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
-        reserved = self.reserve(claim, passage, now)
+        wish = self._owned(claim)
+        view = self._view(wish, now.delivery)
+        reserved = self._reserve(wish, claim, passage, now, view)
         if isinstance(reserved, Answer):
             return reserved
-        return Departure(reserved, self.hand_over(claim, reserved, now))
+        # But for the places just taken, of which a hand-over asks nothing, and for a probe, all is as it was.
+        if reserved.probes:
+            view = self._view(wish, now.delivery)
+        return Departure(reserved, self._hand_over(wish, claim, reserved, now, view))
 
     def settle(
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool

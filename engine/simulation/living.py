@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from engine.authoring.bundle import Bundle
+from engine.changing import changed
 from engine.contacts.computing import Computed, change_tags, compute
 from engine.contacts.consent import ConsentEntry
 from engine.contacts.counting import count_event
 from engine.contacts.crossing import BY_EVENT, crossing_events, sweep_cause
+from engine.contacts.deriving import Derivations
 from engine.contacts.profile import contact_facts
 from engine.contacts.updating import apply_event
 from engine.delivery.intents import run_ended_answer, withdrawn_answer
@@ -86,8 +88,13 @@ class Touched:
     """Runs whose wait ends at another moment now."""
 
 
+NOBODY = Touched((), (), ())
+
+
 def _together(several: Sequence[Touched]) -> Touched:
     """What events of one transaction moved: those entered come first, as production carries them."""
+    if len(several) < 2:
+        return several[0] if several else NOBODY
     return Touched(
         tuple(run_id for touched in several for run_id in touched.entered),
         tuple(run_id for touched in several for run_id in touched.woken),
@@ -130,6 +137,8 @@ class Life:
         self._bundle = bundle
         # What is computed of a contact asks nothing but what every decider can answer.
         self._matcher = cast(Matcher, matcher)
+        # A journal wants to see everything asked; nobody else minds an answer that is known.
+        self._deriving = Derivations(bundle, matcher) if isinstance(matcher, Matcher) else None
         self._witness = witness
         self._calling.put_in_force(bundle)
         self._programs: dict[str, list[Program]] = {}
@@ -171,7 +180,7 @@ class Life:
             state(person, traits, self._bundle, event.received_at)
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
-        computed = compute(profile, self._bundle, self._matcher, event.received_at)
+        computed = compute(profile, self._bundle, self._matcher, event.received_at, self._deriving)
         person.sort_runs()
         touched = self._react(person, event, computed.facts)
         crossed = self._cross(person, computed, event.event_id, BY_EVENT, event.received_at)
@@ -188,7 +197,7 @@ class Life:
         """Compute the profile anew although nothing has happened; audiences crossed are told to the runs."""
         cause = sweep_cause(person.profile)
         person.sort_runs()
-        computed = compute(person.profile, self._bundle, self._matcher, now)
+        computed = compute(person.profile, self._bundle, self._matcher, now, self._deriving)
         return _together(self._cross(person, computed, cause, because, now))
 
     def _cross(
@@ -202,7 +211,7 @@ class Life:
             person.profile.last_event_seq = person.seq
             if self._witness is not None:
                 self._witness.happened(event, {})
-            told.append(self._react(person, replace(event, seq=person.seq), computed.facts))
+            told.append(self._react(person, changed(event, seq=person.seq), computed.facts))
         return told
 
     def _react(self, person: Living, event: Event, contact: Facts) -> Touched:
@@ -429,7 +438,7 @@ class Life:
         )
         person.entered.add(run_id)
         before = person.history.get(program.journey, History())
-        person.history[program.journey] = replace(before, runs=before.runs + 1, active=before.active + 1)
+        person.history[program.journey] = changed(before, runs=before.runs + 1, active=before.active + 1)
         starter = starter_of(event)
         because = {"started_by": starter} if starter is not None else {}
         self._decide(event.received_at, "entry", state, "allow", "entry.entered", because)
@@ -438,7 +447,7 @@ class Life:
     def _over(self, person: Living, run: VirtualRun, ended: Ended, now: datetime) -> None:
         del person.active[run.state.run_id]
         before = person.history[run.program.journey]
-        person.history[run.program.journey] = replace(before, active=before.active - 1, last_ended_at=now)
+        person.history[run.program.journey] = changed(before, active=before.active - 1, last_ended_at=now)
         evidence = ended_evidence(ended)
         self._decide(now, "run", run.state, verdict_of(ended.outcome), ended.reason, evidence)
 

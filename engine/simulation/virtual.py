@@ -30,7 +30,7 @@ from engine.rules.matcher import Matcher
 from engine.simulation.calling import Calling, SaidCall
 from engine.simulation.forecasting import Firings
 from engine.simulation.journal import Journal
-from engine.simulation.living import Life, Touched, Witness
+from engine.simulation.living import NOBODY, Life, Touched, Witness
 from engine.simulation.people import Living, Person, begin, known_kind
 from engine.simulation.records import Decided, Sent, Unanswered
 from engine.simulation.sending import Sending
@@ -443,6 +443,8 @@ class VirtualWorld:
     ) -> None:
         await self._carry_one(person, run_id, cause)
         started = self._life.take_started()
+        if started is NOBODY:
+            return
         for each in started.entered:
             await self._carry_with_started(person, each, Started(), woken)
         woken.append(started)
