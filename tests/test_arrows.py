@@ -25,7 +25,6 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "starlette": ("engine/api/",),
     "typer": ("engine/cli/",),
     "rich": ("engine/cli/", "engine/demo/"),
-    "h11": ("plugins/channels/line.py",),
     "jinja2": ("plugins/generators/template.py",),
     "aiosmtplib": ("plugins/channels/email.py",),
     "aiosmtpd": ("engine/demo/",),

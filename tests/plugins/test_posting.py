@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from plugins.channels.line import MOST_READ
-from plugins.channels.posting import Connections
+from plugins.channels.posting import MOST_READ, Connections
 from plugins.channels.webhook import Answered, NoAnswer
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
