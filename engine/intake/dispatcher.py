@@ -168,7 +168,12 @@ class Dispatcher:
         if not errands:
             return 0
         results = await asyncio.gather(*(self._tell(errand) for errand in errands))
-        told = [errand.id for errand, result in zip(errands, results, strict=True) if result is True]
+        told = [
+            row_id
+            for errand, result in zip(errands, results, strict=True)
+            if result is True
+            for row_id in (errand.id, *errand.repeats)
+        ]
         untried = [errand.id for errand, result in zip(errands, results, strict=True) if result is None]
         failures = [result for result in results if isinstance(result, Failure)]
         await self._store.run(self._settle, told, untried, failures)
@@ -197,6 +202,7 @@ class Dispatcher:
                 )
             self._failures, self._away_until = 0, None
             measuring.DISPATCHED.labels(errand.kind, "told").inc()
+            measuring.DISPATCHED.labels(errand.kind, "told_together").inc(len(errand.repeats))
             return True
 
     def _is_resting(self, now: datetime) -> bool:
@@ -219,7 +225,7 @@ class Dispatcher:
         match errand.kind:
             case "run.start":
                 await self._driver.start(_run(errand))
-            case "run.signal":
+            case outbox.SIGNAL:
                 nudge = Nudge(errand.payload.get("reason", ""), errand.payload.get("reference", ""))
                 await self._driver.signal(_run(errand), nudge)
             case "run.cancel":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,17 @@ from sqlmodel import col
 
 from engine.store.tables import OutboxRow
 
+SIGNAL = "run.signal"
+"""The kind that asks a run's workflow to look at its row; what there is to see stands there."""
+MOST_REPEATED = 10_000
+"""Of such rows that are read at once, to be told as one."""
 LEASE = timedelta(seconds=60)
 """Delivery time a process may take over what it claimed before another one may repeat it."""
 
 
 @dataclass(frozen=True)
 class Errand:
-    """One claimed row."""
+    """One claimed row, with those that say the same."""
 
     id: int
     kind: str
@@ -27,6 +31,8 @@ class Errand:
     payload: dict[str, Any]
     attempts: int
     created_at: datetime
+    repeats: tuple[int, ...] = ()
+    """Ids of the rows that follow it and ask for the same look: telling it tells them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Backlog:
 def claim(session: Session, now: datetime, limit: int) -> list[Errand]:
     """The oldest open rows nobody works on, now claimed by the caller; the oldest of each key only.
 
-    So whatever happens, a key's rows are told one after another in the order in which they were written.
+    So whatever happens, a key's rows are told one after another in the order in which they were written. Only
+    signals of a run that follow each other are told as one: the look it leads to comes after all of them.
     """
     earlier = aliased(OutboxRow)
     is_first = ~(
@@ -67,7 +74,28 @@ def claim(session: Session, now: datetime, limit: int) -> list[Errand]:
     rows = list(session.scalars(query))
     for row in rows:
         row.claimed_until = now + LEASE
-    return [_errand(row) for row in rows]
+    repeats = _repeats(session, {row.key: row.id for row in rows if row.kind == SIGNAL})
+    return [_errand(row, repeats.get(row.key, ())) for row in rows]
+
+
+def _repeats(session: Session, signals: Mapping[str, int | None]) -> dict[str, list[int]]:
+    """For each key, whose oldest row is this signal, those that follow it up to a row of another kind."""
+    if not signals:
+        return {}
+    query = (
+        select(col(OutboxRow.id), col(OutboxRow.key), col(OutboxRow.kind))
+        .where(col(OutboxRow.key).in_(signals), col(OutboxRow.done_at).is_(None))
+        .order_by(col(OutboxRow.id))
+        .limit(MOST_REPEATED)
+    )
+    found: dict[str, list[int]] = {}
+    ended = set()
+    for row_id, key, kind in session.execute(query):
+        if kind != SIGNAL:
+            ended.add(key)
+        elif row_id is not None and key not in ended and row_id != signals[key]:
+            found.setdefault(key, []).append(row_id)
+    return found
 
 
 def finish(session: Session, ids: Collection[int]) -> None:
@@ -124,6 +152,7 @@ def has_open(session: Session) -> bool:
     return session.scalars(query).first() is not None
 
 
-def _errand(row: OutboxRow) -> Errand:
+def _errand(row: OutboxRow, repeats: Sequence[int]) -> Errand:
     assert row.id is not None
-    return Errand(row.id, row.kind, row.key, dict(row.payload), row.attempts, row.created_at)
+    payload = dict(row.payload)
+    return Errand(row.id, row.kind, row.key, payload, row.attempts, row.created_at, tuple(repeats))

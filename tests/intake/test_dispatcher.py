@@ -6,10 +6,10 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
@@ -163,6 +163,63 @@ async def test_what_concerns_one_run_is_told_in_the_order_it_was_written(desk: D
     for number in range(4):
         told = [what for what, key, _ in desk.driver.told if key == f"r{number}"]
         assert told == ["start", "signal", "cancel"]
+
+
+async def test_a_thousand_signals_of_a_run_are_told_as_one_and_never_past_what_lies_between(
+    desk: Desk,
+) -> None:
+    kinds = ["run.start", *["run.signal"] * 1000, "run.cancel", *["run.signal"] * 3]
+    desk.write(*[(kind, "r1") for kind in kinds], *[("run.signal", "r2")] * 2, ("breaker.watch", "fail/all"))
+    desk.driver.chokes_on = "r2"
+    await work_off(desk.dispatcher(limit=3))
+    told = [what for what, key, _ in desk.driver.told if key == "r1"]
+    assert told == ["start", "signal", "cancel", "signal"]
+    assert [(row.kind, row.key, row.attempts) for row in desk.left()] == [
+        ("run.signal", "r2", 1),
+        ("run.signal", "r2", 0),
+    ], "what was not told is not taken for told"
+
+
+WRITES = st.tuples(
+    st.sampled_from(["run.start", "run.signal", "run.signal", "run.cancel"]), st.sampled_from("ab")
+)
+ACTS = st.lists(st.one_of(WRITES, st.sampled_from(["step", "die", "away", "back"])), max_size=40)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=ACTS)
+def test_every_signal_is_followed_by_one_that_was_told_and_order_is_kept(
+    sqlite_store: Store, acts: list[tuple[str, str] | str]
+) -> None:
+    """Whoever dies or is away in between; being told once more is no loss."""
+    desk, written = Desk(sqlite_store), list[tuple[str, str]]()
+    told = list[tuple[str, str, int]]()
+
+    async def live() -> None:
+        for act in [*acts, "back", "step"]:
+            before = len(desk.driver.told)
+            match act:
+                case "away" | "back":
+                    desk.driver.is_away = act == "away"
+                case "step" | "die":
+                    dispatcher = desk.dispatcher()
+                    if act == "die":  # with everything told, and nothing of it written down
+                        dispatcher._settle = lambda *_: None  # type: ignore[method-assign]
+                    await dispatcher.step() if act == "die" else await work_off(dispatcher)
+                    desk.clock.advance(timedelta(seconds=61))
+                case (kind, key):
+                    desk.write((kind, key))
+                    written.append((kind.removeprefix("run."), key))
+            told.extend((what, key, len(written)) for what, key, _ in desk.driver.told[before:])
+
+    asyncio.run(live())
+    assert desk.left() == []
+    for key in "ab":
+        for number, (kind, of) in enumerate(written, start=1):
+            assert of != key or any(what == kind and at >= number for what, to, at in told if to == key)
+        asked = [kind for kind, _ in groupby(kind for kind, of in written if of == key)]
+        heard = [what for what, _ in groupby(what for what, to, _ in told if to == key)]
+        assert heard == asked or "die" in acts
 
 
 async def test_with_the_driver_away_nothing_is_lost_and_the_other_jobs_go_on(desk: Desk) -> None:
