@@ -33,9 +33,9 @@ FLAGS = (
     "--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000",
     "--dynamic-config-value", "history.timerProcessorMaxPollRPS=1000",
     "--dynamic-config-value", "matching.enableFairness=true",
-    # Instead of 10,000. More of them between two tasks would make the next one long, and those that are
-    # refused have nothing to add.
-    "--dynamic-config-value", "history.maximumSignalsPerExecution=4000",
+    # Instead of 10,000. More of them between two tasks would make the next one long, which has two seconds;
+    # those that are refused have nothing to add. More than `MOST_NUDGES`, which renew an execution.
+    "--dynamic-config-value", "history.maximumSignalsPerExecution=2500",
     "--log-level", "warn",
 )  # fmt: skip
 

@@ -112,6 +112,8 @@ class Advancing:
         clocks = Clocks(FixedClock(real_now), situation.time)
         if row.status != "active":
             return _standing(row, clocks)
+        if durable and row.nudged_at is not None:
+            save(session, row, nudged_at=None)
         state = state_of(row)
         found = self._find(session, row, state, clocks)
         if row.journey in situation.in_flight:

@@ -261,13 +261,14 @@ class Reacting:
             if moved is None or moved.waiting is None:
                 continue
             was, run.due_at = run.due_at, moved.waiting.due_at
+            self._notes.nudge(run, ground.real_now, reason="moved")
             self._retimed[run.id] = {
                 "id": run.id,
                 "due_at": run.due_at,
                 "next_send_at": next_send_at(program, moved),
+                "nudged_at": run.nudged_at,
             }
             self._notes.retimed(run, was, event.event_id, ground.now)
-            self._notes.tell_driver("run.signal", run, ground.real_now, reason="moved")
 
     def _refuse(self, refusal: Refusal, event: Event, facts: Facts) -> None:
         starter = starter_of(event)

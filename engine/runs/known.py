@@ -44,6 +44,7 @@ class KnownRun:
     due_at: datetime | None = None
     waiting_since: datetime | None = None
     durable: bool = False
+    nudged_at: datetime | None = None
     waits: list[KnownWait] = field(default_factory=list)
 
 

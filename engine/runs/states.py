@@ -25,6 +25,7 @@ class RunRecord(Protocol):
     due_at: datetime | None
     waiting_since: datetime | None
     durable: bool
+    nudged_at: datetime | None
 
 
 @dataclass
@@ -49,6 +50,7 @@ class LockedRun:
     waiting_since: datetime | None
     priority: int
     durable: bool
+    nudged_at: datetime | None
     started_at: datetime
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -21,6 +21,13 @@ from engine.store.bulk import insert_rows
 from engine.store.tables import DecisionRow, OutboxRow
 
 _VERSION = DecisionRow.model_fields["schema_version"].default
+
+NUDGE_LASTS = timedelta(minutes=10)
+"""Delivery time for which a nudge that was not followed yet stands for those that come after it.
+
+Then another one is sent, should that one have been lost together with Temporal's database. A server takes so
+many signals of one workflow and no more, and a worker that comes back reads all of them at once.
+"""
 
 _MOST_TESTS = 50
 """Of a longer condition the first ones are kept."""
@@ -96,6 +103,17 @@ class Notes:
             **more,
         }
         self.errands.append({"kind": kind, "key": run.id, "payload": payload, "created_at": real_now})
+
+    def nudge(self, run: RunRecord, real_now: datetime, **why: Any) -> None:
+        """Have the run's workflow look at its row, unless it was asked to and has not looked since.
+
+        That look comes after this transaction, which holds the run, and sees what has changed now. Whoever
+        calls this writes `nudged_at`; the look clears it.
+        """
+        if run.nudged_at is not None and run.nudged_at <= real_now < run.nudged_at + NUDGE_LASTS:
+            return
+        run.nudged_at = real_now
+        self.tell_driver("run.signal", run, real_now, **why)
 
     def entered(self, run: RunRecord, event_id: str, now: datetime, because: Mapping[str, Any]) -> None:
         """The decision that the contact was taken into the journey."""

@@ -142,7 +142,7 @@ async def test_a_hundred_thousand_nudges_keep_every_history_under_ten_thousand_e
     assert row.committed == 100_001
     events, signals = await longest(client, run)
     assert events < 10_000
-    assert signals <= 4_000
+    assert signals <= 2_500
 
 
 @pytest.fixture

@@ -59,6 +59,8 @@ class RunRow(SQLModel, table=True):
     """Delivery time; an active run past its lease that nothing durable carries is picked up again."""
     durable: bool = False
     """Whether the start of its workflow has been written to the outbox."""
+    nudged_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Delivery time of a nudge that its workflow has not followed yet; not kept of every kind of nudge."""
     started_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Journey time."""
     ended_at: datetime | None = Field(default=None, sa_column=Column(Instant))
