@@ -13,6 +13,7 @@ from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, STAGE, ProfileRul
 from engine.authoring.rule_tests.tests import Landmarks, Suite
 from engine.errors import Place
 from engine.experiments.holding_out import HoldOut
+from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
 from engine.gate.model import Cap, Purpose
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.localtime import MIDNIGHT, clock_moment
@@ -43,6 +44,8 @@ class Workspace:
     """How far a sender's clock may run ahead; events further in the future become dead letters."""
     numbers: Mapping[str, str | None] = field(default_factory=dict)
     """Platforms whose addresses are phone numbers -> whose numbers those without + are, as CN."""
+    residence: Residence = NOWHERE_STATED
+    """How it is known in which country a contact lives."""
     queues: Mapping[str, str] = field(default_factory=dict)
     """Lists of tasks for people -> what stands above them."""
 
@@ -181,6 +184,7 @@ class Bundle:
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
     """Journeys that are entered by a pattern -> it; the fact `event.patterns` says when it is complete."""
     hold_outs: tuple[HoldOut, ...] = ()
+    quiet_hours: tuple[QuietRule, ...] = ()
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)

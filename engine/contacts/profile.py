@@ -86,6 +86,11 @@ def zones_of_numbers(numbers: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(named) if len(named) < 2 else distinct_clocks(named)
 
 
+def countries_of_numbers(numbers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The countries of phone numbers that are kept as in `Profile.numbers`, sorted."""
+    return tuple(sorted({each["country"] for each in numbers.values() if each["country"]}))
+
+
 def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, FactValue | None]:
     """The `contact.` facts at journey time `now`, as the bundle declares them.
 

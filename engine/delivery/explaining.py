@@ -25,6 +25,7 @@ PASSED: Mapping[Stage, str] = {
     Stage.BREAKER: "breaker of the channel",
     Stage.IDENTITY: "an address in use",
     Stage.CONSENT: "consent",
+    Stage.QUIET: "no quiet hours",
     Stage.CAPS: "frequency caps",
     Stage.HOLD_OUT: "not held out of it",
     Stage.CONTENT: "content and checks",

@@ -23,5 +23,7 @@ def gate_rules(bundle: Bundle) -> GateRules:
         paused_purposes=bundle.paused_purposes,
         paused_journeys=bundle.paused_journeys,
         hold_outs=bundle.hold_outs,
+        quiet=bundle.quiet_hours,
+        residence=bundle.workspace.residence,
         recomputes_on_send=recomputes_on_send(bundle),
     )

@@ -31,6 +31,10 @@ _RELEASE = (
 )
 
 
+FREED_BY_RULES = ("cap.", "quiet.")
+"""Families of reasons that other rules may do away with."""
+
+
 class IntentState(StrEnum):
     PLANNED = "planned"
     HELD = "held"
@@ -258,10 +262,16 @@ def wake(session: Session, scope: str, *, now: datetime, keys: Sequence[str] | N
 
 
 def wake_capped(session: Session, *, now: datetime) -> int:
-    """Plan again what caps hold, for other caps are in force; how many. `now` is delivery time."""
+    """Plan again what caps and quiet hours hold, for others are in force; how many.
+
+    `now` is delivery time.
+    """
     statement = (
         update(IntentRow)
-        .where(col(IntentRow.state) == IntentState.HELD.value, col(IntentRow.reason).startswith("cap."))
+        .where(
+            col(IntentRow.state) == IntentState.HELD.value,
+            or_(*(col(IntentRow.reason).startswith(each) for each in FREED_BY_RULES)),
+        )
         .values(
             state=IntentState.PLANNED.value,
             wake_at=None,

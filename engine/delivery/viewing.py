@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from engine.authoring.bundle import Bundle
 from engine.clock import JourneyTime
 from engine.contacts.consent import consent_records
-from engine.contacts.profile import Profile, contact_facts, zones_of_numbers
+from engine.contacts.profile import Profile, contact_facts, countries_of_numbers, zones_of_numbers
 from engine.contacts.rows import profile_of
 from engine.errors import NotFound
 from engine.gate.caps import horizon
@@ -67,6 +67,7 @@ _LOCK_STANDING = Prepared(
         _CONTACT.c.timezone,
         _CONTACT.c.timezone_source,
         _CONTACT.c.numbers,
+        _CONTACT.c.attributes,
         _CONTACT.c.tags,
         _CONTACT.c.derived_tags,
         _CONTACT.c.suppressed,
@@ -183,11 +184,13 @@ def lock_standing(session: Session, contact_id: str) -> Standing | None:
 
 
 def standing_of(contact: Any) -> Standing:
-    """Whether a contact may be reached, and what caps need of them; of a row with the contact's columns."""
+    """Whether a contact may be reached, and what later stages need; of a row with the contact's columns."""
     return Standing(
         timezone=contact.timezone,
         timezone_source=contact.timezone_source,
         timezone_candidates=zones_of_numbers(contact.numbers) if contact.timezone is None else (),
+        countries=countries_of_numbers(contact.numbers),
+        attributes=contact.attributes,
         tags=frozenset(contact.tags) | frozenset(contact.derived_tags),
         suppressed=contact.suppressed,
         is_erased=contact.erased_at is not None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.gate.model import Answer, Intent, Outcome, Verdict
+from engine.gate.quiet import check_quiet
 from engine.gate.stages import (
     Stage,
     allowed,
@@ -26,10 +27,11 @@ CHANNEL_STAGES: tuple[ChannelStage, ...] = (
     check_channel_breaker,
     check_identity,
     check_consent,
+    check_quiet,
     check_caps,
     check_hold_out,
 )
-"""Stages 3, 4, 5 and 7, and the hold-out behind them."""
+"""Stages 3 to 7, and the hold-out behind them."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +68,27 @@ def judge(intent: Intent, view: View, now: Moment, tried: Mapping[str, Answer] |
 
 
 def confirm(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
-    """Stages 2, 5 and 7 once more, for the chosen channel, over what is read under the contact's lock."""
+    """Stages 2, 5, 6 and 7 once more, for the chosen channel, over what is read under the contact's lock."""
     standing = check_standing(intent, view, now)
     if standing.verdict is not Verdict.ALLOW:
         return standing
     consent = check_consent(intent, view, now, channel)
     if consent.verdict is not Verdict.ALLOW:
         return consent
+    quiet = check_quiet(intent, view, now, channel)
+    if quiet.verdict is not Verdict.ALLOW:
+        return quiet
     return check_caps(intent, view, now, channel, stage=Stage.RESERVE)
 
 
 def ends_search(answer: Answer) -> bool:
     """Whether an answer against one channel settles the intent, so that later channels are not asked.
 
-    A full cap says for itself whether another channel may be tried; a breaker always lets the next one try.
+    A full cap and a quiet hour say for themselves whether another channel may be tried; a breaker always lets
+    the next one try.
     """
     deferred = answer.verdict is Verdict.HOLD and answer.stage in {Stage.CAPS, Stage.RESERVE}
-    return answer.outcome is not None or deferred
+    return answer.outcome is not None or deferred or answer.keeps_channel
 
 
 def _channel(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
@@ -117,6 +123,8 @@ def _conclusion(against: Mapping[str, Answer]) -> Answer:
         outcome = Outcome.FAILED
     elif decisive.stage in {Stage.CAPS, Stage.RESERVE}:
         outcome = Outcome.CAPPED
+    elif decisive.reason == "quiet.too_late":
+        outcome = Outcome.EXPIRED
     return _with_channels(replace(decisive, outcome=outcome), reasons)
 
 

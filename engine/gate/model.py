@@ -151,3 +151,5 @@ class Answer:
     """Journey time after which what is held here is no longer worth sending; None: no sooner than before."""
     outcome: Outcome | None = None
     """How the intent ends, when this answer ends it."""
+    keeps_channel: bool = False
+    """Whether a hold waits for this very channel: those after it are not asked."""

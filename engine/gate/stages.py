@@ -1,8 +1,8 @@
 """The gate's stages, each a function of the intent, what the gate sees and the moment; numbered as designed.
 
-Stages 1 and 2 look at the intent as a whole, 3, 4, 5 and 7 at one candidate channel, and so does the hold-out
-between 7 and 8. Anything unknown that
-protects a person blocks. Evidence never holds an address, a name or a text.
+Stages 1 and 2 look at the intent as a whole, 3 to 7 at one candidate channel, and so does the hold-out
+between 7 and 8; stage 6 is in `engine.gate.quiet`. Anything unknown that protects a person blocks. Evidence
+never holds an address, a name or a text.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Stage(StrEnum):
     BREAKER = "breaker"
     IDENTITY = "identity"
     CONSENT = "consent"
+    QUIET = "quiet"
     CAPS = "caps"
     HOLD_OUT = "hold_out"
     CONTENT = "content"

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from engine.clock import JourneyTime
 from engine.experiments.holding_out import HoldOut
 from engine.gate.consent import ConsentRecord
+from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
 from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose
 
 
@@ -44,19 +45,24 @@ class GateRules:
     """Purpose -> the plan that holds its messages."""
     paused_journeys: Mapping[str, str] = field(default_factory=dict)
     hold_outs: tuple[HoldOut, ...] = ()
+    quiet: tuple[QuietRule, ...] = ()
+    residence: Residence = NOWHERE_STATED
     recomputes_on_send: bool = False
     """Whether what is computed of a contact depends on what was sent to them."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Whether a contact may be reached at all, and what caps need to know of them."""
+    """Whether a contact may be reached at all, and what caps and quiet hours need to know of them."""
 
     timezone: str | None = None
     timezone_source: str | None = None
     """stated | device | number; None where no zone is known."""
     timezone_candidates: tuple[str, ...] = ()
     """Zones one of which is theirs, by their phone numbers, where `timezone` is not known; empty: any."""
+    countries: tuple[str, ...] = ()
+    """Countries of their phone numbers, sorted."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     suppressed: str | None = None
     """Why the whole contact must not be reached; None when they may."""

@@ -11,6 +11,7 @@ from typing import Any
 from engine.changing import changed
 from engine.clock import JourneyTime
 from engine.delivery.intents import (
+    FREED_BY_RULES,
     IntentState,
     apply_aftermath,
     apply_answer,
@@ -148,8 +149,8 @@ class MemoryGateState:
         return self._wake(scope, list(self._open))
 
     def wake_capped(self) -> int:
-        """Plan again what caps hold, for other caps are in force; how many."""
-        held = [wish for wish in self._open.values() if (wish.reason or "").startswith("cap.")]
+        """Plan again what caps and quiet hours hold, for others are in force; how many."""
+        held = [wish for wish in self._open.values() if (wish.reason or "").startswith(FREED_BY_RULES)]
         return self._plan_again(held)
 
     def stop(self, reason: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from engine.authoring.bundle import Bundle
 from engine.clock import FixedClock
 from engine.contacts.computing import count_send
-from engine.contacts.profile import contact_facts
+from engine.contacts.profile import contact_facts, countries_of_numbers
 from engine.delivery.content import ContentPipeline, Made
 from engine.delivery.gate_rules import gate_rules
 from engine.delivery.intents import IntentState, in_order_of_wishes, move, withdrawn_answer
@@ -241,6 +241,8 @@ class Sending:
                 timezone=profile.timezone,
                 timezone_source=profile.timezone_source,
                 timezone_candidates=profile.timezone_candidates,
+                countries=countries_of_numbers(profile.numbers),
+                attributes=profile.attributes,
                 tags=frozenset(profile.tags | profile.derived_tags),
                 suppressed=profile.suppressed,
                 is_erased=profile.erased_at is not None,

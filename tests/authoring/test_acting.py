@@ -59,7 +59,7 @@ OTHERS += [
     "contact.created_at",
     "other",
 ]
-OTHERS += ["上海", "0 11 * * *"]
+OTHERS += ["上海", "0 11 * * *", "courtesy"]
 ONLY_ONE_VALUE = {("CountedEntry", "activity"), ("SequenceEvent", "as")}
 """Keys of which any other value is refused, or only the conditions beside it."""
 

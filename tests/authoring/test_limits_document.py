@@ -12,6 +12,7 @@ from engine.authoring.reading.source import MOST_VALUES
 from engine.contacts.updating import FARTHEST
 from engine.experiments.balancing import LONGEST_BLOCK
 from engine.experiments.bucketing import STEPS
+from engine.gate.hours import SEARCHED
 from engine.gate.reasons import REASONS
 from engine.journeys.interpreter import BUDGET
 from engine.journeys.program import LONGEST_STRIDE
@@ -31,6 +32,7 @@ def test_its_numbers_are_those_of_the_code() -> None:
         f"told apart in {STEPS:,} steps",
         f"weights of up to {LONGEST_BLOCK:,} in lowest terms",
         f"more than {FARTHEST // year} years",
+        f"no allowed moment for {SEARCHED.days} days",
         f"`late_after` ({format_duration(Workspace.late_after)})",
     ):
         assert said in TEXT, said
@@ -39,4 +41,4 @@ def test_its_numbers_are_those_of_the_code() -> None:
 
 def test_its_codes_and_reasons_exist() -> None:
     assert set(re.findall(r"R[SW][0-9]{3}", TEXT)) <= set(CODES)
-    assert set(re.findall(r"`((?:entry|run|suppressed|experiment)\.[a-z_]+)`", TEXT)) <= set(REASONS)
+    assert set(re.findall(r"`((?:entry|run|suppressed|experiment|quiet)\.[a-z_]+)`", TEXT)) <= set(REASONS)

@@ -45,7 +45,12 @@ START = datetime(2026, 3, 27, 3, 0, tzinfo=UTC)  # two days before Berlin change
 DAY = timedelta(days=1)
 PEOPLE = (
     Person("ann", {"email": "ann@example.com"}, consents=("marketing",), timezone="Europe/Berlin"),
-    Person("bob", {"email": "bob@example.com", "app": "bob-1"}, consents=("marketing",)),
+    Person(
+        "bob",
+        {"email": "bob@example.com", "app": "bob-1"},
+        consents=("marketing",),
+        attributes={"quiet_time": "12:00-14:00, 17:00-18:30", "country": "DE"},
+    ),
     Person("eve", {"app": "eve-1"}),
 )
 
@@ -58,6 +63,8 @@ FILES: Mapping[str, str] = {
         timezone: Asia/Shanghai
         locales: [en]
         identities: [email, app]
+        attributes: {quiet_time: {type: text}, country: {type: text}}
+        residence: {attribute: country}
         """,
     "purposes.yaml": """
         kind: purposes
@@ -114,6 +121,31 @@ FILES: Mapping[str, str] = {
             max_defer: 36h
           - {id: four_a_week, counts: {purpose: marketing}, limit: 4, window: {rolling: 7d}, when_full: skip}
           - {id: breathing, counts: {purpose: marketing}, min_gap: 4h, when_full: defer}
+        """,
+    "nights.yaml": """
+        kind: quiet_hours
+        id: nights
+        title: nights
+        owner: us
+        quiet_hours:
+          - id: night
+            because: law
+            holds_back: {kinds: [marketing]}
+            countries: [DE, CN]
+            from: "21:30"
+            until: "08:00"
+            spread: 45m
+            source: a law
+            as_of: "2026-03-01"
+          - {id: own, because: contact, holds_back: {contents: [text]}, wish: quiet_time}
+          - id: sunday
+            because: courtesy
+            holds_back: {channels: [app]}
+            except: {purposes: [service]}
+            from: "00:00"
+            until: "00:00"
+            weekdays: [sun]
+            when_quiet: next_channel
         """,
     "tags.yaml": """
         kind: tags
@@ -501,7 +533,13 @@ class SqlLife:
 
     def add(self, session: Any, person: Person) -> None:
         session.add(
-            ContactRow(id=person.id, created_at=START, timezone=person.timezone, timezone_source="stated")
+            ContactRow(
+                id=person.id,
+                created_at=START,
+                timezone=person.timezone,
+                timezone_source="stated",
+                attributes=dict(person.attributes),
+            )
         )
         for platform, address in person.identities.items():
             session.add(IdentityRow(platform=platform, address=address, contact_id=person.id, added_at=START))

@@ -9,6 +9,7 @@ from engine.authoring.checking.experiments import check_draws, check_hold_out
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.catalogues import Catalogues
 from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.quiet import check_quiet_hours
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.limits import CapsFile
@@ -42,8 +43,7 @@ def check_policies(found: Definitions, references: References) -> Iterator[Probl
                 yield from references.check("locale", locale, content, (*here, "locales", locale))
     for budget in found.budgets.values():
         yield from _scope(budget.item.pays_for, budget, ("pays_for",), references)
-    for quiet in found.quiet_hours.values():
-        yield from _scope(quiet.item.holds_back, quiet, ("holds_back",), references)
+    yield from check_quiet_hours(found, references)
     for policy in found.policies:
         yield from _policy(policy, found, references)
     yield from check_draws(found)

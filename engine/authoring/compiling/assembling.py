@@ -26,6 +26,7 @@ from engine.authoring.compiling.overlaying import overlay_hash
 from engine.authoring.compiling.patterns import compile_pattern
 from engine.authoring.compiling.plans import compile_plans, under_plans
 from engine.authoring.compiling.profiles import compile_profile, computed_facts
+from engine.authoring.compiling.quiet import compile_quiet, compile_residence
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.breakers import BreakerEntry
 from engine.authoring.models.channels import FromEnvironment
@@ -132,6 +133,7 @@ def compile_bundle(
         profile=profile,
         patterns=patterns,
         hold_outs=tuple(_hold_outs(found)),
+        quiet_hours=compile_quiet(found),
     )
     return under_plans(bundle, found), [*problems, *rulebook.problems]
 
@@ -172,6 +174,7 @@ def _workspace(entry: WorkspaceFile) -> Workspace:
         late_after=entry.late_after,
         ahead_by=entry.ahead_by,
         numbers=_numbers(entry),
+        residence=compile_residence(entry),
         queues={name: queue.title for name, queue in entry.queues.items()},
     )
 

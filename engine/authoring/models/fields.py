@@ -129,6 +129,15 @@ def _country(text: str) -> str:
     raise refuse("RS006", f"'{text}' is not a country code", hint)
 
 
+def _region(text: str) -> str:
+    country, dash, part = text.partition("-")
+    if country not in countries():
+        return _country(text)
+    if not dash or re.fullmatch(r"[A-Z0-9]{1,3}", part):
+        return text
+    raise refuse("RS006", f"'{part}' is not the part of a country", 'in ISO 3166-2, as "US-FL"')
+
+
 @cache
 def zone_names() -> frozenset[str]:
     """The IANA time zones known to this machine."""
@@ -246,6 +255,11 @@ Country = Annotated[
     str,
     BeforeValidator(_from_text(_country, "a country code", '"CN"', "RS006")),
     _text_schema("^[A-Z]{2}$", "CN", "GB"),
+]
+Region = Annotated[
+    str,
+    BeforeValidator(_from_text(_region, "a country, or a part of one", '"CN" or "US-FL"', "RS006")),
+    _text_schema("^[A-Z]{2}(-[A-Z0-9]{1,3})?$", "CN", "US", "US-FL"),
 ]
 Zone = Annotated[
     str,

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import CapZone, ClockTime, Date, Duration, Id, Items
+from engine.authoring.models.fields import CapZone, ClockTime, Date, Duration, Id, Items, Region
 from engine.authoring.models.limits import Weekday
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.scope import ScopeEntry
+
+
+class HeldEntry(ScopeEntry):
+    """Which messages wait. Every key narrows it; without any they all do."""
+
+    kinds: Items[Literal["marketing", "transactional", "legal"]] = Field(
+        (),
+        title="用途类别",
+        description=(
+            "Only messages whose purpose is of these kinds, as laws tell advertising from service.\n"
+            "只限这些类别的用途，例如法律只限制营销。"
+        ),
+        examples=[["marketing"]],
+    )
+    contents: Items[Id] = Field(
+        (),
+        title="内容",
+        description="Only messages with these contents.\n只限这些内容的消息。",
+        examples=[["welcome_hello"]],
+    )
+    identities: Items[Id] = Field(
+        (),
+        title="身份平台",
+        description=(
+            "Only messages to addresses of these platforms, whatever channel carries them.\n"
+            "只限发往这些平台地址的消息，不论走哪个渠道。"
+        ),
+        examples=[["phone"]],
+    )
 
 
 class QuietEntry(Part):
@@ -28,21 +57,33 @@ class QuietEntry(Part):
             "依据：law 法律、platform 平台（两者须有出处）、contact 本人意愿、courtesy 礼貌。"
         ),
     )
-    holds_back: ScopeEntry = Field(
+    holds_back: HeldEntry = Field(
         title="适用范围",
         description="Which messages wait; {} for all of them.\n哪些消息要等待；{} 表示全部。",
-        examples=[{"purposes": ["marketing"]}],
+        examples=[{"kinds": ["marketing"], "identities": ["phone"]}],
     )
-    countries: Items[str] = Field(
+    except_: HeldEntry | None = Field(
+        None,
+        alias="except",
+        title="除外",
+        description=(
+            "Messages among them that do not wait; not for law and platform.\n"
+            "其中不必等待的消息；law 与 platform 不可写。"
+        ),
+        examples=[{"contents": ["welcome_hello"]}],
+    )
+    countries: Items[Region] = Field(
         (),
         title="国家或地区",
         description=(
-            "Only contacts there, as two-letter codes in quotes; without it everywhere.\n"
-            "只限这些国家或地区的联系人，写两位代码并加引号；不写则不限。"
+            "Only contacts who live there, or of whom it is not known, as CN, US or US-FL; without it "
+            "everywhere.\n"
+            "只限居住在这些国家或地区（或居住地未知）的联系人，如 CN、US、US-FL；不写则不限。"
         ),
         examples=[["CN"]],
     )
-    from_: ClockTime = Field(
+    from_: ClockTime | None = Field(
+        None,
         alias="from",
         title="开始",
         description=(
@@ -50,13 +91,25 @@ class QuietEntry(Part):
         ),
         examples=["20:00"],
     )
-    until: ClockTime = Field(
+    until: ClockTime | None = Field(
+        None,
         title="结束",
         description=(
-            "When it ends; earlier than `from` means the next morning.\n"
-            "结束免打扰的时刻；早于 from 表示次日早晨。"
+            "When it ends; earlier than `from` means the next morning, and the same the next day, where "
+            "`weekdays` are named.\n"
+            "结束免打扰的时刻；早于 from 表示次日早晨；写明 weekdays 时可与 from 相同，即整整一天。"
         ),
         examples=["08:00"],
+    )
+    wish: Id | None = Field(
+        None,
+        title="本人意愿",
+        description=(
+            "Instead of from and until: the contact's attribute, of type text, that says when they wish "
+            "to be left alone, as 22:00-08:00. Without a value there is no wish.\n"
+            "代替 from 与 until：文本类型的联系人属性，值如 22:00-08:00；没有值即没有要求。"
+        ),
+        examples=["quiet_time"],
     )
     weekdays: Items[Weekday] = Field(
         (),
@@ -71,17 +124,18 @@ class QuietEntry(Part):
         "contact",
         title="时区",
         description=(
-            "Whose clock: contact (when left out; an unknown zone is taken strictly), workspace, or "
-            "an IANA name.\n"
-            "以谁的时钟为准：contact（默认，时区未知时从严）、workspace 或时区名。"
+            "Whose clock: contact (when left out; of several zones that may be theirs, all hold), workspace, "
+            "or an IANA name.\n"
+            "以谁的时钟为准：contact（默认，可能的几个时区须全部满足）、workspace 或时区名。"
         ),
     )
-    when_quiet: Literal["defer", "skip"] = Field(
+    when_quiet: Literal["defer", "skip", "next_channel"] = Field(
         "defer",
         title="静默时",
         description=(
-            "defer (when left out) the message to the first allowed moment, or skip it.\n"
-            "defer（默认）推迟到允许的时刻，skip 跳过。"
+            "defer (when left out) the message to the first allowed moment, skip it, or let the step's "
+            "next_channel try and wait if none can.\n"
+            "defer（默认）推迟到允许的时刻，skip 不发，next_channel 先试步骤的下一个渠道，都不行再等待。"
         ),
     )
     spread: Duration | None = Field(
@@ -112,9 +166,13 @@ class QuietEntry(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> QuietEntry:
-        if self.from_ == self.until:
-            message = "quiet that ends when it begins would never be, or always"
-            raise refuse("RS055", message, 'as from: "22:00" and until: "08:00"', at=("until",))
+        self._says_when()
+        if self.except_ is not None:
+            if not self.except_.model_fields_set:
+                raise refuse("RS055", "this leaves nothing to wait", "say which messages", at=("except",))
+            if self.because in {"law", "platform"}:
+                message = f"a rule by {self.because} has no exceptions of one's own"
+                raise refuse("RS055", message, "remove it", at=("except",))
         if self.because in {"law", "platform"} and not (self.source and self.as_of):
             message = f"a rule by {self.because} says where it stands and when that was read"
             raise refuse("RS055", message, "add 'source' and 'as_of'", at=("because",))
@@ -123,11 +181,25 @@ class QuietEntry(Part):
             raise refuse("RS055", message, "remove it", at=("spread",))
         return self
 
+    def _says_when(self) -> None:
+        example = 'as from: "22:00" and until: "08:00"'
+        if (self.wish is not None) != (self.because == "contact"):
+            message = "'wish' and because: contact go together: it is the contact who says when"
+            raise refuse("RS055", message, "add or remove 'wish'", at=("because",))
+        if self.wish is not None:
+            if self.from_ is not None or self.until is not None or self.weekdays:
+                message = "the hours are the contact's own, in the attribute that 'wish' names"
+                raise refuse("RS055", message, "remove 'from', 'until' and 'weekdays'", at=("wish",))
+            return
+        if self.from_ is None or self.until is None:
+            raise refuse("RS055", "it does not say from when until when", example)
+        if self.from_ == self.until and len(set(self.weekdays)) in {0, 7}:
+            message = "quiet that ends when it begins would never be, or always"
+            raise refuse("RS055", message, f"{example}; for whole days name the 'weekdays'", at=("until",))
+
 
 class QuietHoursFile(Head):
     """Quiet hours."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "no message waits for a quiet hour to end"),)
 
     kind: Literal["quiet_hours"] = Field(
         title="种类",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from engine.authoring.models.counts import CountEntry
-from engine.authoring.models.fields import Condition, Country, Duration, Id, Items, Locale, Zone
+from engine.authoring.models.fields import Condition, Country, Duration, Id, Items, Locale, Region, Zone
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.profile import ClassEntry, ScoreEntry
 from engine.authoring.models.refusing import refuse
@@ -84,6 +84,36 @@ class Queue(Part):
     )
 
 
+class ResidenceEntry(Part):
+    """How it is known in which country a contact lives; some rules hold only there."""
+
+    attribute: Id | None = Field(
+        None,
+        title="属性",
+        description=(
+            "The attribute, of type text, that holds it: CN, US or US-FL.\n"
+            "存放国家或地区代码的文本属性：CN、US 或 US-FL。"
+        ),
+        examples=["country"],
+    )
+    otherwise: Region | None = Field(
+        None,
+        title="未知时",
+        description=(
+            "Where contacts are taken to live of whom it is not known; left out, the rules of all countries "
+            "hold for them.\n"
+            "居住地未知的联系人按哪里算；不写则各国规则对他们全部有效。"
+        ),
+        examples=["CN"],
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ResidenceEntry:
+        if self.attribute is None and self.otherwise is None:
+            raise refuse("RS055", "this says nothing", "add 'attribute' or 'otherwise', or remove it")
+        return self
+
+
 class WorkspaceFile(Head):
     """wayline.yaml: what holds for the whole workspace."""
 
@@ -134,6 +164,16 @@ class WorkspaceFile(Head):
             "内置之外的联系人事实；条件中写 contact.<名称>。"
         ),
         examples=[{"city": {"type": "text", "choices": ["上海", "北京"]}}],
+    )
+    residence: ResidenceEntry | None = Field(
+        None,
+        title="居住地",
+        description=(
+            "How it is known where a contact lives, for quiet hours with `countries`. Left out: it is not "
+            "known, and the rules of all countries hold.\n"
+            "如何得知联系人的居住地，用于限定 countries 的免打扰规则；不写则视为未知，各国规则全部有效。"
+        ),
+        examples=[{"attribute": "country", "otherwise": "CN"}],
     )
     queues: dict[Id, Queue] = Field(
         {},
