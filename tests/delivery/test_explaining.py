@@ -111,6 +111,7 @@ SENT on app because sent.accepted: the provider took the message
   + breaker of the channel
   + an address in use
   + consent
+  + no quiet hours
   + frequency caps
   + not held out of it
   + content and checks
@@ -134,6 +135,7 @@ HELD on email because cap.full: a frequency cap has no place left
   + breaker of the channel
   + an address in use
   + consent
+  + no quiet hours
   ~ hold on email: cap.full until 2026-05-05 03:00:00Z  2026-05-04 03:00:00Z  caps.yaml:7
       cap: one_a_day
       limit: 1
