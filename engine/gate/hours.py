@@ -95,7 +95,7 @@ class QuietRule:
 
 @dataclass(frozen=True)
 class Residence:
-    """How it is known where a contact lives, and so whose law holds: by an attribute, else by their numbers."""
+    """How it is known where a contact lives, and so whose law holds: by an attribute, else their numbers."""
 
     attribute: str | None = None
     """Of the contact; holds `CN`, `US` or `US-FL`."""

@@ -114,7 +114,9 @@ def test_all_leave_off_when_the_clock_says_so(
 
 def test_hours_that_leave_no_time_are_told() -> None:
     day, night = Hours(time(8), time(20)), Hours(time(19), time(9))
-    found = opening([window(day, "Asia/Shanghai"), window(night, "Asia/Shanghai")], datetime(2026, 3, 1, tzinfo=UTC))
+    found = opening(
+        [window(day, "Asia/Shanghai"), window(night, "Asia/Shanghai")], datetime(2026, 3, 1, tzinfo=UTC)
+    )
 
     assert found is not None
     assert (found.at, found.closes) == (None, None)

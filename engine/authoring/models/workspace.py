@@ -91,8 +91,9 @@ class ResidenceEntry(Part):
         None,
         title="属性",
         description=(
-            "The attribute, of type text, that holds it: CN, US or US-FL.\n"
-            "存放国家或地区代码的文本属性：CN、US 或 US-FL。"
+            "The attribute, of type text, that holds it: CN, US or US-FL. Without a value the countries of "
+            "their phone numbers count.\n"
+            "存放国家或地区代码的文本属性：CN、US 或 US-FL；没有值则按电话号码所属国家。"
         ),
         examples=["country"],
     )
