@@ -23,7 +23,7 @@ from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
 from engine.intake.scheduling import Schedules
 from engine.intake.sweeping import Sweeper
-from engine.journeys.driver import Driver
+from engine.journeys.driver import Driver, OpenWorkflow
 from engine.journeys.lanes import Lane
 from engine.plugin.registry import Registry, load_registry
 from engine.runs.service import Runs
@@ -56,8 +56,8 @@ class DurableDriver(Driver, Protocol):
     def failing(self) -> AsyncIterator[str]:
         """Ids of workflows that cannot go on, for a reason that no retry will mend."""
 
-    def open_runs(self) -> AsyncIterator[tuple[str, str]]:
-        """(workflow id, run id) of everything that carries a run at this moment."""
+    def open_runs(self) -> AsyncIterator[OpenWorkflow]:
+        """Everything that carries a run at this moment."""
 
     async def terminate(self, workflow_id: str, reason: str) -> None: ...
 

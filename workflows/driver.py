@@ -27,7 +27,7 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from engine.errors import CommandError, DriverUnavailable
-from engine.journeys.driver import Nudge, RunRef, Standing
+from engine.journeys.driver import Nudge, OpenWorkflow, RunRef, Standing
 from engine.settings import Settings
 from workflows import service
 from workflows.connection import address_of, connect
@@ -74,6 +74,7 @@ CLOSING = "workflow is closing"
 """In the answer to a signal that comes while an execution which was nudged all the time continues as new."""
 WHILE_CLOSING = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between the tries then: this is one run's business, not an absent service."""
+_STEP, _WAITING = (SearchAttributeKey.for_keyword(name) for name in (STEP, WAITING))
 FULL = "limit for signal events"
 """In the answer to a signal that one execution may not take any more."""
 
@@ -172,13 +173,19 @@ class TemporalDriver:
                 raise DriverUnavailable("no worker answered for the breaker in time") from error
         return state.state
 
-    async def open_runs(self) -> AsyncIterator[tuple[str, str]]:
-        """(workflow id, run id) of every journey workflow that is running; visibility may lag by a second."""
+    async def open_runs(self) -> AsyncIterator[OpenWorkflow]:
+        """Every journey workflow that is running; visibility may lag by a second."""
         async with self._calling() as client:
             async for found in client.list_workflows(
                 f"{service.OURS} AND WorkflowType!='{BREAKER_WORKFLOW}'"
             ):
-                yield found.id, str((await found.memo()).get("run_id", ""))
+                shown = found.typed_search_attributes
+                yield OpenWorkflow(
+                    found.id,
+                    str((await found.memo()).get("run_id", "")),
+                    shown.get(_STEP),
+                    shown.get(_WAITING),
+                )
 
     async def terminate(self, workflow_id: str, reason: str) -> None:
         """End a workflow that has no run; nothing happens when it has ended already."""

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from engine.errors import CommandError, DriverUnavailable, NotFound, PluginError, RulesetError
 from engine.intake import outbox
-from engine.journeys.driver import Nudge, RunRef
+from engine.journeys.driver import Nudge, OpenWorkflow, RunRef, Standing
 from engine.journeys.lanes import lane_of
-from engine.runs.examining import carried_runs, count_left_behind, pinned_bundles
+from engine.runs.examining import SETTLED, carried_runs, count_left_behind, pinned_bundles, standing_waits
 from engine.services import Services
 
 LAG_ALLOWED = timedelta(minutes=1)
@@ -42,6 +42,8 @@ class Disagreement:
     """Ids of workflows without a run row."""
     late: tuple[RunRef, ...]
     """Ended runs whose workflow still waits."""
+    behind: tuple[RunRef, ...]
+    """Active runs that wait elsewhere than their workflow, as after a restore, or whose time is long over."""
 
 
 class Examiner:
@@ -101,6 +103,7 @@ class Examiner:
             "active runs without a workflow": len(found.missing),
             "workflows without a run": len(found.strays),
             "workflows of ended runs": len(found.late),
+            "workflows behind their runs": len(found.behind),
         }
         wrong = [f"{count} {what}" for what, count in parts.items() if count]
         if not wrong:
@@ -129,8 +132,8 @@ class Examiner:
 
     async def _compare(self) -> Disagreement:
         services = self._services
-        open_runs = {run_id: workflow_id async for workflow_id, run_id in services.driver.open_runs()}
-        runs, pending = await services.store.run(self._carried_runs, list(open_runs))
+        open_runs = {each.run_id: each async for each in services.driver.open_runs()}
+        runs, pending, waits = await services.store.run(self._carried_runs, list(open_runs))
         # What the outbox still has to tell is the dispatcher's business. The list may lag behind by a second,
         # so whoever seems missing is asked for by name.
         settled = {run: is_active for run, is_active in runs.items() if run.run_id not in pending}
@@ -145,13 +148,22 @@ class Examiner:
             if not is_active and run.run_id in open_runs and await services.driver.is_running(run)
         ]
         known = {run.run_id for run in runs}
-        strays = [workflow_id for run_id, workflow_id in open_runs.items() if run_id not in known]
-        return Disagreement(tuple(missing), tuple(strays), tuple(late))
+        strays = [each.workflow_id for run_id, each in open_runs.items() if run_id not in known]
+        overdue = services.clock.now() - SETTLED
+        behind = [
+            run
+            for run in settled
+            if (carrier := open_runs.get(run.run_id)) is not None
+            and (wait := waits.get(run.run_id)) is not None
+            and _is_behind(carrier, wait, overdue)
+        ]
+        return Disagreement(tuple(missing), tuple(strays), tuple(late), tuple(behind))
 
-    def _carried_runs(self, open_runs: list[str]) -> tuple[dict[RunRef, bool], set[str]]:
+    def _carried_runs(self, open_runs: list[str]) -> tuple[dict[RunRef, bool], set[str], dict[str, Standing]]:
         # In this order: a run that has just become durable is pending, or its workflow has been started.
         with self._services.store.read() as session:
-            return carried_runs(session, open_runs), outbox.open_keys(session)
+            waits = standing_waits(session, self._services.clock.now())
+            return carried_runs(session, open_runs), outbox.open_keys(session), waits
 
     async def _reconcile(self, found: Disagreement) -> None:
         driver = self._services.driver
@@ -159,7 +171,7 @@ class Examiner:
             await driver.start(run)
         for workflow_id in found.strays:
             await driver.terminate(workflow_id, "no such run in the database (wayline doctor)")
-        for run in found.late:
+        for run in (*found.late, *found.behind):
             await driver.signal(run, Nudge("doctor"))
 
     def _on_their_lanes(self, runs: Sequence[RunRef]) -> list[RunRef]:
@@ -200,3 +212,12 @@ class Examiner:
             detail = f"{behind.open} errands wait, the oldest for {minutes} min; does a dispatcher run?"
             return Checked("outbox", False, detail)
         return Checked("outbox", True, f"{behind.open} errands wait, none for long")
+
+
+def _is_behind(carrier: OpenWorkflow, wait: Standing, overdue: datetime) -> bool:
+    """Whether the workflow waits for something else than its run, or has slept through its moment."""
+    if wait.due_at is not None and wait.due_at < overdue:
+        return True
+    if carrier.step is None or carrier.waiting is None:
+        return False
+    return (carrier.step, carrier.waiting) != (wait.step or "", wait.waiting)

@@ -56,6 +56,17 @@ class RunRef:
 
 
 @dataclass(frozen=True)
+class OpenWorkflow:
+    """A workflow that carries a run at this moment, as the service lists it."""
+
+    workflow_id: str
+    run_id: str
+    step: str | None = None
+    """Where it waits, and for what; None for one that does not say."""
+    waiting: str | None = None
+
+
+@dataclass(frozen=True)
 class Nudge:
     """Why a waiting run should look at its row again; the row, not the nudge, says what happened."""
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine.journeys.driver import RunRef
+from engine.clock import FixedClock
+from engine.errors import NotFound
+from engine.journeys.driver import RunRef, Standing
 from engine.runs.leasing import abandoned
 from engine.store.bulk import is_one_of, table_of
+from engine.store.control import clocks_of, read_control
 from engine.store.tables import CallRow, IntentRow, RunRow
 
+SETTLED = timedelta(minutes=1)
+"""Delivery time after which a run's workflow has been told, and lists show, where it waits."""
 _AT_ONCE = 10_000
 """Ids in one question: SQLite bounds how many values a statement may carry."""
 
@@ -37,6 +42,29 @@ def carried_runs(session: Session, workflow_of: Sequence[str]) -> dict[RunRef, b
         for *ref, is_active in session.execute(_REFS.where(is_one_of(session, _RUN.c.id, chunk))):
             found[RunRef(*ref)] = bool(is_active)
     return found
+
+
+def standing_waits(session: Session, now: datetime) -> dict[str, Standing]:
+    """Where every run that a workflow is to carry has been waiting for a while, by the run's id.
+
+    `now` is delivery time. Whoever came there less than `SETTLED` ago is left out: others may not know yet.
+    """
+    try:
+        time = clocks_of(read_control(session), FixedClock(now)).time
+    except NotFound:  # nothing was ever published, so nobody waits
+        return {}
+    rows = session.execute(
+        select(_RUN.c.id, _RUN.c.revision, _RUN.c.waiting, _RUN.c.position, _RUN.c.due_at).where(
+            _RUN.c.status == "active",
+            _RUN.c.durable,
+            _RUN.c.waiting != "ready",
+            _RUN.c.waiting_since <= time.at(now - SETTLED),
+        )
+    )
+    return {
+        run_id: Standing(revision, waiting, step, None if due_at is None else time.real(due_at))
+        for run_id, revision, waiting, step, due_at in rows
+    }
 
 
 def pinned_bundles(session: Session) -> list[str]:

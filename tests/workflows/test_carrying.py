@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -23,7 +23,7 @@ from engine.clock import SystemClock
 from engine.errors import CommandError
 from engine.governance.publishing import prove_rules, publish
 from engine.intake.segment import translate
-from engine.journeys.driver import RunRef
+from engine.journeys.driver import RunRef, Standing
 from engine.journeys.program import InFlight
 from engine.services import Services, build_services
 from engine.settings import Settings
@@ -357,6 +357,40 @@ async def test_doctor_ends_workflows_without_a_run_and_wakes_those_of_ended_ones
     assert await client.get_workflow_handle(ref_of(late).workflow_id).result()
     stop.set()
     await working
+
+
+@pytest.mark.parametrize("how", ["elsewhere", "overdue"])
+async def test_doctor_wakes_workflows_that_a_restore_has_set_back(
+    shop: Shop, driver: TemporalDriver, how: str
+) -> None:
+    """Temporal came back from an older copy: the workflow sleeps for what its run has long left behind."""
+    await shop.tell(1, "contact_added")
+    await shop.tell(1, "opened")
+    (row,) = shop.runs()
+    now = SystemClock().now()
+    step = "before" if how == "elsewhere" else row.position
+    of_then = Standing(1, "event", step, now + timedelta(days=30))
+    await driver.start(replace(ref_of(row), standing=of_then))
+    with shop.services.store.begin() as session:
+        long_ago = datetime(2026, 2, 1, tzinfo=UTC)
+        session.execute(update(RunRow).values(waiting_since=long_ago))
+        if how == "overdue":
+            session.execute(update(RunRow).values(due_at=long_ago))
+        session.execute(delete(OutboxRow))
+    await eventually(lambda: lists(driver, 1))
+
+    async def said(*, repair: bool) -> tuple[bool, str]:
+        found = await Examiner(shop.services, repair=repair).examine()
+        each = next(each for each in found if each.name == "workflows")
+        return each.needs_care, each.detail
+
+    assert await said(repair=False) == (True, "1 workflows behind their runs")
+    assert await said(repair=True) == (False, "1 workflows behind their runs")
+    async with at_work(shop.services):
+        await shop.until(lambda: shop.runs()[0].status == "ended")
+        await eventually(lambda: is_gone(driver, row))
+    assert shop.letters() == ["hello", "thanks"]
+    assert await said(repair=False) == (False, "every run that waits has its workflow, and no more")
 
 
 async def test_doctor_asks_for_the_dispatcher_when_the_outbox_grows_old(shop: Shop) -> None:

@@ -168,7 +168,7 @@ async def test_every_lane_is_listed_with_what_runs_on_it(
     expected = {(run.workflow_id, run.run_id) for run in runs}
 
     async def are_listed() -> bool:
-        return {each async for each in driver.open_runs()} == expected
+        return {(each.workflow_id, each.run_id) async for each in driver.open_runs()} == expected
 
     await eventually(are_listed)
 

@@ -25,7 +25,7 @@ from tests.workflows.conftest import eventually
 from workflows.connection import connect
 from workflows.devserver import EmbeddedServer
 from workflows.driver import TemporalDriver
-from workflows.messages import SEARCH_ATTRIBUTES, RunInput
+from workflows.messages import FORM, SEARCH_ATTRIBUTES, AdvanceResult, RunInput
 from workflows.worker import run_worker
 
 pytestmark = pytest.mark.temporal
@@ -229,6 +229,41 @@ async def test_doctor_registers_what_is_missing_and_no_worker_begins_before(
             stop.set()
             await working
     await services.close()
+
+
+async def test_doctor_tells_of_a_workflow_that_cannot_go_on(tmp_path: Path, sqlite_url: str) -> None:
+    """Its tasks fail every time, as they do when its worker is older than the workflow."""
+    soon = ("--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2")
+    server = EmbeddedServer(tmp_path / "temporal", in_memory=True, extra=soon)
+    client = await connect(await server.start(), "default")
+    services = build_services(
+        Settings(data_dir=tmp_path, database_url=sqlite_url, temporal_address=server.address)
+    )
+    stop = asyncio.Event()
+    working = asyncio.create_task(run_worker(services, stop))
+    for number, form in ((1, FORM), (2, 99)):
+        given = RunInput(f"run-{number}", form=form, standing=AdvanceResult(1, "active", "event"))
+        await client.start_workflow("welcome", given, id=f"welcome/{number}", task_queue="journeys")
+
+    async def said() -> tuple[bool, str]:
+        found = await Examiner(services, repair=False).examine()
+        each = next(each for each in found if each.name == "temporal")
+        return each.needs_care, each.detail
+
+    async def is_told_of() -> bool:
+        return "cannot go on" in (await said())[1]
+
+    try:
+        await eventually(is_told_of, within=60)
+        assert await said() == (
+            True,
+            "1 workflows cannot go on, such as welcome/2: their tasks fail every time; see the worker's log",
+        )
+    finally:
+        stop.set()
+        await working
+        await services.close()
+        await server.stop()
 
 
 async def test_a_start_by_a_stranger_ends_at_once_and_one_of_a_newer_version_waits_for_its_worker(
