@@ -14,7 +14,7 @@ from engine.authoring.rule_tests.tests import Landmarks, Suite
 from engine.errors import Place
 from engine.experiments.holding_out import HoldOut
 from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
-from engine.gate.model import Cap, Purpose
+from engine.gate.model import Cap, Purpose, Silence
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.localtime import MIDNIGHT, clock_moment
 from engine.journeys.program import Program
@@ -185,6 +185,10 @@ class Bundle:
     """Journeys that are entered by a pattern -> it; the fact `event.patterns` says when it is complete."""
     hold_outs: tuple[HoldOut, ...] = ()
     quiet_hours: tuple[QuietRule, ...] = ()
+    silence: Silence | None = None
+    """When marketing leaves contacts alone who do not answer."""
+    content_values: Mapping[str, float] = field(default_factory=dict)
+    """Contents whose value is not 1."""
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)

@@ -112,6 +112,8 @@ CODES: dict[str, str] = {
     "RS209": "weights too fine to be balanced in a stratum",
     "RS210": "a hold-out that is stratified",
     "RS211": "a hold-out of messages that must reach everybody",
+    "RS215": "a second pause after silence",
+    "RS216": "a revival journey that no cap of its own limits",
     "RW002": "a wait without end",
     "RW003": "a content without one of the workspace's languages",
     "RW004": "a cap that limits nothing",

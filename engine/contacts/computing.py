@@ -16,6 +16,8 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.profile_rules import AUDIENCES, CLASSES, SCORES, STAGE, TAGS
 from engine.contacts.counting import next_count_turn_at
 from engine.contacts.profile import Profile, contact_facts
+from engine.gate.model import Purpose, Silence
+from engine.gate.tolerance import after_send
 from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
 from engine.rules.timing import next_turn
@@ -136,8 +138,11 @@ def change_tags(profile: Profile, add: Collection[str], remove: Collection[str],
         _make_due(profile, now)
 
 
-def count_send(profile: Profile, bundle: Bundle, now: datetime) -> None:
-    """A message handed over to a provider, written into the profile."""
+def count_send(
+    profile: Profile, bundle: Bundle, purpose: Purpose | None, silence: Silence | None, now: datetime
+) -> None:
+    """A message of a purpose handed over to a provider, written into the profile."""
+    profile.silent_since = after_send(profile.silent_since, purpose, silence, now)
     profile.last_send_at = now
     profile.sends_since_active += 1
     if recomputes_on_send(bundle):

@@ -59,6 +59,8 @@ class Profile:
     counts: dict[str, Any] = field(default_factory=dict)
     """Count id -> what is kept of it; see `engine.rules.counting`."""
     sends_since_active: int = 0
+    silent_since: datetime | None = None
+    """Journey time of the oldest marketing message without an answer; None: nothing is owed."""
     scores: dict[str, int] = field(default_factory=dict)
     """Score id -> 1 to 5; as last computed, like everything below."""
     classes: dict[str, str] = field(default_factory=dict)

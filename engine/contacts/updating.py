@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 from engine.authoring.bundle import EventType, Workspace
 from engine.contacts.profile import Profile, zones_of_numbers
+from engine.gate.tolerance import after_activity
 from engine.journeys.event import Event
 from engine.journeys.numbers import read_number
 
@@ -52,6 +53,7 @@ def apply_event(profile: Profile, event: Event, kind: EventType) -> Profile:
         before, profile.last_active_at = profile.last_active_at, _later(profile.last_active_at, happened_at)
         if profile.last_active_at != before:
             profile.sends_since_active = 0
+        profile.silent_since = after_activity(profile.silent_since, profile.last_send_at, happened_at)
     match kind.effect:
         case "order":
             amount = event.properties.get("amount")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, case, update
 from sqlalchemy.orm import Session
@@ -11,15 +12,19 @@ from sqlalchemy.orm import Session
 from engine.contacts.computing import OWN_DOING
 from engine.contacts.consent import consent_records
 from engine.delivery.breakers import take_probes
-from engine.delivery.intents import IntentState, move
-from engine.delivery.places import confirm_places, take_places
+from engine.delivery.intents import IntentState, is_over, move
+from engine.delivery.places import confirm_places, read_places, take_places
 from engine.delivery.progress import Progress, owned_progress, save_progress
-from engine.delivery.viewing import Situation, lock_standing, read_places, read_situation
+from engine.delivery.rivals import read_rivals
+from engine.delivery.viewing import Situation, lock_contact, lock_standing, read_situation
 from engine.gate.judging import confirm
 from engine.gate.model import Answer, Verdict
 from engine.gate.stages import check_hand_over
-from engine.gate.state import Claim, Departure, Moment, Passage, RulesChanged, Standing
+from engine.gate.state import Claim, Departure, LeaseLost, Moment, Passage, RulesChanged, Standing
+from engine.gate.tolerance import after_send
+from engine.rules.facts import Facts
 from engine.store.bulk import table_of
+from engine.store.bundles import BundleShelf
 from engine.store.prepared import Prepared
 from engine.store.tables import ContactRow
 
@@ -31,6 +36,7 @@ _NOTE_SEND = (
     .values(
         last_send_at=bindparam("moment"),
         sends_since_active=_CONTACT.c.sends_since_active + bindparam("more"),
+        silent_since=bindparam("owed_since"),
     )
 )
 _DATE_LAST_SEND = Prepared(_NOTE_SEND)
@@ -50,17 +56,20 @@ class _Reserved:
 
     passage: Passage
     progress: Progress
-    holds_places: bool
-    """False when it is certain that there are none to be confirmed."""
+    take: Callable[[datetime | None], None] | None = None
+    """Takes its places, leased until then or confirmed at once; None where they are leased already."""
 
 
 def reserve(
-    session: Session, claim: Claim, passage: Passage, now: Moment, lease: timedelta
+    session: Session, shelf: BundleShelf, claim: Claim, passage: Passage, now: Moment, lease: timedelta
 ) -> Answer | Passage:
     """`GateState.reserve` in the caller's transaction."""
-    found = _reserve(session, claim, passage, now, lease, lock_standing(session, claim.intent.contact_id))
+    standing, facts = _lock(session, shelf, claim, now)
+    found = _reserve(session, shelf, claim, passage, now, lease, standing, facts)
     if isinstance(found, Answer):
         return found
+    assert found.take is not None, "nothing is reserved yet"
+    found.take(found.progress.lease_until)
     save_progress(session, claim.intent.key, found.progress)
     return found.passage
 
@@ -72,7 +81,10 @@ def hand_over(
     standing = lock_standing(session, claim.intent.contact_id)
     situation = _same_rules(read_situation(session, share=True), claim)
     progress = owned_progress(session, claim)
-    reserved = _Reserved(passage, progress, holds_places=True)
+    if progress.state == IntentState.RESERVED and is_over(progress, now.delivery):
+        # Its places ended with the lease, and may be others' by now.
+        raise LeaseLost(claim.intent.key)
+    reserved = _Reserved(passage, progress)
     stopped = _hand_over(session, claim, reserved, now, lease, standing, situation)
     if stopped is None:
         save_progress(session, claim.intent.key, progress)
@@ -80,17 +92,26 @@ def hand_over(
 
 
 def depart(
-    session: Session, claim: Claim, passage: Passage, now: Moment, lease: timedelta
+    session: Session, shelf: BundleShelf, claim: Claim, passage: Passage, now: Moment, lease: timedelta
 ) -> Answer | Departure:
     """`GateState.depart` in the caller's transaction."""
-    standing = lock_standing(session, claim.intent.contact_id)
+    standing, facts = _lock(session, shelf, claim, now)
     situation = _same_rules(read_situation(session, share=True), claim)
-    found = _reserve(session, claim, passage, now, lease, standing)
+    found = _reserve(session, shelf, claim, passage, now, lease, standing, facts)
     if isinstance(found, Answer):
         return found
     stopped = _hand_over(session, claim, found, now, lease, standing, situation)
+    if stopped is not None and found.take is not None:
+        found.take(found.progress.lease_until)
     save_progress(session, claim.intent.key, found.progress)
     return Departure(found.passage, stopped)
+
+
+def _lock(session: Session, shelf: BundleShelf, claim: Claim, now: Moment) -> tuple[Standing | None, Facts]:
+    """The contact as they stand now, their row held by this transaction."""
+    rules = claim.view.rules
+    bundle = shelf.get(session, rules.version)
+    return lock_contact(session, claim.intent.contact_id, bundle, rules, now.journey)
 
 
 def _same_rules(situation: Situation, claim: Claim) -> Situation:
@@ -102,17 +123,21 @@ def _same_rules(situation: Situation, claim: Claim) -> Situation:
 
 def _reserve(
     session: Session,
+    shelf: BundleShelf,
     claim: Claim,
     passage: Passage,
     now: Moment,
     lease: timedelta,
     standing: Standing | None,
+    facts: Facts,
 ) -> Answer | _Reserved:
     """Stage 10 over a contact that is locked; the intent's row is still to be saved."""
     intent, rules = claim.intent, claim.view.rules
     view = replace(
         claim.view,
         standing=standing,
+        facts=facts,
+        rivals=read_rivals(session, shelf, intent, rules, now.journey),
         consents=tuple(consent_records(session, intent.contact_id)),
         places=read_places(session, intent, rules, now),
     )
@@ -125,13 +150,16 @@ def _reserve(
     progress = owned_progress(session, claim)
     lease_until = now.delivery + lease
     is_first = progress.channel is None
-    taken = take_places(session, intent, view, passage.channel, now, lease_until, is_first=is_first)
+
+    def take(until: datetime | None) -> None:
+        take_places(session, intent, view, passage.channel, now, until, is_first=is_first)
+
     move(progress, IntentState.RESERVED)
     progress.channel = passage.channel
     progress.content_hash = passage.content_hash
     progress.lease_until = lease_until
     progress.updated_at = now.delivery
-    return _Reserved(replace(passage, probes=probes), progress, holds_places=taken > 0)
+    return _Reserved(replace(passage, probes=probes), progress, take)
 
 
 def _hand_over(
@@ -159,9 +187,18 @@ def _hand_over(
     if is_first:
         more = int(progress.handed_over_at is None)
         progress.handed_over_at = now.journey
-        if reserved.holds_places:
+        if reserved.take is not None:
+            reserved.take(None)
+        else:
             confirm_places(session, intent.key, now.journey)
-        values = {"contact_id": intent.contact_id, "moment": now.journey, "more": more}
+        owed = None if standing is None else standing.silent_since
+        rules = view.rules
+        values = {
+            "contact_id": intent.contact_id,
+            "moment": now.journey,
+            "more": more,
+            "owed_since": after_send(owed, rules.purposes.get(intent.purpose), rules.silence, now.journey),
+        }
         if view.rules.recomputes_on_send:
             _AND_MAKE_DUE.run(session, {**values, "due_at": now.journey + OWN_DOING})
         else:

@@ -25,5 +25,8 @@ def gate_rules(bundle: Bundle) -> GateRules:
         hold_outs=bundle.hold_outs,
         quiet=bundle.quiet_hours,
         residence=bundle.workspace.residence,
+        silence=bundle.silence,
+        content_values=bundle.content_values,
+        revivals=frozenset(name for name, program in bundle.programs.items() if program.revival),
         recomputes_on_send=recomputes_on_send(bundle),
     )

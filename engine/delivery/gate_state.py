@@ -86,7 +86,9 @@ class SqlGateState:
         bundle = self._live(session, situation)
         rules = gate_rules(bundle)
         written = bounded(written, rules)
-        view = read_view(session, written, situation, bundle, rules, at, contact=contact, was_tried=False)
+        view = read_view(
+            session, self.shelf, written, situation, bundle, rules, at, contact=contact, was_tried=False
+        )
         return Claim(written, view, lease)
 
     def claim(self, key: str, at: datetime) -> Claim | Outcome | None:
@@ -176,7 +178,7 @@ class SqlGateState:
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         with self.store.begin() as session:
-            return departing.reserve(session, claim, passage, now, self.lease)
+            return departing.reserve(session, self.shelf, claim, passage, now, self.lease)
 
     def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
         with self.store.begin() as session:
@@ -184,7 +186,7 @@ class SqlGateState:
 
     def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
         with self.store.begin() as session:
-            return departing.depart(session, claim, passage, now, self.lease)
+            return departing.depart(session, self.shelf, claim, passage, now, self.lease)
 
     def settle(
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool
@@ -213,7 +215,9 @@ class SqlGateState:
         intent = intent_of(row, rules)
         return Claim(
             intent=intent,
-            view=read_view(session, intent, situation, bundle, rules, at, was_tried=row.attempts > 0),
+            view=read_view(
+                session, self.shelf, intent, situation, bundle, rules, at, was_tried=row.attempts > 0
+            ),
             lease=lease,
             attempts=row.attempts,
             in_doubt_on=row.channel if row.state == IntentState.HANDED_OVER else None,

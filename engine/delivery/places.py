@@ -1,15 +1,18 @@
-"""Places in caps as rows: taken and confirmed inside the transactions of reservation and hand-over."""
+"""Places in caps as rows: read, taken and confirmed inside the transactions of reservation and hand-over."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import Select, bindparam, delete, insert, literal_column, select, union_all, update
 from sqlalchemy.orm import Session
 
-from engine.gate.caps import applicable_caps
-from engine.gate.model import Intent
-from engine.gate.state import Moment, View
+from engine.gate.caps import applicable_caps, depth, possible_caps, still_counts
+from engine.gate.model import Cap, Intent
+from engine.gate.state import GateRules, Moment, Place, View
 from engine.store.bulk import table_of
 from engine.store.prepared import Prepared
 from engine.store.tables import CapPlaceRow
@@ -23,6 +26,49 @@ _CONFIRM = Prepared(
     .where(_PLACE.c.intent_key == bindparam("key"), _PLACE.c.state == "leased")
     .values(state="confirmed", at=bindparam("moment"), lease_until=None)
 )
+_COLUMNS = tuple(
+    _PLACE.c[name]
+    for name in ("cap_id", "intent_key", "at", "state", "purpose", "channel", "journey", "tags", "content")
+)
+# Written into the text: an index of leased places alone is of use only where the database sees that.
+_LEASED = select(*_COLUMNS).where(
+    _PLACE.c.contact_id == bindparam("contact_id"),
+    _PLACE.c.state == literal_column("'leased'"),
+    _PLACE.c.lease_until > bindparam("delivery_now"),
+)
+_CONFIRMED = select(*_COLUMNS).where(
+    _PLACE.c.contact_id == bindparam("contact_id"), _PLACE.c.state == "confirmed"
+)
+_ALL_OF_CAP = Prepared(
+    _CONFIRMED.where(_PLACE.c.cap_id == bindparam("of_cap")).order_by(_PLACE.c.at, _PLACE.c.intent_key)
+)
+
+
+def read_places(session: Session, intent: Intent, rules: GateRules, now: Moment) -> tuple[Place, ...]:
+    """The contact's places that can decide over the intent, found without reading those behind them.
+
+    All that are leased at this moment, and of each cap that may apply the latest that are confirmed.
+    """
+    purpose = rules.purposes.get(intent.purpose)
+    caps = possible_caps(rules.caps, intent, purpose) if purpose is not None else ()
+    if not caps:
+        return ()
+    asked: dict[str, Any] = {"contact_id": intent.contact_id, "delivery_now": now.delivery}
+    for number, cap in enumerate(caps):
+        asked |= {f"cap_{number}": cap.id, f"latest_{number}": depth(cap)}
+    found = [_place(row) for row in _latest(len(caps)).rows(session, asked)]
+    confirmed = [place for place in found if place.is_confirmed]
+    edited = {
+        cap.id: cap
+        for cap in caps
+        if any(place.cap_id == cap.id and not still_counts(cap, place) for place in confirmed)
+    }
+    if not edited:
+        return tuple(found)
+    places = [place for place in found if not (place.is_confirmed and place.cap_id in edited)]
+    for cap in edited.values():
+        places += _of_edited(session, cap, intent.contact_id)
+    return tuple(places)
 
 
 def take_places(
@@ -31,14 +77,15 @@ def take_places(
     view: View,
     channel: str,
     now: Moment,
-    lease_until: datetime,
+    lease_until: datetime | None,
     *,
     is_first: bool,
 ) -> int:
-    """Lease one place in every cap that applies to the intent on this channel; how many.
+    """Take one place in every cap that applies to the intent on this channel; how many.
 
-    Places it holds from an earlier channel go along where the cap applies here too, and are free elsewhere.
-    The caller has locked the contact and found room. `is_first` says that the intent never had a place.
+    They are leased, or without a `lease_until` confirmed at once. Places it holds from an earlier channel go
+    along where the cap applies here too, and are free elsewhere. The caller has locked the contact and found
+    room. `is_first` says that the intent never had a place.
     """
     standing = view.standing
     assert standing is not None, "stage 2 stops intents without a contact"
@@ -52,13 +99,14 @@ def take_places(
             "cap_id": cap.id,
             "intent_key": intent.key,
             "contact_id": intent.contact_id,
-            "state": "leased",
+            "state": "leased" if lease_until is not None else "confirmed",
             "at": now.journey,
             "lease_until": lease_until,
             "purpose": intent.purpose,
             "channel": channel,
             "journey": intent.journey,
             "tags": sorted(standing.tags),
+            "content": intent.content,
         }
         for cap in caps
     ]
@@ -70,3 +118,35 @@ def take_places(
 def confirm_places(session: Session, key: str, at: datetime) -> None:
     """The intent's places count for good, dated with the hand-over (journey time)."""
     _CONFIRM.run(session, {"key": key, "moment": at})
+
+
+@cache
+def _latest(caps: int) -> Prepared:
+    """Reads all leased places of a contact, and the latest confirmed ones of so many caps."""
+    parts: list[Select[Any]] = [_LEASED]
+    for number in range(caps):
+        latest = (
+            _CONFIRMED.where(_PLACE.c.cap_id == bindparam(f"cap_{number}"))
+            .order_by(_PLACE.c.at.desc())
+            .limit(bindparam(f"latest_{number}"))
+            .subquery()
+        )
+        parts.append(select(*latest.c))
+    return Prepared(union_all(*parts))
+
+
+def _of_edited(session: Session, cap: Cap, contact_id: str) -> Sequence[Place]:
+    """The latest places in a cap that counts less than when they were taken: all have to be looked at."""
+
+    def counted() -> Iterator[Place]:
+        for row in _ALL_OF_CAP.rows(session, {"contact_id": contact_id, "of_cap": cap.id}):
+            place = _place(row)
+            if still_counts(cap, place):
+                yield place
+
+    return list(counted())[-depth(cap) :]
+
+
+def _place(row: Any) -> Place:
+    cap_id, key, at, state, purpose, channel, journey, tags, content = row
+    return Place(cap_id, key, at, state == "confirmed", purpose, channel, journey, frozenset(tags), content)

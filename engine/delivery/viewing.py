@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
@@ -15,16 +15,18 @@ from engine.clock import JourneyTime
 from engine.contacts.consent import consent_records
 from engine.contacts.profile import Profile, contact_facts, countries_of_numbers, zones_of_numbers
 from engine.contacts.rows import profile_of
+from engine.delivery.places import read_places
+from engine.delivery.rivals import read_rivals
 from engine.errors import NotFound
-from engine.gate.caps import horizon
 from engine.gate.model import Intent
-from engine.gate.state import GateRules, Identity, Moment, Place, PublishedBreaker, Standing, View
+from engine.gate.state import GateRules, Identity, Moment, PublishedBreaker, Standing, View
+from engine.rules.facts import Facts
 from engine.store.bulk import table_of
+from engine.store.bundles import BundleShelf
 from engine.store.prepared import Prepared
 from engine.store.tables import (
     AttemptRow,
     BreakerRow,
-    CapPlaceRow,
     ContactRow,
     ControlRow,
     IdentityRow,
@@ -35,7 +37,6 @@ _CONTACT = table_of(ContactRow)
 _CONTROL = table_of(ControlRow)
 _BREAKER = table_of(BreakerRow)
 _IDENTITY = table_of(IdentityRow)
-_PLACE = table_of(CapPlaceRow)
 _ATTEMPT = table_of(AttemptRow)
 
 SITUATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
@@ -73,32 +74,16 @@ _LOCK_STANDING = Prepared(
         _CONTACT.c.suppressed,
         _CONTACT.c.erased_at,
         _CONTACT.c.merged_into,
+        _CONTACT.c.silent_since,
     )
     .where(_CONTACT.c.id == bindparam("contact_id"))
     .with_for_update()
 )
+_LOCK_CONTACT = Prepared(select(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")).with_for_update())
 _IDENTITIES = Prepared(
     select(_IDENTITY.c.platform, _IDENTITY.c.address, _IDENTITY.c.suppressed)
     .where(_IDENTITY.c.contact_id == bindparam("contact_id"))
     .order_by(_IDENTITY.c.added_at.desc(), _IDENTITY.c.platform, _IDENTITY.c.address)
-)
-_PLACES = Prepared(
-    select(
-        _PLACE.c.cap_id,
-        _PLACE.c.intent_key,
-        _PLACE.c.at,
-        _PLACE.c.state,
-        _PLACE.c.purpose,
-        _PLACE.c.channel,
-        _PLACE.c.journey,
-        _PLACE.c.tags,
-    ).where(
-        _PLACE.c.contact_id == bindparam("contact_id"),
-        or_(
-            and_(_PLACE.c.state == "confirmed", _PLACE.c.at >= bindparam("since")),
-            and_(_PLACE.c.state == "leased", _PLACE.c.lease_until > bindparam("delivery_now")),
-        ),
-    )
 )
 _REFUSALS = Prepared(
     select(_ATTEMPT.c.channel, _ATTEMPT.c.code).where(
@@ -148,6 +133,7 @@ def situation_of(rows: Sequence[Sequence[Any]]) -> Situation:
 
 def read_view(
     session: Session,
+    shelf: BundleShelf,
     intent: Intent,
     situation: Situation,
     bundle: Bundle,
@@ -163,6 +149,8 @@ def read_view(
     spares the question which channels refused it.
     """
     found = contact if contact is not None else _profile(session, intent.contact_id)
+    now = Moment.of(at, situation.time)
+    facts = {} if found is None else contact_facts(found, bundle, now.journey)
     return View(
         rules=rules,
         standing=None if found is None else standing_of(found),
@@ -170,9 +158,11 @@ def read_view(
         breakers=situation.breakers,
         identities=_identities(session, intent.contact_id),
         consents=tuple(consent_records(session, intent.contact_id)),
-        places=read_places(session, intent, rules, Moment.of(at, situation.time)),
+        places=read_places(session, intent, rules, now),
         refused_by=_refusals(session, intent.key) if was_tried else {},
-        contact={} if found is None else _facts(found, bundle, Moment.of(at, situation.time).journey),
+        contact=_short(facts),
+        facts=facts if rules.asks_facts else {},
+        rivals=read_rivals(session, shelf, intent, rules, now.journey),
         time=situation.time,
     )
 
@@ -181,6 +171,18 @@ def lock_standing(session: Session, contact_id: str) -> Standing | None:
     """Whether the contact may be reached, their row held by this transaction; None for no such contact."""
     found = _LOCK_STANDING.row(session, {"contact_id": contact_id})
     return None if found is None else standing_of(found)
+
+
+def lock_contact(
+    session: Session, contact_id: str, bundle: Bundle, rules: GateRules, now: datetime
+) -> tuple[Standing | None, Facts]:
+    """`lock_standing`, and the contact's facts at journey time `now` where the rules ask for them."""
+    if not rules.asks_facts:
+        return lock_standing(session, contact_id), {}
+    row = _LOCK_CONTACT.row(session, {"contact_id": contact_id})
+    if row is None:
+        return None, {}
+    return standing_of(row), contact_facts(profile_of(row), bundle, now)
 
 
 def standing_of(contact: Any) -> Standing:
@@ -195,6 +197,7 @@ def standing_of(contact: Any) -> Standing:
         suppressed=contact.suppressed,
         is_erased=contact.erased_at is not None,
         is_merged=contact.merged_into is not None,
+        silent_since=contact.silent_since,
     )
 
 
@@ -202,22 +205,6 @@ def published(row: BreakerRow) -> PublishedBreaker:
     """A breaker's row as the gate sees it."""
     return PublishedBreaker(
         row.breaker_id, row.scope, row.state, row.level, row.probes_left, row.ramp, row.epoch
-    )
-
-
-def read_places(session: Session, intent: Intent, rules: GateRules, now: Moment) -> tuple[Place, ...]:
-    """The contact's places that caps may count: confirmed ones young enough, leased ones while they last."""
-    purpose = rules.purposes.get(intent.purpose)
-    if not rules.caps or purpose is None or purpose.is_exempt_from_caps:
-        return ()
-    asked = {
-        "contact_id": intent.contact_id,
-        "since": now.journey - horizon(rules.caps),
-        "delivery_now": now.delivery,
-    }
-    return tuple(
-        Place(cap_id, key, at, state == "confirmed", purpose_id, channel, journey, frozenset(tags))
-        for cap_id, key, at, state, purpose_id, channel, journey, tags in _PLACES.rows(session, asked)
     )
 
 
@@ -234,9 +221,8 @@ def _profile(session: Session, contact_id: str) -> Profile | None:
     return None if row is None else profile_of(row)
 
 
-def _facts(contact: Profile, bundle: Bundle, now: datetime) -> dict[str, Any]:
-    """The contact's facts by their short names, label sets as sorted lists, as templates use them."""
-    facts = contact_facts(contact, bundle, now)
+def _short(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts by their short names, label sets as sorted lists, as templates use them."""
     return {
         name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
         for name, value in facts.items()

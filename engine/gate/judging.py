@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from engine.gate.capping import check_caps
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.quiet import check_quiet
 from engine.gate.stages import (
     Stage,
     allowed,
-    check_caps,
     check_channel_breaker,
     check_consent,
     check_halt,

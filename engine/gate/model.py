@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from engine.rules.condition import Condition
+
 
 class Verdict(StrEnum):
     ALLOW = "allow"
@@ -89,6 +91,37 @@ class Counts:
     channels: tuple[str, ...] = ()
     journeys: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Marks a cap as a platform's own limit: nobody is exempt from it, and nothing scales it."""
+
+    source: str
+    """The platform's page or contract that sets it."""
+    as_of: str
+    """The day on which the source was read, as ISO date."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Contacts whose limits are scaled by a factor; the first of several whose condition holds counts."""
+
+    when: Condition
+    factor: float
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Contacts who owe an answer for so long are left alone for a while."""
+
+    after: timedelta
+    length: timedelta
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +137,11 @@ class Cap:
     max_defer: timedelta | None = None
     file: str = ""
     line: int = 0
+    quota: Quota | None = None
+    scale: tuple[Scale, ...] = ()
+    """Who has a larger or smaller limit; empty for a gap and for a quota."""
+    look_ahead: timedelta | None = None
+    """How far it looks for messages of higher value, to leave them the last place; None: not at all."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.experiments.holding_out import HoldOut
-from engine.gate.caps import CapsAnswer, applicable_caps, look, zones_of
 from engine.gate.consent import ANY, ConsentState, settle_consent
-from engine.gate.model import Answer, Intent, Outcome, Verdict, WhenFull
+from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.state import Identity, Moment, Passage, PublishedBreaker, View
 
 
@@ -153,19 +152,6 @@ def check_consent(intent: Intent, view: View, now: Moment, channel: str) -> Answ
     return _no_consent(f"consent.{found.state.value}", channel, intent, wanted, **since)
 
 
-def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: Stage = Stage.CAPS) -> Answer:
-    """7, and 10 when asked under the lock: whether every cap that applies leaves room."""
-    purpose = view.rules.purposes[intent.purpose]
-    standing = view.standing
-    assert standing is not None, "stage 2 stops intents without a contact"
-    caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
-    zones = zones_of(standing, view.rules.timezone)
-    found = look(caps, view.places, zones=zones, now=now.journey, intent_key=intent.key)
-    if not found.full:
-        return allowed(stage, channel)
-    return _capped(intent, found, channel, stage)
-
-
 def check_hold_out(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
     """Between 7 and 8: whether the contact is held out of such messages, so that an effect can be measured.
 
@@ -267,52 +253,6 @@ def held_by(breaker: PublishedBreaker, stage: Stage, view: View, now: Moment, ch
         hold_scope=f"breaker:{breaker.scope}",
         worth_until=now.journey + resume_within if resume_within is not None else None,
     )
-
-
-def _capped(intent: Intent, found: CapsAnswer, channel: str, stage: Stage) -> Answer:
-    binding = found.binding
-    cap = binding.cap
-    wish = found.when_full
-    frees_at = binding.frees_at if wish is not WhenFull.DEFER else found.frees_at
-    evidence = {
-        "cap": cap.id,
-        "limit": cap.limit,
-        "used": binding.used,
-        "frees_at": frees_at.isoformat(),
-        "when_full": wish.value,
-        "full": sorted(each.cap.id for each in found.full),
-        "place": f"{cap.file}:{cap.line}" if cap.file else "",
-    }
-    reason = "cap.full" if cap.limit is not None else "cap.too_soon"
-    would_pass_if = f"it is tried at {frees_at.isoformat()} and nothing that {cap.id} counts is sent before"
-    verdict, outcome, hold_until = Verdict.SKIP, None, None
-    if wish is WhenFull.SKIP:
-        outcome = Outcome.CAPPED
-    elif wish is WhenFull.DEFER:
-        latest = min(_latest_moments(intent, found), default=None)
-        if latest is not None and frees_at >= latest:
-            reason, outcome = "cap.defer_too_long", Outcome.CAPPED
-            evidence["would_wait_until_at_most"] = latest.isoformat()
-        else:
-            verdict, hold_until = Verdict.HOLD, frees_at
-    return Answer(
-        verdict,
-        stage,
-        reason,
-        channel=channel,
-        evidence=evidence,
-        would_pass_if=would_pass_if,
-        hold_until=hold_until,
-        outcome=outcome,
-    )
-
-
-def _latest_moments(intent: Intent, found: CapsAnswer) -> list[datetime]:
-    """The moments (journey time) before which a deferred intent has to fit."""
-    moments = [
-        intent.created_at + each.cap.max_defer for each in found.full if each.cap.max_defer is not None
-    ]
-    return [*moments, intent.expires_at] if intent.expires_at is not None else moments
 
 
 def _held_out(hold_out: HoldOut, intent: Intent, channel: str) -> Answer:

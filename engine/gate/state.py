@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from engine.clock import JourneyTime
 from engine.experiments.holding_out import HoldOut
+from engine.gate.arbitration import Rival
 from engine.gate.consent import ConsentRecord
 from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
-from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose
+from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose, Silence
+from engine.rules.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,24 @@ class GateRules:
     hold_outs: tuple[HoldOut, ...] = ()
     quiet: tuple[QuietRule, ...] = ()
     residence: Residence = NOWHERE_STATED
+    silence: Silence | None = None
+    """When marketing leaves contacts alone who do not answer; None: never."""
+    revivals: frozenset[str] = frozenset()
+    """Journeys for contacts who fell silent: the pause spares them."""
+    content_values: Mapping[str, float] = field(default_factory=dict)
+    """Contents whose value is not 1."""
     recomputes_on_send: bool = False
     """Whether what is computed of a contact depends on what was sent to them."""
+
+    @cached_property
+    def asks_facts(self) -> bool:
+        """Whether anything here is decided by what is known of the contact."""
+        return any(cap.scale for cap in self.caps)
+
+    @cached_property
+    def look_ahead(self) -> timedelta | None:
+        """The farthest that any cap looks for messages still to come; None: none does."""
+        return max((cap.look_ahead for cap in self.caps if cap.look_ahead is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,8 @@ class Standing:
     """Why the whole contact must not be reached; None when they may."""
     is_erased: bool = False
     is_merged: bool = False
+    silent_since: datetime | None = None
+    """Journey time of the oldest marketing message without an answer, as `engine.gate.tolerance` counts."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +129,7 @@ class Place:
     channel: str
     journey: str | None = None
     tags: frozenset[str] = frozenset()
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,11 +147,16 @@ class View:
     consents: tuple[ConsentRecord, ...] = ()
     """In ledger order."""
     places: tuple[Place, ...] = ()
-    """The contact's places that are confirmed or under a running lease."""
+    """The contact's places under a running lease, and of each cap the latest that are confirmed, as many as
+    can decide over it."""
     refused_by: Mapping[str, str] = field(default_factory=dict)
     """Channels whose provider already refused this intent for good -> the provider's code."""
     contact: Mapping[str, Any] = field(default_factory=dict)
     """The contact's facts by name, as templates see them."""
+    facts: Facts = field(default_factory=dict)
+    """The `contact.` facts, where the rules ask for them."""
+    rivals: tuple[Rival, ...] = ()
+    """Other messages for the contact that are still to come, as far as caps look ahead."""
     time: JourneyTime = field(default_factory=JourneyTime)
 
 

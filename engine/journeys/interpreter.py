@@ -382,17 +382,21 @@ def next_send_at(program: Program, run: RunState) -> datetime | None:
     waiting = run.waiting
     if waiting is None or waiting.due_at is None:
         return None
-    step = program.steps[waiting.step]
-    match step:
+    return waiting.due_at if next_sends(program, waiting.step) else None
+
+
+def next_sends(program: Program, waiting_at: StepId) -> tuple[Send, ...]:
+    """The messages of which one may be the next when the wait at this step is over by itself."""
+    match program.steps.get(waiting_at):
         case WaitFor(otherwise=following) | Ask(otherwise=following) | Wait(next=following):
-            pass
+            return _first_sends(program.steps, following)
         case _:
-            following = None
-    return waiting.due_at if _sends_first(program.steps, following) else None
+            return ()
 
 
-def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
-    """Whether some way from `here` reaches a send before it waits or ends."""
+def _first_sends(steps: Mapping[StepId, object], here: StepId | None) -> tuple[Send, ...]:
+    """The sends that some way from `here` reaches before it waits or ends."""
+    found: list[Send] = []
     reached, open_ = set[StepId](), [here]
     while open_:
         at = open_.pop()
@@ -400,8 +404,8 @@ def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
             continue
         reached.add(at)
         match steps[at]:
-            case Send():
-                return True
+            case Send() as send:
+                found.append(send)
             case SetValues(next=following) | ChangeTags(next=following) | Start(next=following):
                 open_.append(following)
             case Branch(cases=cases, otherwise=otherwise):
@@ -410,4 +414,4 @@ def _sends_first(steps: Mapping[StepId, object], here: StepId | None) -> bool:
                 open_ += [body, following]
             case Experiment(ways=ways):
                 open_ += ways
-    return False
+    return tuple(found)

@@ -271,6 +271,8 @@ class Program:
     title: str = ""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
     """Those that branches and repeats ask about, as `calendar.<id>`."""
+    revival: bool = False
+    """Whether it is for contacts who fell silent, whom a pause after silence leaves alone otherwise."""
 
     @cached_property
     def repeats(self) -> tuple[Repeat, ...]:

@@ -8,18 +8,20 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from engine.changing import changed
 from engine.clock import JourneyTime
 from engine.delivery.intents import (
     FREED_BY_RULES,
     IntentState,
     apply_aftermath,
     apply_answer,
+    is_over,
     is_workable,
     let_go,
     move,
 )
-from engine.gate.caps import applicable_caps
+from engine.delivery.rivals import rival_of
+from engine.gate.arbitration import GRACE, Rival
+from engine.gate.caps import applicable_caps, possible_caps
 from engine.gate.consent import ConsentRecord
 from engine.gate.judging import confirm
 from engine.gate.model import Answer, Intent, Outcome, Verdict
@@ -48,6 +50,8 @@ from engine.gate.state import (
     Standing,
     View,
 )
+from engine.rules.facts import Facts
+from engine.simulation.places import Places
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ class Addressee:
     """In ledger order."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """By name, as templates see them."""
+    known: Facts = field(default_factory=dict)
+    """The `contact.` facts, where the rules ask for them."""
+    coming: tuple[Rival, ...] = ()
+    """To what their runs will come, where caps look ahead."""
 
 
 @dataclass
@@ -92,14 +100,6 @@ class Noted:
     answer: Answer
 
 
-@dataclass
-class Kept:
-    """A place in a cap and, while it is only leased, the end of its lease (delivery time)."""
-
-    place: Place
-    lease_until: datetime | None
-
-
 class MemoryGateState:
     """`GateState` for one thread. `look_up` says who a contact is whenever the gate looks."""
 
@@ -123,8 +123,7 @@ class MemoryGateState:
         self._time = time or JourneyTime()
         self._suppressed: dict[tuple[str, str], str] = {}
         self._refused: dict[str, dict[str, str]] = {}
-        self._places: dict[str, dict[tuple[str, str], Kept]] = {}
-        """Contact -> (cap, intent) -> place."""
+        self._places = Places()
         self._open: dict[str, Wish] = {}
         self._numbers = count(1)
 
@@ -141,8 +140,7 @@ class MemoryGateState:
 
     def places_of(self, key: str) -> list[Place]:
         """The places in caps that an intent holds, leased or confirmed."""
-        contact_id = self.wishes[key].intent.contact_id
-        return [kept.place for (_, owner), kept in self._places.get(contact_id, {}).items() if owner == key]
+        return list(self._places.of(self.wishes[key].intent.contact_id, key))
 
     def wake(self, scope: str) -> int:
         """Plan again what `scope` holds; how many."""
@@ -227,6 +225,9 @@ class MemoryGateState:
     def _hand_over(
         self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View
     ) -> Answer | None:
+        if wish.state == IntentState.RESERVED and is_over(wish, now.delivery):
+            # Its places ended with the lease, and may be others' by now.
+            raise LeaseLost(claim.intent.key)
         answer = check_hand_over(claim.intent, view, now, passage)
         if answer.verdict is not Verdict.ALLOW:
             return answer
@@ -236,9 +237,7 @@ class MemoryGateState:
         wish.lease_until = now.delivery + self._lease
         if is_first:
             wish.handed_over_at = now.journey
-            for kept in self._own_places(claim.intent):
-                kept.place = changed(kept.place, at=now.journey, is_confirmed=True)
-                kept.lease_until = None
+            self._places.confirm(claim.intent.contact_id, claim.intent.key, now.journey)
         return None
 
     def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
@@ -314,11 +313,8 @@ class MemoryGateState:
 
     def _view(self, wish: Wish, at: datetime) -> View:
         person = self._look_up(wish.intent.contact_id)
-        places = tuple(
-            kept.place
-            for kept in self._places.get(wish.intent.contact_id, {}).values()
-            if kept.lease_until is None or kept.lease_until > at
-        )
+        purpose = self.rules.purposes.get(wish.intent.purpose)
+        caps = possible_caps(self.rules.caps, wish.intent, purpose) if purpose is not None else ()
         return View(
             rules=self.rules,
             standing=person.standing if person is not None else None,
@@ -326,11 +322,29 @@ class MemoryGateState:
             breakers=tuple(each for each in self.breakers.values() if each.state != "closed"),
             identities=self._identities(person),
             consents=person.consents if person is not None else (),
-            places=places,
+            places=tuple(self._places.deciding(wish.intent.contact_id, caps, at)) if caps else (),
             refused_by=dict(self._refused.get(wish.intent.key, {})),
             contact=person.facts if person is not None else {},
+            facts=person.known if person is not None else {},
+            rivals=self._rivals(wish, person, at),
             time=self._time,
         )
+
+    def _rivals(self, wish: Wish, person: Addressee | None, at: datetime) -> tuple[Rival, ...]:
+        if self.rules.look_ahead is None or person is None:
+            return ()
+        now = self._time.at(at)
+        until = now + self.rules.look_ahead
+        own = wish.intent
+        waiting = [
+            rival_of(other.intent, due_at)
+            for other in self._open.values()
+            if other.intent.contact_id == own.contact_id
+            and other.intent.key != own.key
+            and (due_at := _asks_at(other)) is not None
+        ]
+        coming = [rival for rival in person.coming if rival.name != own.run_id]
+        return tuple(rival for rival in (*waiting, *coming) if now - GRACE < rival.due_at <= until)
 
     def _identities(self, person: Addressee | None) -> tuple[Identity, ...]:
         known = person.identities if person is not None else ()
@@ -346,21 +360,24 @@ class MemoryGateState:
         assert standing is not None, "stage 2 stops intents without a contact"
         purpose = view.rules.purposes[intent.purpose]
         caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
-        self._release(intent)
-        own = self._places.setdefault(intent.contact_id, {})
-        for cap in caps:
-            place = Place(
-                cap.id, intent.key, now.journey, False, intent.purpose, channel, intent.journey, standing.tags
+        places = [
+            Place(
+                cap.id,
+                intent.key,
+                now.journey,
+                False,
+                intent.purpose,
+                channel,
+                intent.journey,
+                standing.tags,
+                intent.content,
             )
-            own[cap.id, intent.key] = Kept(place, now.delivery + self._lease)
-
-    def _own_places(self, intent: Intent) -> list[Kept]:
-        places = self._places.get(intent.contact_id, {})
-        return [kept for (_, key), kept in places.items() if key == intent.key]
+            for cap in caps
+        ]
+        self._places.lease(intent.contact_id, intent.key, places, now.delivery + self._lease)
 
     def _release(self, intent: Intent) -> None:
-        for kept in self._own_places(intent):
-            del self._places[intent.contact_id][kept.place.cap_id, intent.key]
+        self._places.release(intent.contact_id, intent.key)
 
     def _close_ended(self, wish: Wish) -> None:
         if wish.outcome is not None:
@@ -416,3 +433,10 @@ class MemoryGateState:
 
 def _is_held_in(wish: Wish, scope: str) -> bool:
     return scope in (wish.hold_scope or "").split()
+
+
+def _asks_at(wish: Wish) -> datetime | None:
+    """When a message that waits in the gate asks for its places; None for one that is under way, or ended."""
+    if wish.state == IntentState.PLANNED:
+        return wish.intent.created_at
+    return wish.wake_at if wish.state == IntentState.HELD else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -18,11 +17,14 @@ from engine.delivery.gate_rules import gate_rules
 from engine.delivery.intents import IntentState, in_order_of_wishes, move, withdrawn_answer
 from engine.delivery.limits import Limits
 from engine.delivery.passing import Means, at_once, pass_gate
+from engine.delivery.rivals import rivals_of_run
+from engine.gate.arbitration import Rival
 from engine.gate.consent import ANY
 from engine.gate.judging import Way
 from engine.gate.model import Answer, Intent, Outcome
 from engine.gate.stages import plan_scope
 from engine.gate.state import Claim, Identity, PublishedBreaker, Standing, View
+from engine.journeys.interpreter import next_send_at
 from engine.plugin.contracts import (
     Accepted,
     Capabilities,
@@ -34,6 +36,7 @@ from engine.plugin.contracts import (
 )
 from engine.plugin.registry import Registry
 from engine.risk.machine import Status
+from engine.rules.facts import Facts
 from engine.simulation.gate_state import Addressee, MemoryGateState, Noted, Wish
 from engine.simulation.people import Living
 from engine.simulation.records import Decided, Sent
@@ -206,7 +209,8 @@ class Sending:
         self._state.decisions.clear()
 
     def _sent(self, person: Living, wish: Wish, now: datetime) -> None:
-        count_send(person.profile, self._bundle, now)
+        purpose = self._rules.purposes.get(wish.intent.purpose)
+        count_send(person.profile, self._bundle, purpose, self._rules.silence, now)
         channel = wish.channel or ""
         message = self._outlets.channel.taken.pop(wish.intent.key)
         self._sends.append(
@@ -227,15 +231,22 @@ class Sending:
     async def _bundle_of(self, bundle_hash: str) -> Bundle:
         return self._bundles[bundle_hash]
 
+    def _coming(self, person: Living) -> Iterator[Rival]:
+        for run_id, run in person.active.items():
+            due_at = next_send_at(run.program, run.state)
+            if due_at is not None:
+                yield from rivals_of_run(run_id, run.program, run.state.position, due_at)
+
     def _look_up(self, contact_id: str) -> Addressee:
         person = self._people[contact_id]
         profile = person.profile
-        facts: Mapping[str, Any] = {}
-        if self._shows_facts:
-            facts = {
-                name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
-                for name, value in contact_facts(profile, self._bundle, self._clock.now()).items()
-            }
+        known: Facts = {}
+        if self._shows_facts or self._rules.asks_facts:
+            known = contact_facts(profile, self._bundle, self._clock.now())
+        facts = {
+            name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
+            for name, value in (known.items() if self._shows_facts else ())
+        }
         return Addressee(
             standing=Standing(
                 timezone=profile.timezone,
@@ -247,10 +258,13 @@ class Sending:
                 suppressed=profile.suppressed,
                 is_erased=profile.erased_at is not None,
                 is_merged=profile.merged_into is not None,
+                silent_since=profile.silent_since,
             ),
             identities=tuple(Identity(platform, address) for platform, address in person.identities.items()),
             consents=tuple(person.consents),
             facts=facts,
+            known=known,
+            coming=tuple(self._coming(person)) if self._rules.look_ahead is not None else (),
         )
 
 

@@ -20,8 +20,9 @@ from engine.authoring.loading import (
     load_folder,
     published_bundle,
 )
+from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.kinds import KINDS, model_of
-from engine.authoring.models.part import Part
+from engine.authoring.models.part import Part, Unacted
 from engine.authoring.reading.folders import read_folder
 from engine.authoring.reading.source import read
 from engine.authoring.reading.validating import validate
@@ -228,7 +229,7 @@ def test_a_file_that_is_switched_off_is_not_warned_of(small: Mapping[str, str]) 
     assert loaded.problems == ()
 
 
-@pytest.mark.parametrize("file", ["brand.yaml", "journeys/full.yaml"])
+@pytest.mark.parametrize("file", ["brand.yaml", "content.yaml"])
 def test_what_is_not_acted_upon_cannot_be_published(file: str) -> None:
     files = read_folder(WHOLE)[0]
     warned = [problem.place for problem in load_files(files).problems if problem.code == "RW020"]
@@ -241,7 +242,10 @@ def test_what_is_not_acted_upon_cannot_be_published(file: str) -> None:
     assert all("enabled: false" in each.hint or "remove it" in each.hint for each in raised.value.problems)
 
 
-def test_what_a_plan_switches_on_is_warned_of_too(small: Mapping[str, str]) -> None:
+def test_what_a_plan_switches_on_is_warned_of_too(
+    small: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JourneyFile, "unacted", (Unacted("revival", "nobody is revived"),))
     head = "kind: journey\nid: later\ntitle: a\nowner: a\npurpose: marketing\nrevival: true\n"
     later = f"{head}enter: {{event: contact_added}}\nsteps: [{{tag: mark, add: [seen]}}]\n"
     plan = "kind: plan\nid: busy\ntitle: a\nowner: a\nat_most: 1d\nenable: [later]\n"

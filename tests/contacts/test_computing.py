@@ -149,7 +149,7 @@ def test_messages_without_an_answer_are_counted_until_the_contact_does_something
 ) -> None:
     contact = profile(last_active_at=NOW - DAY)
     for _ in range(3):
-        count_send(contact, rules, NOW)
+        count_send(contact, rules, None, None, NOW)
     assert (contact.sends_since_active, contact.last_send_at) == (3, NOW)
     assert contact.profile_due_at == NOW + OWN_DOING
     compute(contact, rules, matcher, NOW + OWN_DOING)

@@ -161,7 +161,7 @@ def test_what_counts_say_is_remembered_only_while_it_is_so(
     for seq, (what, later, age) in enumerate(happenings, 1):
         now += later
         if what == "message":
-            count_send(contact, rules, now)
+            count_send(contact, rules, None, None, now)
         elif what != "look":
             event = Event(f"e{seq}", what, "c1", now - age, now, properties={"amount": 7.5}, seq=seq)
             count_event(contact, event, rules, matcher)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.gate.caps import CapsAnswer, applicable_caps, look, zones_of
+from engine.gate.caps import CapsAnswer, applicable_caps, depth, look, zones_of
 from engine.gate.model import (
     CalendarUnit,
     CalendarWindow,
@@ -17,6 +18,7 @@ from engine.gate.model import (
     Counts,
     Intent,
     Purpose,
+    Quota,
     RollingWindow,
     WhenFull,
 )
@@ -119,6 +121,14 @@ def test_an_unknown_zone_of_the_contact_falls_back_to_the_workspace() -> None:
 
 
 @pytest.mark.parametrize("kind", ["transactional", "legal"])
+def test_no_purpose_is_exempt_from_a_platforms_quota(kind: str) -> None:
+    quota = replace(cap(RollingWindow(timedelta(days=1)), 3), quota=Quota("the platform", "2026-03-01"))
+    purpose = Purpose("service", "Service", "1", kind, timedelta(days=1))
+    chosen = applicable_caps([quota, cap(name="own")], an_intent(), purpose, "email", frozenset())
+    assert chosen == (quota,)
+
+
+@pytest.mark.parametrize("kind", ["transactional", "legal"])
 def test_exempt_purposes_need_no_place(kind: str) -> None:
     intent = an_intent()
     purpose = Purpose("service", "Service", "1", kind, timedelta(days=1))
@@ -135,9 +145,11 @@ def test_a_cap_applies_to_what_it_counts() -> None:
         cap(name="welcome", counts=Counts(journeys=("welcome",))),
         cap(name="other", counts=Counts(journeys=("other",))),
         cap(name="vip", counts=Counts(tags=("vip", "gold"))),
+        cap(name="hello", counts=Counts(contents=("hello", "bye"))),
+        cap(name="bye", counts=Counts(contents=("bye",))),
     ]
     chosen = applicable_caps(caps, an_intent(), purpose, "email", frozenset({"gold"}))
-    assert [each.id for each in chosen] == ["all", "email_or_sms", "welcome", "vip"]
+    assert [each.id for each in chosen] == ["all", "email_or_sms", "welcome", "vip", "hello"]
 
 
 def an_intent() -> Intent:
@@ -232,3 +244,19 @@ def test_the_announced_moment_frees_and_not_an_instant_earlier(
         assert answer.frees_at > now
         assert not ask(caps, places, answer.frees_at).full
         assert ask(caps, places, answer.frees_at - TICK).full
+
+
+@settings(max_examples=200, deadline=None)
+@given(limited | gaps, st.lists(minutes, max_size=20), minutes)
+def test_the_latest_few_places_say_as_much_as_all_of_them(one: Cap, offsets: list[int], now: int) -> None:
+    places = [
+        place(START + timedelta(minutes=offset), key=str(n)) for n, offset in enumerate(sorted(offsets))
+    ]
+    moment = START + timedelta(minutes=now)
+    everything, latest = (
+        ask([one], places, moment, "0"),
+        ask([one], places[-depth(one) :], moment, "0"),
+    )
+    assert [(full.cap, full.frees_at) for full in latest.full] == [
+        (full.cap, full.frees_at) for full in everything.full
+    ]

@@ -129,12 +129,34 @@ def test_a_reserved_place_counts_against_others_until_its_lease_ends(memory: Any
     assert isinstance(memory.state.reserve(other, APP, after), Passage)
 
 
+def test_a_reservation_whose_lease_is_over_is_not_handed_over(memory: Any, now: Moment) -> None:
+    claim, passage = reserved(memory, now)
+    after = later(now, LEASE)
+    assert isinstance(memory.state.reserve(claimed(memory, after, "k2"), APP, after), Passage)
+    with pytest.raises(LeaseLost):
+        memory.state.hand_over(claim, passage, after)
+    assert memory.found("k1")[0] == "reserved"
+
+
 def test_the_hand_over_confirms_the_places_and_dates_them(memory: Any, now: Moment) -> None:
     claim, passage = reserved(memory, now)
     after = later(now, timedelta(seconds=5))
     assert memory.state.hand_over(claim, passage, after) is None
     assert memory.places("k1") == [("email_gap", True, after.journey), ("one_a_day", True, after.journey)]
     assert memory.found("k1")[0] == "handed_over"
+
+
+def test_however_much_was_sent_no_more_is_read_than_decides(memory: Any, now: Moment) -> None:
+    for day in range(6):
+        sent(memory, later(now, 25 * HOUR * day), f"k{day}")
+    places = claimed(memory, later(now, 25 * HOUR * 5), "k6").view.places
+    assert sorted((place.cap_id, place.intent_key) for place in places) == [
+        ("email_gap", "k4"),
+        ("email_gap", "k5"),
+        ("one_a_day", "k4"),
+        ("one_a_day", "k5"),
+    ]
+    assert {place.content for place in places} == {"hello"}
 
 
 def test_departing_reserves_and_hands_over_at_once(memory: Any, now: Moment) -> None:

@@ -93,6 +93,7 @@ FILES: Mapping[str, str] = {
           - id: text
             locales:
               en: {subject: Hello, body: Good morning}
+          - {id: present, value: 2.5, locales: {en: {subject: A present, body: For you}}}
         """,
     "events.yaml": """
         kind: events
@@ -119,8 +120,31 @@ FILES: Mapping[str, str] = {
             window: {calendar: day, timezone: contact}
             when_full: defer
             max_defer: 36h
-          - {id: four_a_week, counts: {purpose: marketing}, limit: 4, window: {rolling: 7d}, when_full: skip}
+            look_ahead: 9h
+          - id: four_a_week
+            counts: {purpose: marketing}
+            limit: 4
+            window: {rolling: 7d}
+            when_full: skip
+            look_ahead: 2d
           - {id: breathing, counts: {purpose: marketing}, min_gap: 4h, when_full: defer}
+          - id: app_quota
+            counts: {channels: [app]}
+            limit: 3
+            window: {calendar: week, timezone: workspace}
+            when_full: next_channel
+            quota: {source: the platform's page, as_of: "2026-03-01"}
+          - id: same_text
+            counts: {contents: [text], journeys: [nag]}
+            limit: 2
+            window: {rolling: 5d}
+            when_full: skip
+          - {id: wins, counts: {journeys: [win_back]}, limit: 2, window: {rolling: 6d}, when_full: skip}
+        tolerance:
+          pause_after_silence: {after: 5d, for: 4d}
+          scale:
+            - {when: {contact.activity: frequent}, factor: 1.5}
+            - {when: {contact.average_order_value: {lt: 30}}, factor: 0.5}
         """,
     "nights.yaml": """
         kind: quiet_hours
@@ -191,6 +215,7 @@ FILES: Mapping[str, str] = {
         owner: us
         purpose: marketing
         priority: 30
+        revival: true
         enter: {audience: {entered: quiet}, when: {contact.stage: {in: [new, growing]}}, reentry: always}
         leave: [{when: {contact.audiences: {lacks: quiet}}}]
         steps:
@@ -259,7 +284,7 @@ FILES: Mapping[str, str] = {
             cases:
               - when: {contact.tags: {has: big}, journey.outcomes.thanks: sent}
                 steps:
-                  - {send: gift, content: text, channels: [app]}
+                  - {send: gift, content: present, channels: [app]}
             else:
               - {send: related, content: text, channels: [email]}
         """,
@@ -378,7 +403,7 @@ FILES: Mapping[str, str] = {
             then:
               - {tag: good, add: [bought]}
             otherwise:
-              - {send: offer, content: text, channels: [app]}
+              - {send: offer, content: present, channels: [app]}
         """,
     # Of the three people only bob is held out.
     "fewer.yaml": """
@@ -497,16 +522,19 @@ async def live_in_memory(
                 decided.channel,
                 decided.verdict,
                 decided.reason,
-                arm_in(decided.evidence),
+                because(decided.evidence),
                 decided.hold_until,
             )
         )
     return stories, facts
 
 
-def arm_in(evidence: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The arm that a decision is about, and why it is this one."""
-    return tuple(evidence.get(name) for name in ("arm", "by", "hash", "place_in_stratum", "hold_out"))
+def because(evidence: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arm or the cap that a decision is about, and why it is this one."""
+    names = ("arm", "by", "hash", "place_in_stratum", "hold_out")
+    return tuple(
+        evidence.get(name) for name in (*names, "cap", "used", "factor", "yields_to", "silent_since")
+    )
 
 
 class SqlLife:
@@ -638,7 +666,7 @@ class SqlLife:
                         row.channel,
                         row.verdict,
                         row.reason,
-                        arm_in(row.evidence),
+                        because(row.evidence),
                         row.hold_until,
                     )
                 )

@@ -52,11 +52,6 @@ def check_policies(found: Definitions, references: References) -> Iterator[Probl
 def check_policy_conditions(found: Definitions, catalogues: Catalogues, rulebook: Rulebook) -> None:
     """Read the conditions and facts that policies name; what is wrong with them is noted in the rulebook."""
     contact = catalogues.contact
-    for policy in found.policies:
-        match policy.item:
-            case CapsFile(tolerance=tolerance) if tolerance is not None:
-                for number, scale in enumerate(tolerance.scale):
-                    rulebook.read(policy, ("tolerance", "scale", number, "when"), scale.when, contact)
     for channel in found.channels.values():
         for number, route in enumerate(channel.item.routes):
             rulebook.read(channel, ("routes", number, "when"), route.when, contact)

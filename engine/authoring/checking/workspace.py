@@ -141,12 +141,15 @@ def _cap(cap: Defined[CapEntry], found: Definitions, references: References) -> 
     if counts.purpose is not None:
         yield from references.check("purpose", counts.purpose, cap, ("counts", "purpose"))
         purpose = found.purposes.get(counts.purpose)
-        if purpose is not None and purpose.item.kind != "marketing":
+        if purpose is not None and purpose.item.kind != "marketing" and cap.item.quota is None:
             message = (
                 f"'{counts.purpose}' is {purpose.item.kind} and so exempt from caps: this limits nothing"
             )
-            yield cap.problem("RW004", message, "count a marketing purpose", at=("counts", "purpose"))
+            hint = "count a marketing purpose; only a platform's 'quota' binds every message"
+            yield cap.problem("RW004", message, hint, at=("counts", "purpose"))
     for number, name in enumerate(counts.channels):
         yield from references.check("channel", name, cap, ("counts", "channels", number))
     for number, name in enumerate(counts.journeys):
         yield from references.check("journey", name, cap, ("counts", "journeys", number))
+    for number, name in enumerate(counts.contents):
+        yield from references.check("content", name, cap, ("counts", "contents", number))

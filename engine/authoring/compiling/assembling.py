@@ -27,6 +27,7 @@ from engine.authoring.compiling.patterns import compile_pattern
 from engine.authoring.compiling.plans import compile_plans, under_plans
 from engine.authoring.compiling.profiles import compile_profile, computed_facts
 from engine.authoring.compiling.quiet import compile_quiet, compile_residence
+from engine.authoring.compiling.tolerances import Tolerances, compile_tolerances
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.breakers import BreakerEntry
 from engine.authoring.models.channels import FromEnvironment
@@ -43,6 +44,7 @@ from engine.gate.model import (
     Cap,
     Counts,
     Purpose,
+    Quota,
     RollingWindow,
     WhenFull,
 )
@@ -90,6 +92,7 @@ def compile_bundle(
     profile, tags, more = compile_profile(found, counts, catalogues, rulebook)
     problems.extend(more)
     check_policy_conditions(found, catalogues, rulebook)
+    tolerances = compile_tolerances(found, catalogues, rulebook)
     bundle = Bundle(
         hash=overlay_hash(hash_of(files), found.plans_on) if found.plans_on else hash_of(files),
         files=dict(files),
@@ -97,7 +100,7 @@ def compile_bundle(
         purposes={name: _purpose(defined.item) for name, defined in found.purposes.items()},
         events=events,
         programs=programs,
-        caps=tuple(_cap(defined) for defined in found.caps.values()),
+        caps=tuple(_cap(defined, tolerances) for defined in found.caps.values()),
         channels={
             name: ChannelConfig(name, each.item.plugin, each.item.identity, _settings(each.item.settings))
             for name, each in found.channels.items()
@@ -134,6 +137,10 @@ def compile_bundle(
         patterns=patterns,
         hold_outs=tuple(_hold_outs(found)),
         quiet_hours=compile_quiet(found),
+        silence=tolerances.silence,
+        content_values={
+            name: defined.item.value for name, defined in found.contents.items() if defined.item.value != 1
+        },
     )
     return under_plans(bundle, found), [*problems, *rulebook.problems]
 
@@ -189,7 +196,7 @@ def _purpose(entry: PurposeEntry) -> Purpose:
     return Purpose(entry.id, entry.title, entry.version, entry.kind, entry.max_hold, entry.repeat_unknown)
 
 
-def _cap(defined: Defined[CapEntry]) -> Cap:
+def _cap(defined: Defined[CapEntry], tolerances: Tolerances) -> Cap:
     entry, place = defined.item, defined.place()
     window: RollingWindow | CalendarWindow | None = None
     if isinstance(entry.window, RollingEntry):
@@ -198,14 +205,18 @@ def _cap(defined: Defined[CapEntry]) -> Cap:
         starts = WEEKDAYS.index(entry.window.week_starts or "mon") + 1
         window = CalendarWindow(CalendarUnit(entry.window.calendar), entry.window.timezone, starts)
     counts = entry.counts
+    is_scaled = entry.limit is not None and entry.quota is None
     return Cap(
         id=entry.id,
-        counts=Counts(counts.purpose, counts.channels, counts.journeys, counts.tags),
+        counts=Counts(counts.purpose, counts.channels, counts.journeys, counts.tags, counts.contents),
         limit=entry.limit,
         window=window,
         min_gap=entry.min_gap,
         when_full=WhenFull(entry.when_full),
         max_defer=entry.max_defer,
+        quota=Quota(entry.quota.source, entry.quota.as_of) if entry.quota is not None else None,
+        look_ahead=entry.look_ahead,
+        scale=tolerances.scales.get(defined.source.file, ()) if is_scaled else (),
         file=place.file,
         line=place.line,
     )

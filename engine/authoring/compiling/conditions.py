@@ -103,6 +103,14 @@ class Rulebook:
         self.problems.extend(_problem(defined, fault, catalogue, elsewhere) for fault in faults)
         return None if faults else condition
 
+    def note(
+        self, defined: Defined[Any], at: YamlPath, condition: Condition, catalogue: Catalogue, shard: str
+    ) -> None:
+        """Have a condition looked at like every other, though it becomes no rule of the matcher."""
+        path = (*defined.path, *at)
+        name = f"{shard}:{dotted(path)}"
+        self.written.append(Written(defined, path, condition, catalogue, ((name, shard),)))
+
     def keep(
         self,
         defined: Defined[Any],

@@ -108,6 +108,7 @@ class _Compiler:
             owner=entry.owner,
             title=entry.title,
             calendars=self._asked_calendars,
+            revival=entry.revival,
         )
 
     def _enter(self, enter: EnterEntry) -> Entry:

@@ -1,14 +1,17 @@
-"""Caps that can never have a say, because another one is always full first."""
+"""Caps that can never have a say, and tolerance that contradicts itself or leaves people unprotected."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from itertools import permutations
 
-from engine.authoring.definitions import Defined
-from engine.authoring.models.limits import CalendarEntry, CapEntry, CountsEntry, RollingEntry
+from engine.authoring.bundle import Bundle
+from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.limits import CalendarEntry, CapEntry, CapsFile, CountsEntry, RollingEntry
 from engine.errors import Problem
+from engine.gate.model import Cap
+from engine.journeys.program import Send
 from engine.rules.duration import format_duration
 
 # The longest a day, a week or a month of the calendar can be: clocks are put back once in it.
@@ -20,19 +23,81 @@ _LONGEST = {
 _DAYS = {"week": 7, "month": 31}
 
 
-def check_caps(caps: Collection[Defined[CapEntry]]) -> Iterator[Problem]:
+def check_caps(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
+    """Caps that never have a say, caps of messages that no journey sends, and what tolerance leaves open."""
+    yield from _needless(found.caps.values(), {cap.id: cap for cap in bundle.caps})
+    yield from _idle(found, bundle)
+    yield from _tolerance(found)
+
+
+def _needless(caps: Collection[Defined[CapEntry]], compiled: Mapping[str, Cap]) -> Iterator[Problem]:
     """RW034 for every cap that another one makes superfluous; of two that are equal, for the later."""
     needless: set[str] = set()
     for one, other in permutations(caps, 2):
         if one.item.id in needless or other.item.id in needless:
             continue
-        if _covers_counts(other.item.counts, one.item.counts) and (
-            why := _why_needless(one.item, other.item)
+        # A quota counts what no other cap counts: messages of purposes that are exempt.
+        is_more = one.item.quota is not None and other.item.quota is None
+        is_more |= _may_narrow(compiled[one.item.id]) or _may_widen(compiled[other.item.id])
+        if (
+            not is_more
+            and _covers_counts(other.item.counts, one.item.counts)
+            and (why := _why_needless(one.item, other.item))
         ):
             needless.add(one.item.id)
             place = other.place()
             message = f"'{one.item.id}' never has a say: {why} ('{other.item.id}', {place.file}:{place.line})"
             yield one.problem("RW034", message, "remove it, or let it allow less than the other")
+
+
+def _may_narrow(cap: Cap) -> bool:
+    return any(scale.factor < 1 for scale in cap.scale)
+
+
+def _may_widen(cap: Cap) -> bool:
+    return any(scale.factor > 1 for scale in cap.scale)
+
+
+def _idle(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
+    """RW004 for a cap of some journeys that counts nothing of what they send."""
+    for cap in found.caps.values():
+        counts = cap.item.counts
+        programs = [bundle.programs[name] for name in counts.journeys if name in bundle.programs]
+        sends = [step for program in programs for step in program.steps.values() if isinstance(step, Send)]
+        if not counts.journeys or any(_is_counted(step, counts) for step in sends):
+            continue
+        message = "the journeys that it names send nothing that it counts: this limits nothing"
+        hint = "name other journeys, or count other purposes, channels or contents"
+        yield cap.problem("RW004", message, hint, at=("counts",))
+
+
+def _is_counted(step: Send, counts: CountsEntry) -> bool:
+    return (
+        counts.purpose in {None, step.purpose}
+        and (not counts.channels or not set(counts.channels).isdisjoint(step.channels))
+        and (not counts.contents or step.content in counts.contents)
+    )
+
+
+def _tolerance(found: Definitions) -> Iterator[Problem]:
+    """RS215 for a second pause after silence, RS216 for revivals without a cap of their own."""
+    pauses = [
+        policy
+        for policy in found.policies
+        if isinstance(policy.item, CapsFile)
+        and policy.item.tolerance is not None
+        and policy.item.tolerance.pause_after_silence is not None
+    ]
+    for later in pauses[1:]:
+        place = pauses[0].place("tolerance", "pause_after_silence")
+        message = f"there is a pause after silence already, in {place.file}:{place.line}"
+        yield later.problem("RS215", message, "keep one of them", at=("tolerance", "pause_after_silence"))
+    limited = {name for cap in found.caps.values() for name in cap.item.counts.journeys}
+    for name, journey in found.journeys.items():
+        if pauses and journey.item.revival and name not in limited:
+            message = f"the pause after silence spares '{name}', and no cap is about this journey alone"
+            hint = f"add a cap that counts {{journeys: [{name}]}}"
+            yield journey.problem("RS216", message, hint, at=("revival",))
 
 
 def _covers_counts(wide: CountsEntry, narrow: CountsEntry) -> bool:
@@ -43,6 +108,7 @@ def _covers_counts(wide: CountsEntry, narrow: CountsEntry) -> bool:
             (wide.channels, narrow.channels),
             (wide.journeys, narrow.journeys),
             (wide.tags, narrow.tags),
+            (wide.contents, narrow.contents),
         )
     )
 

@@ -28,7 +28,7 @@ def check_meaning(conditions: Sequence[Written]) -> Iterator[Problem]:
 
 def check_whole(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
     """What shows only in a workspace without mistakes."""
-    yield from check_caps(found.caps.values())
+    yield from check_caps(found, bundle)
     yield from check_starts(found, bundle)
     yield from check_timing(found, bundle)
 

@@ -14,6 +14,7 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.errors import Problem
 from engine.gate.model import CalendarWindow, Cap, RollingWindow, WhenFull
+from engine.gate.tolerance import most
 from engine.journeys.program import Ask, Program, Repeat, Send, Step, Wait, WaitFor
 from engine.rules.condition import YamlPath
 from engine.rules.duration import format_duration, format_roughly
@@ -227,10 +228,11 @@ class _Walk:
         purpose, counts = self._bundle.purposes.get(step.purpose), cap.counts
         return (
             purpose is not None
-            and not purpose.is_exempt_from_caps
+            and (cap.quota is not None or not purpose.is_exempt_from_caps)
             and counts.purpose in {None, step.purpose}
             and (not counts.channels or set(step.channels) <= set(counts.channels))
             and (not counts.journeys or self._program.journey in counts.journeys)
+            and (not counts.contents or step.content in counts.contents)
         )
 
     def _why_stopped(self, cap: Cap, step: Send, before: list[timedelta]) -> str:
@@ -238,15 +240,15 @@ class _Walk:
         if cap.min_gap is not None:
             frees = cap.min_gap - before[0] if before else _NONE
             what = f"'{cap.id}' asks for a gap of {format_duration(cap.min_gap)}"
-        elif cap.limit is None or len(before) < cap.limit:
+        elif cap.limit is None or len(before) < (limit := most(cap)):
             return ""
         elif isinstance(cap.window, RollingWindow):
-            frees = cap.window.length - before[cap.limit - 1]
-            what = f"'{cap.id}' allows {cap.limit} in {format_duration(cap.window.length)}"
+            frees = cap.window.length - before[limit - 1]
+            what = f"'{cap.id}' allows {limit} in {format_duration(cap.window.length)}"
         elif isinstance(cap.window, CalendarWindow) and cap.when_full is not WhenFull.DEFER:
             # Any wait may run past midnight.
-            frees = timedelta(hours=1) if before[cap.limit - 1] == _NONE else _NONE
-            what = f"'{cap.id}' allows {cap.limit} a {cap.window.unit}"
+            frees = timedelta(hours=1) if before[limit - 1] == _NONE else _NONE
+            what = f"'{cap.id}' allows {limit} a {cap.window.unit}"
         else:
             return ""
         if frees <= _NONE:

@@ -82,6 +82,18 @@ class ContentEntry(Part):
         ),
         examples=["template"],
     )
+    value: float = Field(
+        1.0,
+        title="价值",
+        description=(
+            "What it is worth beside others, 1 when left out: where a cap looks ahead, the journey's "
+            "priority times this decides who gets the last place.\n"
+            "相对价值，默认 1；上限设有前瞻时，以旅程优先级乘以该值决定最后一个名额归谁。"
+        ),
+        gt=0,
+        le=100,
+        examples=[2.0],
+    )
     locales: dict[Locale, Text] = Field(
         title="各语言",
         description=(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Duration, Id, Items, OneOrMore
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.patterns import PatternEntry
 from engine.authoring.models.profile import AudienceEntry
 from engine.authoring.models.refusing import refuse
@@ -207,10 +207,6 @@ class GoalEntry(Part):
 
 class JourneyFile(Head):
     """One journey."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (
-        Unacted("revival", "no pause after silence exists that it could be exempt from"),
-    )
 
     kind: Literal["journey"] = Field(
         title="种类",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -14,7 +14,7 @@ from engine.authoring.models.fields import (
     Id,
     Items,
 )
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -57,6 +57,14 @@ class CountsEntry(Part):
             "只针对带有其中任一标签的联系人；不写则所有人。"
         ),
         examples=[["vip"]],
+    )
+    contents: Items[Id] = Field(
+        (),
+        title="内容",
+        description=(
+            "Only messages with these contents; left out: with any.\n只统计这些内容的消息；不写则不限内容。"
+        ),
+        examples=[["welcome_hello"]],
     )
 
 
@@ -138,11 +146,6 @@ class QuotaEntry(Part):
 class CapEntry(Part):
     """A frequency limit: so many messages in a window, or a gap between two."""
 
-    unacted: ClassVar[tuple[Unacted, ...]] = (
-        Unacted("look_ahead", "priorities decide only among messages that are due now"),
-        Unacted("quota", "transactional messages stay exempt from it"),
-    )
-
     id: Id = Field(
         title="编号",
         description="The cap's name, as decisions cite it.\n频次上限的编号，决策记录中引用它。",
@@ -204,8 +207,10 @@ class CapEntry(Part):
         None,
         title="前瞻",
         description=(
-            "A message yields the last place to one of higher priority that is due within this time.\n"
-            "若在此时间内有更高优先级的消息到期，则让出最后一个名额。"
+            "A message leaves the last place to one of higher value (its journey's priority times its "
+            "content's value) that is due within this time, and takes it when that does not come.\n"
+            "若在此时间内有价值更高的消息（旅程优先级 × 内容价值）到期，则让出最后一个名额；"
+            "对方没来则自己用。"
         ),
         examples=["6h"],
     )
@@ -213,8 +218,9 @@ class CapEntry(Part):
         None,
         title="平台配额",
         description=(
-            "Marks a limit that the platform itself sets: nobody is exempt from it.\n"
-            "表示平台自己设定的上限，任何消息都不豁免。"
+            "Marks a limit that the platform itself sets: no purpose is exempt from it, and no tolerance "
+            "scales it.\n"
+            "表示平台自己设定的上限：任何用途都不豁免，也不受耐受度调整。"
         ),
         examples=[{"source": "平台公告", "as_of": "2026-03-01"}],
     )
@@ -241,15 +247,21 @@ class SilencePause(Part):
     after: Duration = Field(
         title="静默时长",
         description=(
-            "How long a contact gave no sign of life since the oldest message without an answer.\n"
-            "自最早一条未获回应的消息起，联系人沉默了多久。"
+            "How long a contact gave no sign of life since the oldest marketing message without an answer. "
+            "Events are signs of life unless their type says counts_as_activity: false.\n"
+            "自最早一条未获回应的营销消息起，联系人沉默了多久。除声明 counts_as_activity: false 的事件外，"
+            "任何事件都算回应。"
         ),
         examples=["3d"],
     )
     for_: Duration = Field(
         alias="for",
         title="暂停时长",
-        description="How long marketing then leaves them alone.\n之后多久不再打扰他们（营销消息）。",
+        description=(
+            "How long marketing then leaves them alone; messages are skipped meanwhile. A sign of life ends "
+            "it; without one the first message after it begins a new round.\n"
+            "之后多久不发营销消息（期间直接跳过）。有回应即结束；一直没有回应，则其后的第一条消息开始新一轮。"
+        ),
         examples=["14d"],
     )
 
@@ -260,8 +272,9 @@ class ScaleEntry(Part):
     when: Condition = Field(
         title="条件",
         description=(
-            "Whose limits are scaled; sees the contact's facts. The first that is true counts.\n"
-            "为谁调整上限；可用联系人事实，取第一个成立的。"
+            "Whose limits are scaled; sees the contact's facts. The first that is true counts; what is not "
+            "known never makes a limit larger.\n"
+            "为谁调整上限；可用联系人事实，取第一个成立的；未知的事实不会放宽上限。"
         ),
         examples=[{"contact.order_count": {"gte": 10}}],
     )
@@ -307,10 +320,6 @@ class ToleranceEntry(Part):
 
 class CapsFile(Head):
     """Frequency caps. All that apply must have room."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (
-        Unacted("tolerance", "every contact has the limits as they stand, and silence pauses nothing"),
-    )
 
     kind: Literal["caps"] = Field(
         title="种类",

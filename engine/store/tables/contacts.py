@@ -48,6 +48,8 @@ class ContactRow(SQLModel, table=True):
     """Windowed counts, by id; rebuilt from the events when their definition changes."""
     sends_since_active: int = 0
     """Messages handed over since the contact last did something."""
+    silent_since: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time of the oldest marketing message without an answer."""
     scores: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     """Set, like `stage` and all below, by the rules of kinds `tags` and `audience`."""
     classes: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))

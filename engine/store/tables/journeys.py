@@ -20,6 +20,13 @@ class RunRow(SQLModel, table=True):
         Index("ix_run_lease", "status", "lease_until"),
         Index("ix_run_due", "status", "due_at"),
         Index(
+            "ix_run_next_send",
+            "contact_id",
+            "next_send_at",
+            sqlite_where=text("next_send_at IS NOT NULL"),
+            postgresql_where=text("next_send_at IS NOT NULL"),
+        ),
+        Index(
             "ix_run_on_its_way",
             "journey",
             "id",

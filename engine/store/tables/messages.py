@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Index, String, text
 from sqlmodel import Field, SQLModel
 
 from engine.store.columns import BigId, Document, Instant
@@ -17,6 +17,13 @@ class IntentRow(SQLModel, table=True):
     __tablename__ = "intent"
     __table_args__ = (
         Index("ix_intent_contact", "contact_id"),
+        # What is still to come of a contact's messages, however many there were.
+        Index(
+            "ix_intent_open",
+            "contact_id",
+            sqlite_where=text("outcome IS NULL"),
+            postgresql_where=text("outcome IS NULL"),
+        ),
         Index("ix_intent_run", "run_id"),
         Index("ix_intent_state", "state", "wake_at"),
         Index("ix_intent_hold", "state", "hold_scope"),
@@ -100,11 +107,18 @@ class DecisionRow(SQLModel, table=True):
 
 
 class CapPlaceRow(SQLModel, table=True):
-    """One place in one cap, taken by one intent; tags, purpose and channel as they were then."""
+    """One place in one cap, taken by one intent; tags, purpose, channel and content as they were then."""
 
     __tablename__ = "cap_place"
     __table_args__ = (
-        Index("ix_cap_place_contact", "contact_id", "at"),
+        # A cap is decided by the latest few of its places, however many there are behind them.
+        Index("ix_cap_place_latest", "contact_id", "cap_id", "at"),
+        Index(
+            "ix_cap_place_leased",
+            "contact_id",
+            sqlite_where=text("state = 'leased'"),
+            postgresql_where=text("state = 'leased'"),
+        ),
         Index("ix_cap_place_intent", "intent_key"),
     )
 
@@ -121,6 +135,7 @@ class CapPlaceRow(SQLModel, table=True):
     channel: str = ""
     journey: str | None = None
     tags: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
+    content: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
 
 class AttemptRow(SQLModel, table=True):
