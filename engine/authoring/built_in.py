@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from engine.authoring.bundle import EventType
-from engine.journeys.event import JOURNEY_REQUESTED, SCHEDULE_FIRED
+from engine.journeys.event import AUDIENCE_ENTERED, AUDIENCE_LEFT, JOURNEY_REQUESTED, SCHEDULE_FIRED
 
 _CONSENT = {
     "type": "object",
@@ -36,7 +36,6 @@ _AUDIENCE = {
     "required": ["audience", "because"],
 }
 
-AUDIENCE_ENTERED, AUDIENCE_LEFT = "audience_entered", "audience_left"
 AUDIENCE_EVENTS = (AUDIENCE_ENTERED, AUDIENCE_LEFT)
 
 _FIRED = {

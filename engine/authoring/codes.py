@@ -105,6 +105,7 @@ CODES: dict[str, str] = {
     "RS132": "a leave condition that holds on entering",
     "RS133": "a file that cannot be read",
     "RS134": "a test that switches what cannot be switched",
+    "RS140": "a journey whose runs would have to keep too much of events",
     "RS150": "an attribute that holds no text of the kind wanted",
     "RS151": "quiet hours that leave no time",
     "RS207": "an arm of an experiment that nobody can be given",

@@ -229,10 +229,14 @@ def _sections(bundle: Bundle) -> dict[str, Sequence[Fact]]:
             if properties
         },
         **{
-            f"journey {name} ({program.title})": sorted(program_facts(program), key=_path)
+            f"journey {name} ({program.title})": sorted(program_facts(program, bundle.events), key=_path)
             for name, program in bundle.programs.items()
         },
-        **({"calendar (in branches)": sorted(calendars, key=_path)} if calendars else {}),
+        **(
+            {"calendar (in journeys, where a condition has a moment)": sorted(calendars, key=_path)}
+            if calendars
+            else {}
+        ),
     }
 
 

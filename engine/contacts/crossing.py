@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT
 from engine.contacts.computing import Crossing
 from engine.contacts.profile import Profile
-from engine.journeys.event import Event
+from engine.journeys.event import AUDIENCE_ENTERED, AUDIENCE_LEFT, Event
 
 SOURCE = "wayline"
 BY_EVENT, BY_TIME, BY_RULES = "event", "time", "rules"

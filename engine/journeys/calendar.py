@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from engine.journeys.localtime import MIDNIGHT, clock_moment, has_day
+from engine.rules.facts import FactValue
 
 OF_CONTACT = "contact"
 """Stands for each contact's own zone where a zone is named."""
@@ -137,3 +138,10 @@ class WorkingCalendar:
             for each in self.hours_on(day)
         ]
         return [span for span in spans if span[0] < span[1]]
+
+
+def working_facts(
+    calendars: Mapping[str, WorkingCalendar], moment: datetime, contact_zone: ZoneInfo
+) -> dict[str, FactValue | None]:
+    """The facts `calendar.<id>`: whether people are at work at the moment, by calendar."""
+    return {f"calendar.{name}": each.is_working(moment, contact_zone) for name, each in calendars.items()}

@@ -12,6 +12,8 @@ from engine.rules.facts import FactValue
 SCHEDULE_FIRED, JOURNEY_REQUESTED = "schedule_fired", "journey_requested"
 ADDRESSED = frozenset({SCHEDULE_FIRED, JOURNEY_REQUESTED})
 """Types of events that are meant for one journey, which their property `journey` names."""
+AUDIENCE_ENTERED, AUDIENCE_LEFT = "audience_entered", "audience_left"
+ABOUT_AUDIENCES = frozenset({AUDIENCE_ENTERED, AUDIENCE_LEFT})
 
 
 @dataclass(frozen=True)

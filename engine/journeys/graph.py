@@ -75,7 +75,7 @@ def _shape(step: Step) -> str:
         case Experiment():
             return f'{{"{_text(f"experiment {step.id}")}"}}'
         case SetValues():
-            names = ", ".join(step.values)
+            names = ", ".join([*step.values, *step.facts])
             return f'["{_text(f"set {step.id}: {names}")}"]'
         case ChangeTags():
             changes = " ".join([*(f"+{tag}" for tag in step.add), *(f"-{tag}" for tag in step.remove)])

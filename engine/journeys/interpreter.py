@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from engine.changing import changed
 from engine.experiments.assignment import NOTHING_REMEMBERED, Assignment, Assignments, By, assign
+from engine.journeys.calendar import working_facts
+from engine.journeys.keeping import is_short, kept_of
 from engine.journeys.program import (
     LONGEST_STRIDE,
     Ask,
@@ -102,7 +104,7 @@ def advance(
     """Carry the run from its cause to its next wait or its end; `now` is journey time.
 
     A cause that does not fit what the run waits for (it came twice, or too late) changes nothing and has no
-    effects. `facts` are those of the contact and of the event that started the run; the run adds its own.
+    effects. `facts` are those of the contact; the run adds its own.
     `assignments` are asked where an experiment is reached; without them every contact is new to it.
     """
     if not run.is_active:
@@ -157,9 +159,10 @@ class _Walk:
                 return past, following
             case TimerDue(), WaitFor() as wait if _is_due(waiting, self.now):
                 has_come = self._has_come(wait, {**self.facts, **journey_facts(run)})
-                return past, wait.then if has_come else wait.otherwise
-            case EventSeen(), WaitFor(then=following):
-                return past, following
+                return _remembering(past, wait.id, {}), wait.then if has_come else wait.otherwise
+            case EventSeen(said=said), WaitFor(then=following):
+                kept = kept_of(said, self.program.keeps.events.get(waiting.step, ()))
+                return _remembering(past, waiting.step, kept), following
             case TimerDue(), Ask() as ask if _is_due(waiting, self.now):
                 self.effects.append(TaskClosed(ask.id, run.visits[ask.id], TaskState.EXPIRED))
                 return changed(past, answers={**run.answers, ask.id: NO_ANSWER}), ask.otherwise
@@ -171,8 +174,8 @@ class _Walk:
                 past = changed(past, outcomes={**run.outcomes, step: outcome})
                 return past, send.outcomes.get(outcome, send.next)
             case CallEnded(step, outcome, results), Call() as call if step == waiting.step:
-                kept = {**run.results, step: _kept(call.results, results)}
-                past = changed(past, calls={**run.calls, step: outcome}, results=kept)
+                answers = {**run.results, step: _kept(call.results, results)}
+                past = changed(past, calls={**run.calls, step: outcome}, results=answers)
                 return past, call.next if outcome == CallOutcome.DONE else call.failed
         return None
 
@@ -240,7 +243,9 @@ class _Walk:
                     known.update(journey_facts(run))
                     here = step.ways[step.design.arms.index(arm)]
                 case SetValues():
-                    run = changed(run, values={**run.values, **step.values})
+                    run = changed(run, values=_with_values(run, step, known))
+                    # A fact that is unknown has taken away what its name stood for.
+                    known.update({f"journey.values.{name}": None for name in step.facts})
                     known.update(journey_facts(run))
                     here = step.next
                 case ChangeTags():
@@ -291,7 +296,7 @@ class _Walk:
     def _case(self, step: Branch, known: Facts) -> tuple[StepId | None, Branched]:
         shard = f"branch:{self.program.journey}/{step.id}"
         if self.program.calendars:
-            known = {**known, **self._working()}
+            known = {**known, **working_facts(self.program.calendars, self.now, self.zone)}
         true = frozenset(self.matcher.matching(shard, known, self.now))
         rules = tuple(rule for rule, _ in step.cases)
         for number, (rule, following) in enumerate(step.cases, 1):
@@ -313,7 +318,7 @@ class _Walk:
             return Repeated(step.id, None, begun, step.at_most, (), {})
         asked = (step.rule,) if step.rule is not None else ()
         if asked and self.program.calendars:
-            known = {**known, **self._working()}
+            known = {**known, **working_facts(self.program.calendars, self.now, self.zone)}
         goes_on = all(self.matcher.holds(rule, known, self.now) for rule in asked)
         return Repeated(
             step.id, begun + 1 if goes_on else None, begun, step.at_most, asked, dict(known) if asked else {}
@@ -326,11 +331,6 @@ class _Walk:
         evidence = {"steps": run.stride, "round": path[since:][-_SHOWN_OF_A_LOOP:]}
         return Ended(RunOutcome.FAILED, "run.loop", here, evidence, "a wait stands among these steps")
 
-    def _working(self) -> dict[str, FactValue | None]:
-        """Whether people are at work now, by calendar."""
-        calendars = self.program.calendars.items()
-        return {f"calendar.{name}": each.is_working(self.now, self.zone) for name, each in calendars}
-
 
 def _withdrawn(run: RunState) -> tuple[TaskClosed, ...]:
     """The task that the run waits for, if it does: nobody needs to answer it any more."""
@@ -338,6 +338,25 @@ def _withdrawn(run: RunState) -> tuple[TaskClosed, ...]:
     if waiting is None or waiting.kind is not WaitKind.TASK:
         return ()
     return (TaskClosed(waiting.step, run.visits[waiting.step], TaskState.WITHDRAWN),)
+
+
+def _with_values(run: RunState, step: SetValues, known: Facts) -> dict[str, Scalar]:
+    """What a run keeps once a step has set values: those written, and those of facts."""
+    values = {**run.values, **step.values}
+    for name, copied in step.facts.items():
+        value = known.get(copied.fact)
+        values.pop(name, None)
+        if isinstance(value, int | float | str) and _type_of(value) is copied.type and is_short(value):
+            values[name] = value
+    return values
+
+
+def _remembering(run: RunState, step: StepId, kept: Mapping[str, FactValue]) -> RunState:
+    """The run with what it keeps of the event that a wait has just ended with; nothing when none had come."""
+    if not kept and step not in run.events:
+        return run
+    others = {name: each for name, each in run.events.items() if name != step}
+    return changed(run, events={**others, step: kept} if kept else others)
 
 
 def _kept(declared: Mapping[str, FactType], results: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from engine.journeys.event import ADDRESSED, Event
+from engine.journeys.event import ABOUT_AUDIENCES, ADDRESSED, Event
 from engine.journeys.interpreter import Decider
 from engine.journeys.program import Program, ReentryKind, WaitFor
 from engine.journeys.run import Cancelled, GoalReached, LeaveSeen, RunState
@@ -243,6 +243,8 @@ def addressed(programs: Sequence[Program], event: Event) -> Sequence[Program]:
     """Those of the programs that listen to the event's type that it can be meant for; often all of them."""
     if event.type in ADDRESSED:
         return [program for program in programs if program.journey == event.properties.get("journey")]
+    if event.type not in ABOUT_AUDIENCES:
+        return programs
     # A journey of another audience is nobody's refusal: such would be most of all decisions.
     audience = event.properties.get("audience")
     return [program for program in programs if program.entry.audience in (None, audience)]
@@ -253,8 +255,9 @@ def decide_entry(
 ) -> Entering | Refusal:
     """Whether the event starts a run of the program; `history` are its contact's runs of it so far."""
     journey, entry = program.journey, program.entry
-    if entry.rule is not None and f"{entry.rule}#{event.type}" not in doors.matched:
-        return Refusal(journey, "entry.no_match", {"rule": f"{entry.rule}#{event.type}"})
+    rule = entry.rule_on(event.type)
+    if rule is not None and rule not in doors.matched:
+        return Refusal(journey, "entry.no_match", {"rule": rule})
     if journey in doors.paused:
         return Refusal(journey, "entry.paused", would_pass_if="the journey is resumed")
     if journey in doors.draining:

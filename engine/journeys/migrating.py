@@ -210,6 +210,7 @@ def _renamed(run: RunState, old: Program, new: Program) -> RunState:
         visits=_by_new_names(run.visits, old, new),
         rounds=_by_new_names(run.rounds, old, new),
         arms=_by_new_names(run.arms, old, new),
+        events=_by_new_names(run.events, old, new),
     )
 
 

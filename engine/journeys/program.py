@@ -127,12 +127,23 @@ class Repeat:
 
 
 @dataclass(frozen=True)
+class Copied:
+    """The value that a fact has when the step is reached."""
+
+    fact: str
+    type: FactType
+    """What it is; anything else counts as unknown."""
+
+
+@dataclass(frozen=True)
 class SetValues:
     """Keep values with the run, readable afterwards as `journey.values.<name>`."""
 
     id: StepId
     values: Mapping[str, Scalar]
     next: StepId | None
+    facts: Mapping[str, Copied] = field(default_factory=dict)
+    """Names whose value is a fact's; one that is unknown leaves its name without a value."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +228,18 @@ class Entry:
     audience: str | None = None
     """Whose `audience_entered` or `audience_left` lets contacts in; None: it has another way in."""
     words: str = ""
-    """The way in for people, where the names of the events do not say it."""
+    """The ways in for people, where the names of the events do not say it."""
+    rules: Mapping[str, str | None] | None = None
+    """Event type -> the rule that must be true of it, None where there is none; None as a whole: `rule`
+    stands for all of them, as `<rule>#<event type>`."""
+    calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
+    """Those that these rules ask about, as `calendar.<id>`."""
+
+    def rule_on(self, event_type: str) -> str | None:
+        """The rule that must be true of an event of this type; None when each of them lets in."""
+        if self.rules is not None:
+            return self.rules.get(event_type)
+        return f"{self.rule}#{event_type}" if self.rule is not None else None
 
 
 @dataclass(frozen=True)
@@ -250,6 +272,16 @@ class InFlight(StrEnum):
 
 
 @dataclass(frozen=True)
+class Keeps:
+    """The properties of events that a journey names, and its runs therefore keep."""
+
+    entry: frozenset[str] = frozenset()
+    """Of the event that lets the contact in, as `journey.entry.<property>`."""
+    events: Mapping[StepId, frozenset[str]] = field(default_factory=dict)
+    """Of the event that a `wait_for` ended with, as `journey.events.<step>.<property>`."""
+
+
+@dataclass(frozen=True)
 class Program:
     """One journey of one bundle, ready to interpret. `pin` is what a run keeps of it."""
 
@@ -270,9 +302,10 @@ class Program:
     owner: str = ""
     title: str = ""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
-    """Those that branches and repeats ask about, as `calendar.<id>`."""
+    """Those that its runs are asked about, as `calendar.<id>`."""
     revival: bool = False
     """Whether it is for contacts who fell silent, whom a pause after silence leaves alone otherwise."""
+    keeps: Keeps = field(default_factory=Keeps)
 
     @cached_property
     def repeats(self) -> tuple[Repeat, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from engine.experiments.assignment import Assignment, Design
+from engine.journeys.keeping import ENTRY, EVENTS, as_plain
 from engine.journeys.program import Scalar, StepId
 from engine.rules.facts import Facts, FactValue
 
@@ -98,6 +99,10 @@ class RunState:
     """How many starts in a row led to this run, none of whose runs has slept since; 0 once it has."""
     arms: Mapping[StepId, str] = field(default_factory=dict)
     """The contact's arms of the experiments it came by."""
+    entry: Mapping[str, FactValue] = field(default_factory=dict)
+    """What is kept of the event that let the contact in, by property."""
+    events: Mapping[StepId, Mapping[str, FactValue]] = field(default_factory=dict)
+    """What is kept of the events that waits ended with, by step; one that ended in vain keeps nothing."""
     waiting: Waiting | None = None
     outcome: RunOutcome | None = None
 
@@ -118,6 +123,9 @@ def journey_facts(run: RunState) -> dict[str, FactValue | None]:
     for step, results in run.results.items():
         facts.update((f"journey.results.{step}.{name}", value) for name, value in results.items())
     facts.update((f"journey.arms.{step}", arm) for step, arm in run.arms.items())
+    facts.update((f"{ENTRY}{name}", value) for name, value in run.entry.items())
+    for step, kept in run.events.items():
+        facts.update((f"{EVENTS}{step}.{name}", value) for name, value in kept.items())
     return facts
 
 
@@ -132,6 +140,8 @@ def texts_see(run: RunState) -> dict[str, object]:
         "calls": dict(run.calls),
         "results": {step: dict(results) for step, results in run.results.items()},
         "arms": dict(run.arms),
+        "entry": as_plain(run.entry),
+        "events": {step: as_plain(kept) for step, kept in run.events.items()},
     }
 
 
@@ -158,6 +168,8 @@ class EventSeen:
     """The event that a `wait_for` listens for has come."""
 
     event_id: str
+    said: Facts = field(default_factory=dict, hash=False)
+    """Its `event.` facts."""
 
 
 @dataclass(frozen=True)

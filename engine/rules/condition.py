@@ -114,6 +114,16 @@ def tests_of(condition: Condition) -> Iterator[Test]:
             yield from tests_of(part)
 
 
+def paths_of(condition: Condition | None) -> list[str]:
+    """The facts that a condition names, those compared with included; none for no condition."""
+    found: list[str] = []
+    for test in tests_of(condition) if condition is not None else ():
+        found.append(test.path)
+        if isinstance(test.wanted, FactRef):
+            found.append(test.wanted.path)
+    return found
+
+
 def without_places(condition: Condition) -> Condition:
     """The condition as such, wherever it is written: two that say the same are equal."""
     if isinstance(condition, Test):

@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
-from sqlmodel import col
 
 from engine.calls.rows import is_resting, looked_at_again
 from engine.clock import Clocks, FixedClock, JourneyTime
 from engine.delivery.intents import IntentState
 from engine.gate.state import Claim
+from engine.journeys.event import event_facts
 from engine.journeys.lanes import lane_of
 from engine.journeys.migrating import SAFE
 from engine.journeys.run import (
@@ -43,12 +43,12 @@ from engine.runs.starting import Door, start_journeys
 from engine.runs.states import LockedRun, state_of
 from engine.runs.tasks import answer_to
 from engine.runs.telling import Notes
-from engine.runs.waiting import heard_event
+from engine.runs.waiting import heard_event, read_event
 from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
 from engine.store.in_flight import orders_of
 from engine.store.prepared import Prepared
-from engine.store.tables import CallRow, EventRow, IntentRow
+from engine.store.tables import CallRow, IntentRow
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,10 @@ class Advancing:
         if waiting.kind is WaitKind.CALL:
             return _end_of_call(session, row, state, waiting, clocks)
         if waiting.kind is WaitKind.EVENT and (event_id := heard_event(session, row.id)) is not None:
-            seq = session.scalars(select(col(EventRow.seq)).where(col(EventRow.event_id) == event_id)).one()
-            return _Found(EventSeen(event_id), seq or 0)
+            event = read_event(session, event_id)
+            if event is None:
+                return _Found(EventSeen(event_id), row.since_seq)
+            return _Found(EventSeen(event_id, event_facts(event)), event.seq)
         if waiting.kind is WaitKind.TASK and (told := answer_to(session, asked_by(state) or "")) is not None:
             choice, decided_at = told
             return _Found(TaskDecided(waiting.step, choice), row.since_seq, decided_at)

@@ -6,13 +6,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clocks, FixedClock
+from engine.journeys.calendar import working_facts
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider, advance, next_send_at
+from engine.journeys.keeping import kept_of
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import (
     ANY_EVENT,
@@ -33,14 +36,14 @@ from engine.journeys.program import Program
 from engine.journeys.retiming import retimed
 from engine.journeys.run import Ended, WaitKind, journey_facts
 from engine.journeys.starting import chain_of, starter_of
-from engine.rules.facts import Facts
+from engine.rules.facts import Facts, FactValue
 from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
 from engine.runs.known import ContactRuns, KnownRun, KnownWait, read_existing, read_known
 from engine.runs.leasing import LEASE
 from engine.runs.locking import lock_run
 from engine.runs.migrating import Migrating
-from engine.runs.states import state_of
+from engine.runs.states import first_variables, state_of
 from engine.runs.telling import Notes, reasoned
 from engine.runs.waiting import wait_row
 from engine.store.bulk import insert_rows, update_rows
@@ -95,14 +98,17 @@ class Reacting:
         woken through their workflows, and told when the moment that they wait for has moved.
         """
         ground, known = self._ground, self._contacts[event.contact_id]
+        programs = addressed(ground.programs.get(event.type, ()), event)
         facts = {**contact, **event_facts(event)}
+        for program in programs:
+            facts |= working_facts(program.entry.calendars, ground.now, self._zone(timezone))
         withdrawn = self._withdrawn(event)
         reaction = react(
             event,
             facts,
             ground.now,
-            [self._listening(run, event, withdrawn) for run in known.active.values()],
-            self._doors(event, facts, known),
+            [self._listening(run, event, withdrawn, timezone) for run in known.active.values()],
+            self._doors(programs, event, facts, known),
             withdrawn=withdrawn,
             is_deletion=self._effect_of(event) == "deleted",
         )
@@ -163,7 +169,12 @@ class Reacting:
         kind = self._ground.bundle.events.get(event.type)
         return kind.effect if kind is not None else None
 
-    def _listening(self, run: KnownRun, event: Event, withdrawn: str | None) -> ActiveRun:
+    def _zone(self, timezone: str | None) -> ZoneInfo:
+        return zone_of(timezone, self._ground.bundle.workspace.timezone)
+
+    def _listening(
+        self, run: KnownRun, event: Event, withdrawn: str | None, timezone: str | None
+    ) -> ActiveRun:
         is_heard = any(wait.is_heard for wait in run.waits)
         listeners = [
             wait.listener
@@ -173,8 +184,15 @@ class Reacting:
         ]
         # Only a withdrawal asks what a run is for, and only listeners ask its facts.
         purpose = self._program(run).purpose if withdrawn is not None else ""
-        facts = journey_facts(state_of(run)) if listeners else {}
+        facts = self._of_run(run, timezone) if listeners else {}
         return ActiveRun(run.id, run.journey, purpose, listeners, facts, self._pinned(run))
+
+    def _of_run(self, run: KnownRun, timezone: str | None) -> dict[str, FactValue | None]:
+        """What is known of a run beside its contact: its `journey.` facts, and its calendars."""
+        facts = journey_facts(state_of(run))
+        if calendars := self._program(run).calendars:
+            facts |= working_facts(calendars, self._ground.now, self._zone(timezone))
+        return facts
 
     def _pinned(self, run: KnownRun) -> Decider:
         if run.bundle_hash == self._ground.bundle.hash:
@@ -184,11 +202,10 @@ class Reacting:
     def _program(self, run: KnownRun) -> Program:
         return self._ground.shelf.get(self._ground.session, run.bundle_hash).programs[run.journey]
 
-    def _doors(self, event: Event, facts: Facts, known: ContactRuns) -> Doors:
+    def _doors(self, programs: Sequence[Program], event: Event, facts: Facts, known: ContactRuns) -> Doors:
         ground = self._ground
-        programs = addressed(ground.programs.get(event.type, ()), event)
         matched: Collection[str] = ()
-        if any(program.entry.rule is not None for program in programs):
+        if any(program.entry.rule_on(event.type) is not None for program in programs):
             matched = self._matcher.matching(f"entry:{event.type}", facts, ground.now)
 
         def has_entered(journey: str, entry_key: str) -> bool:
@@ -226,15 +243,14 @@ class Reacting:
             state_of(run),
             ending.cause,
             facts=facts,
-            zone=zone_of(timezone, ground.bundle.workspace.timezone),
+            zone=self._zone(timezone),
             now=ground.now,
             matcher=self._matcher,
         )
         for effect in done.effects:
             if isinstance(effect, Ended):
-                because = self._because(
-                    ending.rule, run.bundle_hash, {**facts, **journey_facts(state_of(run))}
-                )
+                asked = {**facts, **self._of_run(run, timezone)}
+                because = self._because(ending.rule, run.bundle_hash, asked)
                 self._endings.end(run, effect, event_id=event.event_id, **because)
         before = known.history.get(run.journey, History(1, 1))
         known.history[run.journey] = History(before.runs, before.active - 1, ground.now)
@@ -289,6 +305,7 @@ class Reacting:
             bundle_hash=ground.bundle.hash,
             contact_id=event.contact_id,
             entry_key=entry.entry_key,
+            variables=first_variables(chain_of(event), kept_of(facts, program.keeps.entry)),
         )
         self._new_runs.append(
             {
@@ -299,7 +316,7 @@ class Reacting:
                 "contact_id": run.contact_id,
                 "entry_key": run.entry_key,
                 "entry_event_id": event.event_id,
-                "variables": {"chain": chain} if (chain := chain_of(event)) else {},
+                "variables": run.variables,
                 "since_seq": event.seq,
                 "priority": program.priority,
                 "lease_owner": self._owner,
@@ -310,8 +327,7 @@ class Reacting:
         for listener in lasting_listeners(program, ground.now, event.seq):
             run.waits.append(KnownWait(None, listener))
             self._new_waits.append(wait_row(run, listener))
-        rule = f"{program.entry.rule}#{event.type}" if program.entry.rule is not None else None
-        because = self._because(rule, run.bundle_hash, facts)
+        because = self._because(program.entry.rule_on(event.type), run.bundle_hash, facts)
         if (starter := starter_of(event)) is not None:
             because["started_by"] = starter
         self._notes.entered(run, event.event_id, ground.now, because)

@@ -6,7 +6,8 @@ calls holds the contact and the run; doing it again finds a run that is there al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,10 @@ from engine.authoring.bundle import Bundle
 from engine.clock import Clocks
 from engine.contacts.profile import Profile, contact_facts
 from engine.contacts.recounting import with_counts
+from engine.journeys.calendar import working_facts
+from engine.journeys.event import event_facts
 from engine.journeys.interpreter import next_send_at
+from engine.journeys.keeping import kept_of
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import lasting_listeners, step_listeners
 from engine.journeys.migrating import Destination, How, destination, is_ready, is_same_wait, move
@@ -35,12 +39,13 @@ from engine.journeys.run import (
 )
 from engine.journeys.tasking import closed_note
 from engine.rules.condition import without_places
+from engine.rules.facts import FactValue
 from engine.runs.ending import Endings, ended_values
 from engine.runs.locking import save
 from engine.runs.states import LockedRun, state_of, variables_of
 from engine.runs.tasks import close_task
 from engine.runs.telling import Notes
-from engine.runs.waiting import forget_waits, heard_event, look_back, wait_row
+from engine.runs.waiting import forget_waits, heard_event, look_back, read_event, wait_row
 from engine.store.bulk import insert_rows
 from engine.store.bundles import BundleShelf
 from engine.store.in_flight import Order, bundle_for
@@ -140,6 +145,7 @@ class _Taking:
         self._before: Program = old.programs[row.journey]
         self._after: Program = new.programs[row.journey]
         self._matcher = shelf.matcher(new)
+        self._zone = zone_of(contact.timezone, new.workspace.timezone)
         self._where = where
         counted = with_counts(session, contact, new, self._matcher, self._now)
         self._facts = contact_facts(counted, new, self._now)
@@ -157,9 +163,10 @@ class _Taking:
             self._after,
             self._where,
             facts=self._facts,
-            zone=zone_of(self._contact.timezone, self._new.workspace.timezone),
+            zone=self._zone,
             now=self._now,
         )
+        moved = replace(moved, run=replace(moved.run, entry=self._kept_of_entry(moved.run)))
         if state.waiting is not None and state.waiting.kind is WaitKind.TASK and moved.run.waiting is None:
             self._withdraw(state.waiting)
         heard = cause.event_id if isinstance(cause, EventSeen) else self._came_before(state, moved.run)
@@ -176,6 +183,14 @@ class _Taking:
             notes.tell_driver("run.signal", row, self._clocks.delivery_now(), reason="moved")
             notes.write(self._session)
         return moved.cause
+
+    def _kept_of_entry(self, run: RunState) -> Mapping[str, FactValue]:
+        """What the new version asks of the event that let the contact in."""
+        names, event_id = self._after.keeps.entry, self._row.entry_event_id
+        if names == self._before.keeps.entry or event_id is None:
+            return run.entry
+        event = read_event(self._session, event_id) if names else None
+        return kept_of(event_facts(event), names) if event is not None else {}
 
     def _withdraw(self, waiting: Waiting) -> None:
         """Nobody needs to answer any more, unless somebody has."""
@@ -233,7 +248,11 @@ class _Taking:
             listeners,
             self._row.since_seq,
             after=None,
-            facts={**self._facts, **journey_facts(run)},
+            facts={
+                **self._facts,
+                **journey_facts(run),
+                **working_facts(self._after.calendars, self._now, self._zone),
+            },
             now=self._now,
             matcher=self._matcher,
             up_to_seq=self._contact.last_event_seq,

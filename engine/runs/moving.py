@@ -20,7 +20,8 @@ from engine.contacts.recounting import with_counts
 from engine.delivery.viewing import Situation
 from engine.gate.model import Intent
 from engine.gate.state import Claim
-from engine.journeys.event import Event
+from engine.journeys.calendar import working_facts
+from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Advanced, advance, next_send_at
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import step_listeners
@@ -122,6 +123,7 @@ class Move:
         self._bundle = shelf.get(session, row.bundle_hash)
         self._matcher = shelf.matcher(self._bundle)
         self._program = self._bundle.programs[row.journey]
+        self._zone = zone_of(contact.timezone, self._bundle.workspace.timezone)
 
     def make(self, state: RunState, cause: Cause, *, since_seq: int, after: datetime | None) -> Moved:
         """Advance from the cause, through waits whose event is there already, and do what that brings about.
@@ -138,7 +140,7 @@ class Move:
             event = self._already_here(state, since_seq, after)
             if event is None:
                 break
-            cause, since_seq, after = EventSeen(event.event_id), event.seq, None
+            cause, since_seq, after = EventSeen(event.event_id, event_facts(event)), event.seq, None
         return self._carry_out(state, effects, was_listening=was_listening)
 
     def _advance(self, state: RunState, cause: Cause) -> Advanced:
@@ -147,7 +149,7 @@ class Move:
             state,
             cause,
             facts=self._facts(),
-            zone=zone_of(self._contact.timezone, self._bundle.workspace.timezone),
+            zone=self._zone,
             now=self._now,
             matcher=self._matcher,
             assignments=SqlAssignments(self._session),
@@ -172,7 +174,11 @@ class Move:
             listeners,
             since_seq,
             after=after,
-            facts={**self._facts(), **journey_facts(state)},
+            facts={
+                **self._facts(),
+                **journey_facts(state),
+                **working_facts(self._program.calendars, self._now, self._zone),
+            },
             now=self._now,
             matcher=self._matcher,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from engine.journeys.keeping import from_stored, to_stored
 from engine.journeys.run import RunOutcome, RunState, Waiting, WaitKind
+from engine.rules.facts import FactValue
 
 
 class RunRecord(Protocol):
@@ -79,6 +82,8 @@ def state_of(row: RunRecord) -> RunState:
         stride=kept.get("stride", 0),
         chain=kept.get("chain", 0),
         arms=kept.get("arms", {}),
+        entry=from_stored(kept.get("entry", {})),
+        events={step: from_stored(each) for step, each in kept.get("events", {}).items()},
         waiting=waiting,
         outcome=RunOutcome(row.outcome) if row.outcome is not None else None,
     )
@@ -100,4 +105,11 @@ def variables_of(run: RunState) -> dict[str, Any]:
         **({"stride": run.stride} if run.stride else {}),
         **({"chain": run.chain} if run.chain else {}),
         **({"arms": dict(run.arms)} if run.arms else {}),
+        **({"entry": to_stored(run.entry)} if run.entry else {}),
+        **({"events": {step: to_stored(each) for step, each in run.events.items()}} if run.events else {}),
     }
+
+
+def first_variables(chain: int, entry: Mapping[str, FactValue]) -> dict[str, Any]:
+    """The document of a run that has not begun; `entry` is what is kept of the event that let it in."""
+    return {**({"chain": chain} if chain else {}), **({"entry": to_stored(entry)} if entry else {})}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Row, bindparam, delete, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -27,6 +27,8 @@ _HEARD = Prepared(
         _WAIT.c.matched_event_id.is_not(None),
     )
 )
+_EVENT = table_of(EventRow)
+_ONE_EVENT = Prepared(select(_EVENT).where(_EVENT.c.event_id == bindparam("of_event")))
 
 
 def wait_row(run: RunRecord, listener: Listener) -> dict[str, Any]:
@@ -41,6 +43,12 @@ def wait_row(run: RunRecord, listener: Listener) -> dict[str, Any]:
         "since_seq": listener.since_seq,
         "until": listener.until,
     }
+
+
+def read_event(session: Session, event_id: str) -> Event | None:
+    """A stored event; None when it is not there any more."""
+    row = _ONE_EVENT.row(session, {"of_event": event_id})
+    return event_of(row) if row is not None else None
 
 
 def heard_event(session: Session, run_id: str) -> str | None:
@@ -96,7 +104,7 @@ def look_back(
     return None
 
 
-def event_of(row: EventRow) -> Event:
+def event_of(row: EventRow | Row[Any]) -> Event:
     return Event(
         event_id=row.event_id,
         type=row.type,

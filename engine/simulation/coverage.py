@@ -175,7 +175,7 @@ def path_of(rule: str) -> str:
     owner, _, inside = rest.partition("#")[0].partition("/")
     match family:
         case "entry":
-            return "enter.when"
+            return f"enter.{inside}.when" if inside else "enter.when"
         case "pattern":
             return f"enter.pattern {inside}.when"
         case "leave":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol, cast
+from zoneinfo import ZoneInfo
 
 from engine.authoring.bundle import Bundle
 from engine.changing import changed
@@ -21,8 +22,10 @@ from engine.delivery.intents import run_ended_answer, withdrawn_answer
 from engine.gate.consent import ANY, ConsentRecord
 from engine.gate.model import Intent
 from engine.intake.consenting import consent_entry
+from engine.journeys.calendar import working_facts
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Advanced, Decider, advance
+from engine.journeys.keeping import kept_of
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import (
     ActiveRun,
@@ -49,6 +52,7 @@ from engine.journeys.run import (
     Cancelled,
     Cause,
     Ended,
+    EventSeen,
     Exposed,
     OutcomeKnown,
     Repeated,
@@ -219,14 +223,17 @@ class Life:
         now = event.received_at
         kind = known_kind(event.type, self._bundle)
         event = self._recognise(person, event)
+        zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
         facts = {**contact, **event_facts(event)}
+        for program in addressed(self._programs.get(event.type, []), event):
+            facts |= working_facts(program.entry.calendars, now, zone)
         withdrawn = None
         entry = consent_entry(event, kind, self._bundle)
         if entry is not None:
             person.consents.append(_recorded(entry))
             if entry.decision == "withdrawn" and entry.channel == ANY:
                 withdrawn = entry.purpose
-        runs = [_listening(run, event) for run in person.active.values()]
+        runs = [_listening(run, now, zone) for run in person.active.values()]
         reaction = react(
             event,
             facts,
@@ -240,7 +247,8 @@ class Life:
             self.advance(person, ending.run_id, ending.cause, now)
         for waking in reaction.wakings:
             # It has heard its event: what else comes before it is carried is not for this wait.
-            person.active[waking.run_id].at_step = ()
+            woken = person.active[waking.run_id]
+            woken.at_step, woken.heard = (), EventSeen(event.event_id, event_facts(event))
         moved = self._retime(person, facts, now)
         for refusal in reaction.refusals:
             self._refuse(refusal, event)
@@ -416,7 +424,7 @@ class Life:
     def _doors(self, person: Living, event: Event, facts: Facts) -> Doors:
         programs = addressed(self._programs.get(event.type, []), event)
         matched: tuple[str, ...] = ()
-        if any(program.entry.rule is not None for program in programs):
+        if any(program.entry.rule_on(event.type) is not None for program in programs):
             matched = self._matcher.matching(f"entry:{event.type}", facts, event.received_at)
         return Doors(
             programs,
@@ -430,7 +438,14 @@ class Life:
     def _enter(self, person: Living, entering: Entering, event: Event) -> str:
         program = entering.program
         run_id = self._run_id(program.journey, event.contact_id, entering.entry_key)
-        state = RunState(run_id, program.journey, event.contact_id, entering.entry_key, chain=chain_of(event))
+        state = RunState(
+            run_id,
+            program.journey,
+            event.contact_id,
+            entering.entry_key,
+            chain=chain_of(event),
+            entry=kept_of(event_facts(event), program.keeps.entry),
+        )
         entry = {**event.properties, "type": event.type, "occurred_at": event.occurred_at.isoformat()}
         lasting = lasting_listeners(program, event.received_at, event.seq)
         person.active[run_id] = VirtualRun(
@@ -538,7 +553,9 @@ def _recorded(entry: ConsentEntry) -> ConsentRecord:
     )
 
 
-def _listening(run: VirtualRun, event: Event) -> ActiveRun:
+def _listening(run: VirtualRun, now: datetime, zone: ZoneInfo) -> ActiveRun:
     listeners: tuple[Listener, ...] = run.lasting + run.at_step
     facts = journey_facts(run.state) if listeners else {}
+    if listeners and run.program.calendars:
+        facts |= working_facts(run.program.calendars, now, zone)
     return ActiveRun(run.state.run_id, run.state.journey, run.program.purpose, listeners, facts, run.matcher)

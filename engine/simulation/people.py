@@ -16,7 +16,7 @@ from engine.intake.checking import kind_of
 from engine.intake.identifying import normalised
 from engine.journeys.matching import History, Listener
 from engine.journeys.program import Program
-from engine.journeys.run import RunState
+from engine.journeys.run import EventSeen, RunState
 from engine.rules.matcher import Matcher
 from engine.simulation.forecasting import Coming
 
@@ -60,6 +60,8 @@ class VirtualRun:
     """Of that bundle."""
     at_step: tuple[Listener, ...] = ()
     """What the present step listens for; empty once it has heard its event."""
+    heard: EventSeen | None = None
+    """The event that it heard last."""
     call_ends_at: datetime | None = None
     """When a call that is held expires."""
 

@@ -328,7 +328,7 @@ class VirtualWorld:
 
     async def _happen(self, person: Living, due: _Due) -> None:
         event = self._event(person, due.subject, due.at, due.properties, due.age)
-        await self._carry_touched(person, self._life.happen(person, event, due.traits), event.event_id)
+        await self._carry_touched(person, self._life.happen(person, event, due.traits))
 
     async def _decide(
         self, person: Living, step: str, *, choice: str, journey: str | None, by: str, number: int
@@ -344,7 +344,7 @@ class VirtualWorld:
         if due.order is _Order.PROFILE and person.profile.profile_due_at != due.at:
             return
         touched = self._life.compute(person, due.subject, self.now)
-        await self._carry_touched(person, touched, "")
+        await self._carry_touched(person, touched)
 
     async def _fire(self, person: Living, due: _Due) -> None:
         """A schedule's moment has come; as in production, only those who would enter hear of it."""
@@ -362,7 +362,7 @@ class VirtualWorld:
             person.fired.add(event.event_id)
             person.seq += 1
             event = replace(event, seq=person.seq)
-            await self._carry_touched(person, self._life.happen(person, event), event.event_id)
+            await self._carry_touched(person, self._life.happen(person, event))
 
     def _plan_firings(
         self, person: Living, past: datetime, done: _Due | None = None, *, is_ahead: bool = False
@@ -389,11 +389,12 @@ class VirtualWorld:
             person.planned_at = at
             self._plan(at, _Order.PROFILE, person.profile.id, BY_TIME, _FIRST)
 
-    async def _carry_touched(self, person: Living, touched: Touched, event_id: str) -> None:
+    async def _carry_touched(self, person: Living, touched: Touched) -> None:
         for run_id in touched.entered:
             await self._carry(person, run_id, Started())
         for run_id in touched.woken:
-            await self._carry(person, run_id, EventSeen(event_id))
+            run = person.active.get(run_id)
+            await self._carry(person, run_id, run.heard if run is not None else None)
         for run_id, known in touched.settled:
             await self._carry(person, run_id, known)
         for run_id in touched.retimed:
@@ -436,7 +437,7 @@ class VirtualWorld:
         await self._carry_with_started(person, run_id, cause, woken)
         for touched in woken:
             # In production their own workflows hear of it, after the commit.
-            await self._carry_touched(person, replace(touched, entered=()), "")
+            await self._carry_touched(person, replace(touched, entered=()))
 
     async def _carry_with_started(
         self, person: Living, run_id: str, cause: _Cause | None, woken: list[Touched]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from engine.authoring.built_in import AUDIENCE_ENTERED
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of, load_folder
 from engine.authoring.reading.source import read
 from engine.authoring.schemas import schema_files, stale_schemas
+from engine.journeys.event import AUDIENCE_ENTERED
 from engine.journeys.program import Ask, ChangeTags, ReentryKind, Send, Wait
 from engine.plugin.contracts import Draft, Severity
 from engine.plugin.registry import Registry
@@ -45,6 +45,7 @@ def test_it_holds_the_journeys_of_a_shop(bundle: Bundle) -> None:
         "conversation",
         "conversation_complaint",
         "conversation_handover",
+        "conversation_reply",
         "dormant_wakeup",
         "guidance",
         "negative_feedback",

@@ -1,4 +1,4 @@
-"""How contacts come into a journey: exactly one way in, with its own test beside the written condition."""
+"""How contacts come into a journey: one way in and further ones, each with a test of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.authoring.compiling.conditions import Rulebook
-from engine.authoring.compiling.ways_in import way_in
+from engine.authoring.compiling.ways_in import ways_in
 from engine.authoring.definitions import Defined
 from engine.authoring.loading import load_files
 from engine.authoring.models.journey import EnterEntry
@@ -40,7 +40,7 @@ def test_a_journey_without_a_way_in_is_refused(
 def test_an_event_named_twice_is_listened_to_once() -> None:
     enter = EnterEntry(event=("order_paid", "cart_added", "order_paid"))
 
-    assert way_in(enter, "shop").events == ("order_paid", "cart_added")
+    assert [way.events for way in ways_in(enter, "shop")] == [("order_paid", "cart_added")]
 
 
 @pytest.mark.parametrize("written", [None, {"event.amount": {"gt": 10}}])

@@ -99,9 +99,15 @@ WORKSPACE = {
         title: beside
         owner: tests
         purpose: marketing
-        enter: {api: {parameters: {why: {type: text, required: true}}}}
+        enter:
+          event: contact_deleted
+          also: [{api: {parameters: {why: {type: text, required: true}}}}]
         steps:
-          - {tag: mark, add: [reached]}
+          - {set: came, values: {why: {fact: journey.entry.why}}}
+          - branch: came_by
+            cases:
+              - {when: {journey.values.why: month, journey.entry.type: journey_requested}, steps: []}
+            else: [{tag: mark, add: [reached]}]
     """,
     "actions.yaml": """
         kind: actions
@@ -111,13 +117,20 @@ WORKSPACE = {
         actions:
           - {id: points, plugin: recording}
     """,
+    "office.yaml": """
+        kind: calendar
+        id: office
+        title: office
+        owner: tests
+        hours: [{days: [mon, tue, wed, thu, fri], from: "09:00", to: "18:00"}]
+    """,
     "month.yaml": """
         kind: journey
         id: month
         title: month
         owner: tests
         purpose: marketing
-        enter: {event: contact_added, reentry: never}
+        enter: {event: contact_added, when: {calendar.office: false}, reentry: never}
         steps:
           - {send: first, content: text, channels: [letter]}
           - experiment: tone
@@ -135,7 +148,11 @@ WORKSPACE = {
           - wait_for: reply
             event: message_replied
             up_to: 5d
-            then: [{stop: answered}]
+            then:
+              - branch: heard
+                cases:
+                  - when: {journey.events.reply.type: message_replied, journey.entry.type: contact_added}
+                    steps: [{stop: answered}]
             otherwise: [{send: third, content: text, channels: [letter]}]
           - repeat: twice
             times: 2

@@ -12,10 +12,10 @@ from engine.authoring.checking.references import References
 from engine.authoring.checking.starts import check_start
 from engine.authoring.compiling.calendars import check_schedule, check_wait
 from engine.authoring.compiling.catalogues import step_id, type_of, walk
-from engine.authoring.compiling.patterns import events_of
+from engine.authoring.compiling.ways_in import events_of, ways_in
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.single_steps import SetStep, StartStep, TagStep, WaitStep
+from engine.authoring.models.single_steps import CopiedFact, SetStep, StartStep, TagStep, WaitStep
 from engine.authoring.models.steps import AskStep, CallStep, ExperimentStep, SendStep, WaitForStep
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
@@ -29,6 +29,9 @@ def check_journey(
     entry = journey.item
     yield from references.check("purpose", entry.purpose, journey, ("purpose",))
     yield from _event_types(journey, references, entry.enter.event or (), ("enter", "event"))
+    for number, further in enumerate(entry.enter.also):
+        yield from _event_types(journey, references, further.event or (), ("enter", "also", number, "event"))
+    yield from _ways_apart(journey)
     if (audience := entry.enter.audience) is not None:
         way = "entered" if audience.entered is not None else "left"
         name = audience.entered or audience.left or ""
@@ -57,6 +60,8 @@ def check_journey(
         yield from _step(journey, found, references, path, step)
         if isinstance(step, SetStep):
             for value_name, value in step.values.items():
+                if isinstance(value, CopiedFact):
+                    continue  # its type is known where its fact is
                 if values.setdefault(value_name, type_of(value)) is not type_of(value):
                     message = (
                         f"'{value_name}' is set to {type_of(value)} here and to {values[value_name]} before"
@@ -64,6 +69,18 @@ def check_journey(
                     yield journey.problem(
                         "RS056", message, "use one type, or two names", at=(*path, "values", value_name)
                     )
+
+
+def _ways_apart(journey: Defined[JourneyFile]) -> Iterator[Problem]:
+    """An event type lets contacts in by one way: else nobody could say which condition counts."""
+    known: set[str] = set()
+    for way in ways_in(journey.item.enter, journey.item.id):
+        for kind in way.events:
+            if kind in known:
+                message = f"'{kind}' lets contacts in already, by another way"
+                hint = "say it in one 'when', with 'any'"
+                yield journey.problem("RS055", message, hint, at=way.at)
+        known.update(way.events)
 
 
 def _event_types(

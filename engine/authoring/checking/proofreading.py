@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.authoring.bundle import Bundle, EventType
+from engine.authoring.compiling.catalogues import parameter_facts, remembered, said_by
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.contents import ContentEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
-from engine.journeys.program import Ask, Call, Experiment, Program, Repeat, Send, SetValues
+from engine.journeys.keeping import ENTRY
+from engine.journeys.program import Ask, Call, Experiment, Program, Repeat, Send, SetValues, WaitFor
 from engine.plugin.calling import PARTS, call_generator, generate, within
 from engine.plugin.contracts import ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
 from engine.plugin.patience import TooSlow
 from engine.plugin.registry import Registry
-from engine.rules.facts import FactType
+from engine.rules.facts import Fact, FactType
 
 # Only this one: it works alone and for nothing. Others may ask a service that costs money.
 PROOFREAD_GENERATOR = "template"
@@ -182,7 +184,10 @@ class _Facts:
                     name: value
                     for step in steps
                     if isinstance(step, SetValues)
-                    for name, value in step.values.items()
+                    for name, value in (
+                        *step.values.items(),
+                        *((name, _OF_TYPE[each.type]) for name, each in step.facts.items() if not sparse),
+                    )
                 },
                 "outcomes": {step.id: "sent" for step in steps if isinstance(step, Send)},
                 "answers": {step.id: step.choices[0].id for step in steps if isinstance(step, Ask)},
@@ -194,8 +199,31 @@ class _Facts:
                     if isinstance(step, Call)
                 },
                 "arms": {step.id: step.design.arms[0] for step in steps if isinstance(step, Experiment)},
+                "entry": _remembered(
+                    [
+                        *self._said_on(dict.fromkeys(kind.id for kind in kinds)),
+                        *(fact for program in programs for fact in parameter_facts(program)),
+                    ],
+                    sparse=sparse,
+                ),
+                "events": {
+                    step.id: {} if sparse else _remembered(self._said_on(step.events), sparse=False)
+                    for step in steps
+                    if isinstance(step, WaitFor) and step.events
+                },
             },
         }
+
+    def _said_on(self, types: Iterable[str]) -> Iterator[Fact]:
+        return said_by(self._bundle.events, types)
+
+
+def _remembered(said: Iterable[Fact], *, sparse: bool) -> dict[str, Any]:
+    return {
+        fact.path.removeprefix(ENTRY): _OF_TYPE[fact.type]
+        for fact in remembered(said, ENTRY)
+        if fact.always or not sparse
+    }
 
 
 def _properties(kinds: Sequence[EventType], *, sparse: bool) -> dict[str, Any]:

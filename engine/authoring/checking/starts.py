@@ -26,13 +26,13 @@ def check_start(
     other = found.journeys.get(step.journey)
     if other is None:
         return
-    api = other.item.enter.api
+    api = other.item.enter.asked_for
     if api is None:
         place = other.source.key_place(("enter",))
         message = (
             f"'{step.journey}' cannot be started: it takes nobody in by request ({place.file}:{place.line})"
         )
-        hint = f"let a system or a step ask for it: 'enter: {{api: {{}}}}' in {place.file}"
+        hint = f"let a system or a step ask for it too: 'also: [{{api: {{}}}}]' under enter in {place.file}"
         yield journey.problem("RS096", message, hint, at=(*path, "journey"))
         return
     for name, value in step.values.items():

@@ -27,6 +27,7 @@ from engine.authoring.compiling.patterns import compile_pattern
 from engine.authoring.compiling.plans import compile_plans, under_plans
 from engine.authoring.compiling.profiles import compile_profile, computed_facts
 from engine.authoring.compiling.quiet import compile_quiet, compile_residence
+from engine.authoring.compiling.texts import remembered_in
 from engine.authoring.compiling.tolerances import Tolerances, compile_tolerances
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.breakers import BreakerEntry
@@ -82,8 +83,9 @@ def compile_bundle(
     programs: dict[str, Program] = {}
     calendars = compile_calendars(found)
     patterns: dict[str, Pattern] = {}
+    texts = {name: tuple(remembered_in(content.item)) for name, content in found.contents.items()}
     for name, journey in found.journeys.items():
-        programs[name], more = compile_journey(journey, catalogues, rulebook, calendars)
+        programs[name], more = compile_journey(journey, catalogues, rulebook, calendars, texts)
         problems.extend(more)
         if (pattern := journey.item.enter.pattern) is not None:
             patterns[name] = compile_pattern(journey, pattern, catalogues, rulebook, workspace.late_after)

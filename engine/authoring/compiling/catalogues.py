@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from engine.authoring.bundle import EventType
+from engine.authoring.compiling.ways_in import ways_in
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.single_steps import SetStep
+from engine.authoring.models.single_steps import CopiedFact, SetStep
 from engine.authoring.models.steps import (
     AskStep,
     BranchStep,
@@ -24,7 +25,8 @@ from engine.authoring.models.steps import (
 )
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.gate.model import Outcome
-from engine.journeys.program import Ask, Call, Experiment, Program, Scalar, Send, SetValues
+from engine.journeys.keeping import ENTRY, EVENTS, NEVER_KEPT
+from engine.journeys.program import Ask, Call, Experiment, Program, Scalar, Send, SetValues, WaitFor
 from engine.journeys.run import NO_ANSWER, CallOutcome
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN, Catalogue, Fact, FactType
@@ -67,6 +69,8 @@ class Catalogues:
 
         A journey of thousands of steps asks for the same ones at each.
         """
+        self._run_facts: list[Fact] | None = None
+        """What its runs know, once it was asked for."""
 
     @property
     def contact(self) -> Catalogue:
@@ -91,7 +95,7 @@ class Catalogues:
             for fact in self._event
         ]
         facts = [*self._contact, *own, *self._properties(types)]
-        return Catalogue([*facts, *(journey_facts(journey) if journey is not None else ())])
+        return Catalogue([*facts, *(self._of_run(journey) if journey is not None else ())])
 
     def of_events(self, types: Iterable[str]) -> Catalogue:
         """What events of these types say by themselves: for counts and patterns, which a contact's events
@@ -100,13 +104,38 @@ class Catalogues:
 
     def inside(self, journey: JourneyFile) -> Catalogue:
         """For conditions between events: the cases of branches."""
-        return self._kept(journey, None, lambda: Catalogue([*self._contact, *journey_facts(journey)]))
+        return self._kept(journey, None, lambda: Catalogue([*self._contact, *self._of_run(journey)]))
+
+    def _of_run(self, journey: JourneyFile) -> list[Fact]:
+        """What a run of the journey asked for last knows: of its steps, and of events that it remembers."""
+        if self._run_facts is None:
+            own = [*journey_facts(journey), *self._remembered(journey)]
+            self._run_facts = [*own, *self._values(journey, [*self._contact, *own])]
+        return self._run_facts
+
+    def _values(self, journey: JourneyFile, known: Iterable[Fact]) -> Iterator[Fact]:
+        types = {fact.path: fact.type for fact in known}
+        sets = [step for _, step in walk(journey.steps, ("steps",)) if isinstance(step, SetStep)]
+        # A name set twice has one type: anything else is refused when the file is checked.
+        for name, value in {name: value for step in sets for name, value in step.values.items()}.items():
+            kind = types.get(value.fact) if isinstance(value, CopiedFact) else type_of(value)
+            if kind is not None:  # else it is reported where it is written
+                yield _value_fact(name, kind)
+
+    def _remembered(self, journey: JourneyFile) -> Iterator[Fact]:
+        ways = ways_in(journey.enter, journey.id)
+        types = dict.fromkeys(kind for way in ways for kind in way.events)
+        own = {fact.path: fact for way in ways for fact in way.facts}
+        yield from remembered(said_by(self._events, types, own.values()), ENTRY)
+        for _, step in walk(journey.steps, ("steps",)):
+            if isinstance(step, WaitForStep) and step.event:
+                yield from remembered(said_by(self._events, step.event), f"{EVENTS}{step.wait_for}.")
 
     def _kept(
         self, journey: JourneyFile, key: tuple[str, ...] | None, make: Callable[[], Catalogue]
     ) -> Catalogue:
         if journey is not self._journey:
-            self._journey, self._of_journey = journey, {}
+            self._journey, self._of_journey, self._run_facts = journey, {}, None
         if key not in self._of_journey:
             self._of_journey[key] = make()
         return self._of_journey[key]
@@ -119,24 +148,69 @@ class Catalogues:
 
     def _properties(self, types: Iterable[str]) -> list[Fact]:
         """What events of these types can say: of each fact, only what is true of every one of them."""
-        types = tuple(dict.fromkeys(types))
-        by_path: dict[str, Fact] = {}
-        said_by: Counter[str] = Counter()
-        disputed: set[str] = set()
-        for event_type in types:
-            kind = self._events.get(event_type)
-            for fact in property_facts(kind.schema) if kind is not None else ():
-                said_by[fact.path] += 1
-                known = by_path.setdefault(fact.path, fact)
-                if known.type is not fact.type:
-                    disputed.add(fact.path)
-                elif known is not fact:
-                    by_path[fact.path] = _common(known, fact)
-        return [
-            fact if said_by[path] == len(types) else replace(fact, always=False)
-            for path, fact in by_path.items()
-            if path not in disputed
-        ]
+        return _properties(self._events, types)
+
+
+def _properties(
+    events: Mapping[str, EventType], types: Iterable[str], own: Iterable[Fact] = ()
+) -> list[Fact]:
+    """What events of these types can say: of each fact, only what is true of every one of them.
+
+    `own` are facts that some of these events may bring beside the properties of their type.
+    """
+    types = tuple(dict.fromkeys(types))
+    by_path: dict[str, Fact] = {}
+    said: Counter[str] = Counter()
+    disputed: set[str] = set()
+    declared = [
+        *(
+            fact
+            for event_type in types
+            if event_type in events
+            for fact in property_facts(events[event_type].schema)
+        ),
+        *own,
+    ]
+    for fact in declared:
+        said[fact.path] += 1
+        known = by_path.setdefault(fact.path, fact)
+        if known.type is not fact.type:
+            disputed.add(fact.path)
+        elif known is not fact:
+            by_path[fact.path] = _common(known, fact)
+    return [
+        fact if said[path] == len(types) else replace(fact, always=False)
+        for path, fact in by_path.items()
+        if path not in disputed
+    ]
+
+
+def said_by(
+    events: Mapping[str, EventType], types: Iterable[str], own: Iterable[Fact] = ()
+) -> Iterator[Fact]:
+    """The `event.` facts of events of these types; `own` are those that some may bring besides."""
+    types = tuple(dict.fromkeys(types))
+    for fact in BUILT_IN:
+        if fact.path.startswith("event."):
+            yield replace(fact, choices=types) if fact.path == "event.type" else fact
+    yield from _properties(events, types, own)
+
+
+def remembered(said: Iterable[Fact], prefix: str) -> Iterator[Fact]:
+    """What a run keeps of an event that says this, below `prefix`; texts and lists only if they are short."""
+    for fact in said:
+        name = fact.path.removeprefix("event.")
+        if name in NEVER_KEPT:
+            continue
+        # A wait may not have ended yet, or in vain.
+        is_short = fact.type not in {FactType.TEXT, FactType.LABELS} or name == "type"
+        always = fact.always and is_short and prefix == ENTRY
+        yield replace(
+            fact, path=f"{prefix}{name}", title=f"{fact.title} ({_WHICH[prefix == ENTRY]})", always=always
+        )
+
+
+_WHICH = {True: "of the event that let the contact in", False: "of the event that the step ended with"}
 
 
 def _common(one: Fact, other: Fact) -> Fact:
@@ -193,7 +267,7 @@ def _fact_type(entry: Mapping[str, Any]) -> FactType | None:
 
 
 def calendar_facts(calendars: Iterable[str]) -> Iterator[Fact]:
-    """Of each calendar whether it is working time: what branches may ask, at the moment they are reached."""
+    """Of each calendar whether it is working time, at the moment at which a condition is asked."""
     for name in calendars:
         yield Fact(f"calendar.{name}", FactType.BOOLEAN, f"it is working time of {name}", always=True)
 
@@ -209,7 +283,6 @@ def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
             for step in steps
             if isinstance(step, ExperimentStep)
         },
-        [step.values for step in steps if isinstance(step, SetStep)],
         [(step.repeat, step.times or step.at_most or 1) for step in steps if isinstance(step, RepeatStep)],
     )
     for step in steps:
@@ -217,19 +290,34 @@ def journey_facts(journey: JourneyFile) -> Iterator[Fact]:
             yield from _call_facts(step.call, {name: FactType(kind) for name, kind in step.results.items()})
 
 
-def program_facts(program: Program) -> Iterator[Fact]:
-    """The same of a journey that is compiled already."""
+def program_facts(program: Program, events: Mapping[str, EventType]) -> Iterator[Fact]:
+    """The same of a journey that is compiled already, and what its runs remember of events."""
     steps = program.steps.values()
     yield from _run_facts(
         [step.id for step in steps if isinstance(step, Send)],
         {step.id: [each.id for each in step.choices] for step in steps if isinstance(step, Ask)},
         {step.id: step.design.arms for step in steps if isinstance(step, Experiment)},
-        [step.values for step in steps if isinstance(step, SetValues)],
         [(step.id, step.at_most) for step in program.repeats],
     )
     for step in steps:
         if isinstance(step, Call):
             yield from _call_facts(step.id, step.results)
+        if isinstance(step, SetValues):
+            yield from (_value_fact(name, type_of(value)) for name, value in step.values.items())
+            yield from (_value_fact(name, copied.type) for name, copied in step.facts.items())
+        if isinstance(step, WaitFor) and step.events:
+            yield from remembered(said_by(events, step.events), f"{EVENTS}{step.id}.")
+    yield from remembered(said_by(events, program.entry.events, parameter_facts(program)), ENTRY)
+
+
+def parameter_facts(program: Program) -> Iterator[Fact]:
+    """What a request brings along, as facts of its event."""
+    for name, kind in (program.entry.parameters or {}).items():
+        yield Fact(f"event.{name}", kind, name)
+
+
+def _value_fact(name: str, kind: FactType) -> Fact:
+    return Fact(f"journey.values.{name}", kind, f"the value {name} that a step set")
 
 
 def _call_facts(step: str, results: Mapping[str, FactType]) -> Iterator[Fact]:
@@ -243,7 +331,6 @@ def _run_facts(
     sends: Iterable[str],
     asks: Mapping[str, Sequence[str]],
     arms: Mapping[str, Sequence[str]],
-    values: Iterable[Mapping[str, Scalar]],
     repeats: Iterable[tuple[str, int]],
 ) -> Iterator[Fact]:
     outcomes = tuple(str(outcome) for outcome in Outcome)
@@ -254,9 +341,6 @@ def _run_facts(
         yield Fact(f"journey.answers.{step}", FactType.TEXT, f"what was answered to {step}", answers)
     for step, choices in arms.items():
         yield Fact(f"journey.arms.{step}", FactType.TEXT, f"the contact's arm of {step}", tuple(choices))
-    # A name set twice has one type: anything else is refused when the file is checked.
-    for name, value in {name: value for each in values for name, value in each.items()}.items():
-        yield Fact(f"journey.values.{name}", type_of(value), f"the value {name} that a step set")
     for step, at_most in repeats:
         title = f"how many rounds of {step} have begun"
         yield Fact(f"journey.rounds.{step}", FactType.NUMBER, title, least=0, most=at_most, whole=True)

@@ -10,6 +10,7 @@ from engine.authoring.compiling.catalogues import COMPUTED_FACTS
 from engine.authoring.definitions import Defined
 from engine.authoring.reading.source import dotted
 from engine.errors import Place, Problem
+from engine.journeys.keeping import ENTRY
 from engine.rules.condition import All, Condition, Rule, Test, YamlPath, tests_of
 from engine.rules.facts import Catalogue, FactType
 from engine.rules.faults import UNKNOWN_FACT, Fault
@@ -17,7 +18,8 @@ from engine.rules.parsing import parse_condition
 
 NOTHING: Mapping[str, str] = {}
 _CALENDARS = (
-    "only cases of branches ask about calendars; to go on in working time write a wait with 'calendar'"
+    "calendars are asked about in a journey, where a condition has a moment: enter, goal, leave and wait_for "
+    "with an event, cases of branches, while; to go on in working time write a wait with 'calendar'"
 )
 
 
@@ -66,15 +68,16 @@ class Rulebook:
         names: Sequence[tuple[str, str]],
         *,
         also: Condition | None = None,
+        elsewhere: Mapping[str, str] = NOTHING,
     ) -> Condition | None:
         """Read the condition at `at` of a definition and keep it under every (rule id, shard) of `names`.
 
-        `also` must hold besides, and is all there is when nothing (None) is written; its `at` is a place of
-        the whole file.
+        `elsewhere` is as for `read`. `also` must hold besides, and is all there is when nothing (None) is
+        written; its `at` is a place of the whole file.
         """
         condition = None
         if raw is not None:
-            condition = self.read(defined, at, raw, catalogue)
+            condition = self.read(defined, at, raw, catalogue, elsewhere=elsewhere)
             if condition is None:
                 return None
         if isinstance(also, Test) and _names_nothing(also, catalogue):
@@ -168,12 +171,14 @@ def _names_nothing(test: Test, catalogue: Catalogue) -> bool:
 
 def _not_here(path: str, catalogue: Catalogue) -> str:
     """Why a fact is missing that there could be, or a family that this place does not have; "" otherwise."""
-    family = path.partition(".")[0]
+    family, _, name = path.partition(".")
+    if family == "event" and catalogue.get(f"{ENTRY}{name}") is not None:
+        return f"no event is at hand here; of the one that let the contact in it is '{ENTRY}{name}'"
     if family in {"event", "contact", "journey", "metric"} and not any(
         fact.path.startswith(f"{family}.") for fact in catalogue
     ):
         families = sorted({f"{fact.path.partition('.')[0]}." for fact in catalogue})
         return f"no {family} is at hand here; known are facts that begin with {' or '.join(families)}"
-    if family == "calendar":
+    if family == "calendar" and not any(fact.path.startswith("calendar.") for fact in catalogue):
         return _CALENDARS
     return COMPUTED_FACTS.get(path, "")

@@ -10,30 +10,15 @@ from datetime import timedelta
 
 from engine.authoring.compiling.catalogues import Catalogues
 from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.ways_in import events_of
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.patterns import CountedEvent, PatternEntry, SequenceEvent
+from engine.authoring.models.patterns import PatternEntry, SequenceEvent
 from engine.rules.condition import All, Condition, FactRef, Test, YamlPath, tests_of
 from engine.rules.facts import Catalogue, Fact
 from engine.rules.sequences.pattern import Link, Pattern, Step
 
 _OWN = "event."
-
-
-def pattern_events(pattern: PatternEntry) -> tuple[str, ...]:
-    """The event types that can complete the pattern, none twice.
-
-    That is every one it looks at: the event that happened first may be the one that arrives last.
-    """
-    return tuple(dict.fromkeys(kind for _, event in events_of(pattern) for kind in event.event))
-
-
-def events_of(pattern: PatternEntry) -> Iterator[tuple[YamlPath, CountedEvent | SequenceEvent]]:
-    """Its events with their places below the pattern."""
-    if pattern.count is not None:
-        yield ("count",), pattern.count
-    for number, event in enumerate(pattern.sequence or ()):
-        yield ("sequence", number), event
 
 
 def compile_pattern(
@@ -110,7 +95,10 @@ class _Reader:
 
     def _later(self, number: int) -> Mapping[str, str]:
         """Families of facts that a condition may mean and cannot have here -> why."""
-        why = {"contact": "a pattern sees events only; ask about the contact in enter.when"}
+        why = {
+            "contact": "a pattern sees events only; ask about the contact in enter.when",
+            "calendar": "a pattern sees events only, whenever they are looked at; ask in enter.when",
+        }
         for name in self.names[number + 1 :]:
             why[name] = f"'{name}' comes later; a condition sees its own event and earlier ones"
         return why

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from engine.authoring.built_in import AUDIENCE_ENTERED, AUDIENCE_LEFT
-from engine.authoring.compiling.patterns import pattern_events
-from engine.authoring.models.journey import EnterEntry
-from engine.authoring.models.patterns import PatternEntry
+from engine.authoring.models.journey import AlsoEntry, EnterEntry
+from engine.authoring.models.patterns import CountedEvent, PatternEntry, SequenceEvent
 from engine.authoring.models.profile import AudienceEntry
-from engine.authoring.models.schedules import DaysEntry, ScheduleEntry
-from engine.journeys.event import JOURNEY_REQUESTED, SCHEDULE_FIRED
+from engine.authoring.models.schedules import ApiEntry, DaysEntry, ScheduleEntry
+from engine.journeys.event import AUDIENCE_ENTERED, AUDIENCE_LEFT, JOURNEY_REQUESTED, SCHEDULE_FIRED
 from engine.rules.condition import All, Condition, Op, Test, YamlPath
 from engine.rules.duration import format_duration
 from engine.rules.facts import Fact, FactType
@@ -18,8 +17,10 @@ from engine.rules.facts import Fact, FactType
 
 @dataclass(frozen=True)
 class WayIn:
-    """What one `enter` listens to."""
+    """What one way into a journey listens to."""
 
+    at: YamlPath
+    """Where it stands: `("enter",)`, or `("enter", "also", 0)`."""
     events: tuple[str, ...]
     """Event types, none twice."""
     test: Condition | None = None
@@ -29,32 +30,81 @@ class WayIn:
     """What these events say in this journey beside the properties of their types."""
     words: str = ""
     """The way in for people, as `every "0 10 * * *" on the contact's clock`; empty: the events say it."""
+    when: object | None = None
+    """Its condition, as it is written."""
+
+    @property
+    def inside(self) -> str:
+        """What of the place stands in the ids of its rules: "" for `enter` itself."""
+        return f"/also[{self.at[2]}]" if len(self.at) > 1 else ""
 
 
-def way_in(enter: EnterEntry, journey: str) -> WayIn:
-    """The event types that let a contact in, and what must be true of the event besides `when`."""
+def ways_in(enter: EnterEntry, journey: str) -> tuple[WayIn, ...]:
+    """Every way into a journey: the one of `enter`, then those of `also`."""
+    further = (_further(journey, number, way) for number, way in enumerate(enter.also))
+    return (_first(enter, journey), *further)
+
+
+def _first(enter: EnterEntry, journey: str) -> WayIn:
+    at: YamlPath = ("enter",)
     if enter.schedule is not None:
-        return _by_schedule(journey, enter.schedule)
+        return replace(_by_schedule(journey, enter.schedule), when=enter.when)
     if enter.api is not None:
-        facts = tuple(
-            Fact(f"event.{name}", FactType(each.type), each.title or name)
-            for name, each in enter.api.parameters.items()
-        )
-        test = Test("event.journey", Op.EQ, journey, ("enter", "api"))
-        return WayIn((JOURNEY_REQUESTED,), test, facts, "asked for by a system")
+        return replace(_by_request(journey, enter.api, at), when=enter.when)
     if enter.audience is not None:
-        return _by_audience(enter.audience)
+        return replace(_by_audience(enter.audience), when=enter.when)
     if enter.pattern is not None:
-        completes = Test("event.patterns", Op.HAS, journey, ("enter", "pattern"))
-        return WayIn(pattern_events(enter.pattern), completes, words=_pattern_words(enter.pattern))
-    return WayIn(tuple(dict.fromkeys(enter.event or ())))
+        completes = Test("event.patterns", Op.HAS, journey, (*at, "pattern"))
+        words = _pattern_words(enter.pattern)
+        return WayIn(at, pattern_events(enter.pattern), completes, words=words, when=enter.when)
+    return WayIn(at, tuple(dict.fromkeys(enter.event or ())), when=enter.when)
+
+
+def _further(journey: str, number: int, way: AlsoEntry) -> WayIn:
+    at: YamlPath = ("enter", "also", number)
+    if way.api is not None:
+        return replace(_by_request(journey, way.api, at), when=way.when)
+    return WayIn(at, tuple(dict.fromkeys(way.event or ())), when=way.when)
+
+
+def _by_request(journey: str, api: ApiEntry, at: YamlPath) -> WayIn:
+    facts = tuple(
+        Fact(f"event.{name}", FactType(each.type), each.title or name, always=each.required)
+        for name, each in api.parameters.items()
+    )
+    test = Test("event.journey", Op.EQ, journey, (*at, "api"))
+    return WayIn(at, (JOURNEY_REQUESTED,), test, facts, "asked for by a system")
+
+
+def words_of(ways: Sequence[WayIn]) -> str:
+    """The ways in for people; empty where the names of the events say it all."""
+    if not any(way.words for way in ways):
+        return ""
+    return ", or ".join(way.words or f"on {' or '.join(way.events)}" for way in ways)
+
+
+def pattern_events(pattern: PatternEntry) -> tuple[str, ...]:
+    """The event types that can complete the pattern, none twice.
+
+    That is every one it looks at: the event that happened first may be the one that arrives last.
+    """
+    return tuple(dict.fromkeys(kind for _, event in events_of(pattern) for kind in event.event))
+
+
+def events_of(pattern: PatternEntry) -> Iterator[tuple[YamlPath, CountedEvent | SequenceEvent]]:
+    """Its events with their places below the pattern."""
+    if pattern.count is not None:
+        yield ("count",), pattern.count
+    for number, event in enumerate(pattern.sequence or ()):
+        yield ("sequence", number), event
 
 
 def _by_audience(audience: AudienceEntry) -> WayIn:
     key, event = ("entered", AUDIENCE_ENTERED) if audience.entered is not None else ("left", AUDIENCE_LEFT)
     name = audience.entered or audience.left or ""
     test = Test("event.audience", Op.EQ, name, ("enter", "audience", key))
-    return WayIn((event,), test, words=f"{'enters' if key == 'entered' else 'leaves'} the audience {name}")
+    doing = "enters" if key == "entered" else "leaves"
+    return WayIn(("enter",), (event,), test, words=f"{doing} the audience {name}")
 
 
 def _by_schedule(journey: str, schedule: ScheduleEntry) -> WayIn:
@@ -67,9 +117,10 @@ def _by_schedule(journey: str, schedule: ScheduleEntry) -> WayIn:
     if schedule.not_on is not None:
         words += f", not on {_days_words(schedule.not_on)}"
     if schedule.audience is None:
-        return WayIn((SCHEDULE_FIRED,), named, words=words)
+        return WayIn(("enter",), (SCHEDULE_FIRED,), named, words=words)
     inside = Test("contact.audiences", Op.HAS, schedule.audience, (*at, "audience"))
-    return WayIn((SCHEDULE_FIRED,), All((named, inside), at), words=f"{words}, who is in {schedule.audience}")
+    both = All((named, inside), at)
+    return WayIn(("enter",), (SCHEDULE_FIRED,), both, words=f"{words}, who is in {schedule.audience}")
 
 
 def _days_words(days: DaysEntry) -> str:

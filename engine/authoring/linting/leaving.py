@@ -22,6 +22,8 @@ def check_leaves(conditions: Sequence[Written]) -> Iterator[Problem]:
         entry = entries.get(each.defined.source.file)
         if leave is None or leave.event is not None or entry is None:
             continue
+        if each.defined.item.enter.also:
+            continue  # not everybody comes in by that condition
         # What the next event says is not what the entering one said; what is known of the contact stays.
         if not all(test.path.startswith("contact.") for test in tests_of(each.condition)):
             continue

@@ -57,12 +57,54 @@ ReentryRule = Annotated[
 ]
 
 
+class AlsoEntry(Part):
+    """A further way in, beside the one of `enter`: an event with a condition of its own, or a request."""
+
+    event: OneOrMore | None = Field(
+        None,
+        title="事件",
+        description=(
+            "Event type that lets a contact in too, or a list of them; none that lets in already.\n"
+            "同样让联系人进入的事件类型，可写一组；不能与其他进入方式重复。"
+        ),
+        examples=["order_paid"],
+    )
+    api: ApiEntry | None = Field(
+        None,
+        title="接口",
+        description=(
+            "Contacts also enter when a system or a start step asks for it: {} or with parameters.\n"
+            "也可由外部系统或 start 步骤请求进入：写 {} 或带参数。"
+        ),
+        examples=[{}, {"parameters": {"reason": {"type": "text"}}}],
+    )
+    when: Condition | None = Field(
+        None,
+        title="条件",
+        description=(
+            "Which of them come in this way, whatever `enter.when` says; sees event and contact facts. Left "
+            "out: all of them.\n"
+            "以此方式进入的条件，与 enter.when 无关；可用事件与联系人事实，不写则全部。"
+        ),
+        examples=[{"contact.tags": {"has": "vip"}}],
+    )
+
+    @model_validator(mode="after")
+    def _is_one_way_in(self) -> AlsoEntry:
+        if (self.event is None) == (self.api is None):
+            message = "a further way in is one of 'event' and 'api'"
+            raise refuse("RS055", message, "write each as an entry of its own, as '- api: {}'")
+        if self.event is not None and not self.event:
+            raise refuse("RS005", "must not be empty", "name at least one event type", at=("event",))
+        return self
+
+
 WAYS_IN = ("event", "pattern", "schedule", "audience", "api")
 """The keys of `enter` of which exactly one says what brings a contact in."""
 
 
 class EnterEntry(Part):
-    """Who comes in: exactly one way in, who of them, and how often."""
+    """Who comes in: one way in and who of them, further ways under `also`, and how often."""
 
     event: OneOrMore | None = Field(
         None,
@@ -125,6 +167,17 @@ class EnterEntry(Part):
         ),
         examples=[{"after": "90d"}, {"once_per": "event.order_id"}],
     )
+    also: Items[AlsoEntry] = Field(
+        (),
+        title="其他进入方式",
+        description=(
+            "Further ways in, each with its own condition: other events, or a request by a system or a start "
+            "step. `reentry` holds for all of them together.\n"
+            "其他进入方式，各有自己的条件：其他事件，或外部系统、start 步骤的请求；"
+            "reentry 对所有方式共同生效。"
+        ),
+        examples=[[{"api": {}}]],
+    )
 
     @model_validator(mode="after")
     def _has_one_way_in(self) -> EnterEntry:
@@ -132,11 +185,19 @@ class EnterEntry(Part):
         if not said:
             raise refuse("RS004", "the journey does not say who comes in", "add 'event: contact_added'")
         if len(said) > 1:
-            message = f"'{said[0]}' and '{said[1]}' are two ways in, and a journey has one"
-            raise refuse("RS055", message, "write a journey for each", at=(said[1],))
+            message = f"'{said[0]}' and '{said[1]}' are two ways in, and 'enter' names one"
+            hint = "put the other under 'also', as 'also: [{api: {}}]', or write a journey for each"
+            raise refuse("RS055", message, hint, at=(said[1],))
+        if sum(api is not None for api in (self.api, *(way.api for way in self.also))) > 1:
+            raise refuse("RS055", "contacts enter by request twice", "keep one 'api'", at=("also",))
         if self.event is not None and not self.event:
             raise refuse("RS005", "must not be empty", "name at least one event type", at=("event",))
         return self
+
+    @property
+    def asked_for(self) -> ApiEntry | None:
+        """What a request may bring along, wherever it stands; None: nobody enters by request."""
+        return next((api for api in (self.api, *(way.api for way in self.also)) if api is not None), None)
 
 
 class LeaveEntry(Part):

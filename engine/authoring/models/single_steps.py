@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import ClockTime, Duration, Id, Items, Scalar
 from engine.authoring.models.limits import Weekday
@@ -95,6 +97,30 @@ class WaitStep(Part):
         return self
 
 
+class CopiedFact(Part):
+    """The value that a fact has when the step is reached; unknown then, the name has no value."""
+
+    fact: str = Field(
+        title="事实",
+        description=(
+            "Path of a text, number or true-or-false fact of the contact or the journey; texts of up to 500 "
+            "characters are kept.\n"
+            "联系人或旅程的事实（文本、数字或布尔），取到达本步骤时的值；文本最多保留 500 字。"
+        ),
+        examples=["journey.entry.text", "contact.city"],
+        min_length=1,
+    )
+
+
+def _kind_of_value(raw: Any) -> str:
+    return "<fact>" if isinstance(raw, dict | CopiedFact) else "<value>"
+
+
+SetValue = Annotated[
+    Annotated[Scalar, Tag("<value>")] | Annotated[CopiedFact, Tag("<fact>")], Discriminator(_kind_of_value)
+]
+
+
 class SetStep(Part):
     """Keep values with the run; later conditions and texts read them as journey.values.<name>."""
 
@@ -106,13 +132,14 @@ class SetStep(Part):
         ),
         examples=["remember"],
     )
-    values: dict[Id, Scalar] = Field(
+    values: dict[Id, SetValue] = Field(
         title="值列表",
         description=(
-            "Names and what each keeps; read later as journey.values.<name>.\n"
-            "要保存的名称和值，之后写 journey.values.<名称> 读取。"
+            "Names and what each keeps: a value, or {fact: …} for the value of a fact; read later as "
+            "journey.values.<name>.\n"
+            "要保存的名称和值，{fact: …} 表示取某个事实的值；之后写 journey.values.<名称> 读取。"
         ),
-        examples=[{"offer": "coupon_10"}],
+        examples=[{"offer": "coupon_10"}, {"said": {"fact": "journey.entry.text"}}],
         min_length=1,
     )
 
