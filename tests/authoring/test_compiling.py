@@ -18,6 +18,7 @@ from engine.gate.model import CalendarUnit, CalendarWindow, RollingWindow, WhenF
 from engine.journeys.program import (
     Branch,
     ChangeTags,
+    Keeps,
     Program,
     Reentry,
     ReentryKind,
@@ -176,6 +177,30 @@ def test_every_form_of_reentry(written: str, reentry: Reentry, with_journey: Mak
 
 def test_a_journey_that_says_nothing_of_reentry_is_entered_once(small: Mapping[str, str]) -> None:
     assert program(small).entry.reentry == Reentry(ReentryKind.NEVER)
+
+
+def test_runs_keep_what_conditions_copied_values_and_texts_name_of_events(with_journey: Make) -> None:
+    files = with_journey(
+        """\
+  - wait_for: look
+    event: [product_viewed, order_paid]
+    when: {event.amount: {gt: {fact: journey.entry.amount}}}
+    up_to: 1d
+  - {set: note, values: {which: {fact: journey.events.look.order_id}}}
+  - {send: hi, content: hello, channels: [email]}
+""",
+        enter="{event: order_paid}",
+    )
+    body = "{{ journey.events.look.source | default('') }} {{ journey.entry.order_id | default('') }}"
+    files["content.yaml"] = files["content.yaml"].replace("body: 你好", f'body: "{body}"')
+    keeps = program(files).keeps
+
+    assert keeps.entry == {"amount", "order_id"}
+    assert keeps.events == {"look": {"order_id", "source"}}
+
+
+def test_a_journey_that_names_no_event_keeps_nothing(small: Mapping[str, str]) -> None:
+    assert program(small).keeps == Keeps()
 
 
 def test_conditions_inside_a_journey_see_its_outcomes_and_values(with_journey: Make) -> None:

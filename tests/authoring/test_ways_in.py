@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from engine.authoring.compiling.catalogues import program_facts
 from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.compiling.ways_in import ways_in
 from engine.authoring.definitions import Defined
-from engine.authoring.loading import load_files
+from engine.authoring.loading import bundle_of, load_files
 from engine.authoring.models.journey import EnterEntry
 from engine.authoring.reading.source import read
 from engine.errors import Place
@@ -56,3 +57,53 @@ def test_the_way_s_own_test_must_hold_beside_what_is_written(written: object) ->
     small = evaluate(rule.when, {"event.list": "lapsed", "event.amount": 5}, NOW)
     assert small is (Truth.TRUE if written is None else Truth.FALSE)
     assert book.test_places["entry:a", OWN.at] == Place("a.yaml", 2, 3)
+
+
+ALSO = """
+  event: order_paid
+  when: {event.amount: {gte: 100}}
+  reentry: always
+  also:
+    - {api: {parameters: {reason: {type: text, required: true}}}, when: {event.reason: vip}}
+    - {event: product_viewed}
+"""
+
+
+def test_each_way_in_has_its_own_condition(with_journey: Callable[..., dict[str, str]]) -> None:
+    bundle = bundle_of(with_journey(SEND, ALSO))
+    entry = bundle.programs["welcome"].entry
+
+    assert entry.events == ("order_paid", "journey_requested", "product_viewed")
+    assert entry.rules == {
+        "order_paid": "entry:welcome#order_paid",
+        "journey_requested": "entry:welcome/also[0]#journey_requested",
+        "product_viewed": None,
+    }
+    assert entry.words == "on order_paid, or asked for by a system, or on product_viewed"
+    asked = bundle.condition("entry:welcome/also[0]#journey_requested")
+    assert evaluate(asked, {"event.journey": "welcome", "event.reason": "vip"}, NOW) is Truth.TRUE
+    assert evaluate(asked, {"event.journey": "welcome", "event.reason": "no"}, NOW) is Truth.FALSE
+    assert evaluate(asked, {"event.journey": "another", "event.reason": "vip"}, NOW) is Truth.FALSE
+
+
+def test_what_only_one_way_in_brings_may_be_unknown(with_journey: Callable[..., dict[str, str]]) -> None:
+    bundle = bundle_of(with_journey(SEND, ALSO))
+    facts = {fact.path: fact for fact in program_facts(bundle.programs["welcome"], bundle.events)}
+
+    assert facts["journey.entry.reason"].type is FactType.TEXT
+    assert facts["journey.entry.type"].choices == ("order_paid", "journey_requested", "product_viewed")
+    assert facts["journey.entry.type"].always
+    assert not facts["journey.entry.amount"].always and not facts["journey.entry.reason"].always
+
+
+def test_a_journey_that_nobody_gives_a_second_way_in_keeps_its_version(
+    with_journey: Callable[..., dict[str, str]],
+) -> None:
+    """People on their way are told apart by it; a key that is new in the language changes none of them."""
+    plain = "{event: order_paid, reentry: always}"
+    said = "{event: order_paid, reentry: always, also: []}"
+
+    assert (
+        bundle_of(with_journey(SEND, plain)).programs["welcome"].version
+        == bundle_of(with_journey(SEND, said)).programs["welcome"].version
+    )

@@ -187,3 +187,40 @@ async def test_a_parent_whose_own_leave_hears_the_start_leaves_and_what_it_start
     assert (carried.status, carried.outcome) == ("ended", "left")
     assert spine.run(journey="child").status == "active"
     assert spine.run(journey="child").durable
+
+
+OPEN_CHILD = """
+    enter:
+      event: viewed
+      when: {event.price: {gte: 100}}
+      reentry: always
+      also:
+        - api: {parameters: {reason: {type: text, required: true}, level: {type: number}}}
+          when: {event.level: {gte: 3}}
+    steps:
+      - branch: came_by
+        cases:
+          - when: {journey.entry.type: viewed}
+            steps: [{send: looked, content: text, channels: [email]}]
+      - {send: gift, content: text, channels: [email]}
+    """
+
+
+async def test_a_journey_entered_by_an_event_is_started_all_the_same(spine: Spine) -> None:
+    spine.publish(parent=PARENT, child=OPEN_CHILD)
+    await spine.feed("added")
+    assert spine.post.delivered == ["hello", "bye", "gift"]
+    await spine.feed("viewed", price=120)
+    assert spine.post.delivered == ["hello", "bye", "gift", "looked", "gift"]
+    await spine.feed("viewed", price=20)
+    assert refused(spine) == [("child", "entry.no_match")]
+
+
+async def test_the_condition_of_one_way_in_says_nothing_of_the_other(spine: Spine) -> None:
+    parent = PARENT.replace("level: 3", "level: 2")
+    spine.publish(parent=parent, child=OPEN_CHILD)
+    await spine.feed("added")
+    assert spine.post.delivered == ["hello", "bye"]
+    (no,) = spine.rows(DecisionRow, reason="entry.no_match", journey="child")
+    assert no.evidence["rule"] == "entry:child/also[0]#journey_requested"
+    assert no.evidence["tests"][0] == "+ event.journey  (was child, wanted eq child)"

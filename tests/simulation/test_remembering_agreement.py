@@ -72,7 +72,7 @@ _JOURNEYS = {
                   - when: {journey.values.said: {matches: "help|hilfe"}}
                     steps: [{send: help, content: text, channels: [app, email]}, {start: ask, journey: desk}]
                   - when: {journey.values.said: {exists: false}}
-                    steps: [{tag: silent, add: [silent]}]
+                    steps: [{tag: silent, add: [silent]}, {start: count, journey: row}]
                   - when: {journey.events.next.topics: {has: price}, journey.entry.topics: {lacks: price}}
                     steps: [{tag: price, add: [price]}]
                 else: [{wait: some, for: 20m}]
@@ -87,6 +87,17 @@ _JOURNEYS = {
                   - branch: late
                     cases:
                       - {when: {journey.events.next.type: {exists: true}}, steps: [{stop: never}]}
+        """,
+    "row": """
+        enter:
+          pattern: {count: {event: called, when: {event.stars: {lte: 2}}}, at_least: 2, within: 2d}
+          reentry: always
+          also: [{api: {}}]
+        steps:
+          - branch: by
+            cases: [{when: {journey.entry.type: journey_requested}, steps: [{tag: row, add: [counted]}]}]
+            else: [{tag: rowed, add: [rowed]}]
+          - {wait: hour, for: 1h}
         """,
     "desk": """
         enter:
@@ -138,8 +149,13 @@ def _wrote(minutes: int, **properties: object) -> Happening:
     return Happening(timedelta(minutes=minutes), "bob", "wrote", properties)
 
 
+def _called(minutes: int, **properties: object) -> Happening:
+    return Happening(timedelta(minutes=minutes), "eve", "called", properties)
+
+
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(life=_lives)
+@example(life=[_called(0, stars=1), _called(30, stars=2), _called(30, stars=5), _called(1440, stars=4)])
 @example(life=[_wrote(0, text="hello", topics=["time"]), _wrote(1, text="help", topics=["price"], stars=2)])
 @example(life=[_wrote(0, text="x" * 501), _wrote(1, text="hi", topics=["price"]), _wrote(1, text="hi")])
 def test_sql_and_virtual_time_remember_the_same(life: list[Happening], _sqlite_template: Path) -> None:
