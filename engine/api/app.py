@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from engine.api import (
+    confirming,
     documenting,
     events,
     experiments,
@@ -16,6 +17,7 @@ from engine.api import (
     journeys,
     operating,
     plans,
+    preferring,
     records,
     simulations,
     tasks,
@@ -65,6 +67,8 @@ def create_app(services: Services) -> FastAPI:
         experiments,
         simulations,
         unsubscribing,
+        preferring,
+        confirming,
         documenting,
     ):
         app.include_router(module.router)

@@ -17,11 +17,36 @@ _CONSENT = {
         "legal_basis": {"type": "string", "title": "法律依据"},
         "notice": {"type": "string", "title": "告知文本；只保存其摘要"},
         "language": {"type": "string", "title": "告知文本的语言"},
+        "notice_hash": {"type": "string", "title": "告知文本的摘要（SHA-256）", "pattern": "^[0-9a-f]{64}$"},
+        "version": {"type": "string", "title": "告知书版本；省略为现行版本", "minLength": 1, "maxLength": 50},
         "mechanism": {"type": "string", "title": "表示同意或撤回的方式"},
         "actor": {"type": "string", "title": "由谁登记；省略为本人"},
+        "jurisdiction": {"type": "string", "title": "适用法域", "maxLength": 20},
+        "valid_until": {"type": "string", "title": "同意的截止时刻（带时区）", "format": "date-time"},
+        "proof": {"type": "string", "title": "凭证的出处；台账只封存其摘要", "maxLength": 1000},
     },
     "required": ["purpose"],
 }
+
+_ASKED = {
+    "type": "object",
+    "properties": {
+        "purpose": {"type": "string", "title": "用途"},
+        "channel": {"type": "string", "title": "渠道；* 为全部"},
+        "confirm_by": {"type": "string", "title": "确认截止时刻（UTC）"},
+    },
+    "required": ["purpose", "channel", "confirm_by"],
+}
+_CONFIRMED = {
+    "type": "object",
+    "properties": {
+        "purpose": {"type": "string", "title": "用途"},
+        "channel": {"type": "string", "title": "渠道；* 为全部"},
+        "over": {"type": "string", "title": "确认链接所经的渠道"},
+    },
+    "required": ["purpose", "channel"],
+}
+CONSENT_PENDING, CONSENT_CONFIRMED = "consent_pending", "consent_confirmed"
 
 _AUDIENCE = {
     "type": "object",
@@ -61,6 +86,15 @@ BUILT_IN_EVENTS = MappingProxyType(
             EventType("consent_granted", "同意", _CONSENT, "consent_granted", counts_as_activity=False),
             EventType(
                 "consent_withdrawn", "撤回同意", _CONSENT, "consent_withdrawn", counts_as_activity=False
+            ),
+            EventType("consent_denied", "不同意", _CONSENT, "consent_denied", counts_as_activity=False),
+            EventType(CONSENT_PENDING, "同意待确认", _ASKED, None, counts_as_activity=False, is_own=True),
+            EventType(
+                CONSENT_CONFIRMED,
+                "同意已确认",
+                _CONFIRMED,
+                "consent_confirmed",
+                counts_as_activity=False,
             ),
             EventType(
                 "contact_deleted", "删除联系人", {"type": "object"}, "deleted", counts_as_activity=False

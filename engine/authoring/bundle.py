@@ -192,6 +192,8 @@ class Bundle:
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)
+    plain_contents: Mapping[str, Mapping[str, ContentSpec]] = field(default_factory=dict)
+    """content id -> locale -> the text for contacts who refused personalisation"""
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
     """Journey -> what there is in it for tests to reach."""
     switches: Mapping[tuple[str, str], Place] = field(default_factory=dict)

@@ -108,6 +108,7 @@ CODES: dict[str, str] = {
     "RS140": "a journey whose runs would have to keep too much of events",
     "RS150": "an attribute that holds no text of the kind wanted",
     "RS151": "quiet hours that leave no time",
+    "RS160": "a personal fact in a text for contacts who refused personalisation",
     "RS207": "an arm of an experiment that nobody can be given",
     "RS208": "a fact that makes no strata",
     "RS209": "weights too fine to be balanced in a stratum",
@@ -138,6 +139,8 @@ CODES: dict[str, str] = {
     "RW066": "two draws with one seed",
     "RW067": "strata without number",
     "RW068": "a hold-out of a journey without marketing",
+    "RW160": "a consent that nobody is asked to confirm",
+    "RW161": "a personal content without a text for contacts who refused personalisation",
     "RW020": "something that is checked and not acted upon",
     "RW021": "a key under its old name",
 }

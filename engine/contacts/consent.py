@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -27,24 +28,24 @@ _RECORDS = Prepared(
     .order_by(_CONSENT.c.id)
 )
 
-DECISIONS = frozenset({"granted", "denied", "withdrawn"})
+DECISIONS = frozenset({"granted", "denied", "withdrawn", "pending"})
 
 
 @dataclass(frozen=True)
 class ConsentEntry:
     """One thing a contact said (or another system reports they said).
 
-    Nothing in it names a person: the contact by its random id, the notice by its hash. So the chain may seal
-    every field as it stands, and erasing a contact's addresses breaks no seal.
+    Nothing that the chain seals names a person: the contact stands there by their random id, the notice by
+    its hash, the proof by a commitment to it. So erasing a contact's addresses and proofs breaks no seal.
     """
 
     contact_id: str
     purpose: str
     """A purpose id, or `*` for all purposes."""
     decision: str
-    """granted | denied | withdrawn"""
+    """granted | denied | withdrawn | pending (asked for, and to be confirmed)"""
     recorded_at: datetime
-    """Journey time."""
+    """Journey time from which it counts: when it was said."""
     channel: str = "*"
     """A channel id, or `*` for all channels."""
     purpose_version: str = "1"
@@ -56,6 +57,18 @@ class ConsentEntry:
     actor: str = "self"
     jurisdiction: str | None = None
     valid_until: datetime | None = None
+    received_at: datetime | None = None
+    """Journey time by the server's own clock at which it came to the ledger; never the sender's word."""
+    proof: str | None = None
+    """Where the proof is kept, as a file's name; may name a person, and is forgotten with them."""
+
+    @property
+    def record(self) -> ConsentRecord:
+        """As decisions see it."""
+        return ConsentRecord(**{name: getattr(self, name) for name in _OF_DECISIONS})
+
+
+_OF_DECISIONS = tuple(field.name for field in fields(ConsentRecord))
 
 
 @dataclass(frozen=True)
@@ -85,10 +98,14 @@ def record_consents(session: Session, entries: Sequence[ConsentEntry]) -> None:
     end = _lock_end(session)
     rows = []
     for entry in entries:
-        fields = asdict(entry)
-        sealed = seal(end.hash, fields)
-        rows.append(fields | {"prev_hash": end.hash, "hash": sealed})
-        end.hash = sealed
+        row = asdict(entry) | {"form": FORM, "proof_salt": None, "proof_hash": None}
+        if entry.proof is not None:
+            # Salted: a short reference could else be guessed from its hash after it was forgotten.
+            row["proof_salt"] = secrets.token_hex(16)
+            row["proof_hash"] = commitment(row["proof_salt"], entry.proof)
+        row["prev_hash"] = end.hash
+        end.hash = row["hash"] = seal(end.hash, row)
+        rows.append(row)
     end.length += len(rows)
     session.execute(insert(ConsentRow), rows)
     session.flush()
@@ -97,6 +114,19 @@ def record_consents(session: Session, entries: Sequence[ConsentEntry]) -> None:
 def consent_records(session: Session, contact_id: str) -> list[ConsentRecord]:
     """Everything the ledger holds of one contact, in the order written, as decisions need it."""
     return [ConsentRecord(*row) for row in _RECORDS.rows(session, {"contact_id": contact_id})]
+
+
+def forget_proofs(session: Session, contact_id: str) -> int:
+    """Forget where the proofs of a contact's consents are kept, for they may name the contact; how many.
+
+    The chain stays whole: what it seals is the commitment to each.
+    """
+    found = session.execute(
+        update(_CONSENT)
+        .where(_CONSENT.c.contact_id == contact_id, _CONSENT.c.proof.is_not(None))
+        .values(proof=None, proof_salt=None)
+    )
+    return int(getattr(found, "rowcount", 0))
 
 
 def verify_chain(session: Session) -> list[ChainFault]:
@@ -110,8 +140,11 @@ def verify_chain(session: Session) -> list[ChainFault]:
         length += 1
         if row.prev_hash != previous:
             faults.append(ChainFault(row.id, "does not follow the entry before it"))
-        if row.hash != seal(row.prev_hash, {name: getattr(row, name) for name in _SEALED}):
+        fields = {name: getattr(row, name) for name in _SEALED[FORM]}
+        if row.form not in _SEALED or row.hash != seal(row.prev_hash, fields | {"form": row.form}):
             faults.append(ChainFault(row.id, "was changed after it was written"))
+        elif row.proof is not None and row.proof_hash != commitment(row.proof_salt or "", row.proof):
+            faults.append(ChainFault(row.id, "has another proof than was written"))
         previous = row.hash
     end = session.get(ChainRow, CHAIN, populate_existing=True) or ChainRow(name=CHAIN)
     if (end.length, end.hash) != (length, previous):
@@ -119,13 +152,34 @@ def verify_chain(session: Session) -> list[ChainFault]:
     return faults
 
 
+def chain_end(session: Session) -> tuple[int, str]:
+    """How many entries the ledger has and the hash of its last one: what to keep elsewhere."""
+    end = session.get(ChainRow, CHAIN)
+    return (0, "") if end is None else (end.length, end.hash)
+
+
 def seal(previous: str, fields: Mapping[str, Any]) -> str:
-    """The hash of an entry: SHA-256 over the previous entry's hash and the fields as canonical JSON."""
-    plain = {name: _plain(fields[name]) for name in _SEALED}
+    """The hash of an entry: SHA-256 over the previous entry's hash and the fields as canonical JSON.
+
+    Which fields these are depends on the entry's `form`.
+    """
+    plain = {name: _plain(fields[name]) for name in _SEALED[fields["form"]]}
     return hashlib.sha256(previous.encode() + orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-_SEALED = tuple(ConsentEntry.__dataclass_fields__)
+def commitment(salt: str, proof: str) -> str:
+    """What the chain seals of a proof: it shows whether one is the same, and nothing when it is gone."""
+    return hashlib.sha256(f"{salt}\x00{proof}".encode()).hexdigest()
+
+
+FORM = 2
+"""Of the entries that are written now."""
+_FIRST = (
+    *("contact_id", "purpose", "decision", "recorded_at", "channel", "purpose_version", "legal_basis"),
+    *("notice_hash", "notice_language", "mechanism", "source", "actor", "jurisdiction", "valid_until"),
+)
+_SEALED = {1: _FIRST, 2: (*_FIRST, "received_at", "proof_hash", "form")}
+"""Form -> the fields that its seal covers. An old entry keeps the seal it was given."""
 
 
 def _plain(value: Any) -> Any:

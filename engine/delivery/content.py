@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.authoring.bundle import Bundle, CheckConfig
-from engine.contacts.unsubscribe import unsubscribe_url
+from engine.authoring.personal import is_personal
+from engine.contacts.unsubscribe import (
+    Confirmation,
+    confirmation_url,
+    preferences_url,
+    unsubscribe_url,
+)
 from engine.delivery.limits import Limits
+from engine.gate.consent import may_be_personal
 from engine.gate.judging import Way
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage
@@ -65,9 +72,18 @@ class ContentPipeline:
         texts = live.contents.get(intent.content) or pinned.contents.get(intent.content)
         if not texts:
             return _blocked("content.missing", way, "the ruleset has this content", content=intent.content)
+        is_marketing = view.rules.purposes[intent.purpose].kind == "marketing"
+        if is_marketing and not may_be_personal(view.consents, way.channel):
+            # Another text, not silence: they agreed to the message, and refused only that it be about them.
+            plain = live.plain_contents.get(intent.content) or pinned.plain_contents.get(intent.content)
+            if not plain and is_personal(texts.values()):
+                why = "the content has a variant with 'personal: false'"
+                return _blocked("content.personal_only", way, why, content=intent.content)
+            texts = plain or texts
         spec = choose_text(texts, view.contact.get("locale"), live.workspace.locales)
         try:
-            draft = self._draft(intent, view, way, spec)
+            links = self._links(intent, way)
+            draft = self._draft(intent, view, way, spec, links)
         except GeneratorFailed as error:
             why = "its generator makes a text"
             return _blocked("content.not_generated", way, why, content=spec.id, because=str(error))
@@ -79,8 +95,6 @@ class ContentPipeline:
                 if isinstance(found, Answer):
                     return found
                 noted += found
-        purpose = view.rules.purposes[intent.purpose]
-        is_marketing = purpose.kind == "marketing"
         message = Message(
             to=way.address,
             body=draft.body,
@@ -91,17 +105,25 @@ class ContentPipeline:
             is_marketing=is_marketing,
             content=spec.id,
             locale=locale,
-            unsubscribe_url=(
-                unsubscribe_url(self.public_url, self.secret, intent.contact_id, intent.purpose, way.channel)
-                if is_marketing
-                else None
-            ),
+            unsubscribe_url=links["unsubscribe"] if is_marketing else None,
         )
         noted.sort(key=lambda finding: finding.severity is not Severity.WARN)
         return Made(message, hash_of(draft), tuple(_evidence(finding) for finding in noted[:MOST_FINDINGS]))
 
-    def _draft(self, intent: Intent, view: View, way: Way, spec: ContentSpec) -> Draft:
+    def _links(self, intent: Intent, way: Way) -> dict[str, str]:
+        whose = (self.public_url, self.secret, intent.contact_id, intent.purpose, way.channel)
+        asked = Confirmation(intent.contact_id, way.channel, intent.created_at)
+        return {
+            "unsubscribe": unsubscribe_url(*whose),
+            "preferences": preferences_url(*whose),
+            "confirm": confirmation_url(self.public_url, self.secret, asked),
+        }
+
+    def _draft(
+        self, intent: Intent, view: View, way: Way, spec: ContentSpec, links: Mapping[str, str]
+    ) -> Draft:
         facts = {
+            "links": links,
             "contact": view.contact,
             "event": intent.variables.get("event", {}),
             "journey": intent.variables.get("journey", {}),
@@ -186,7 +208,7 @@ def _evidence(finding: Finding) -> dict[str, Any]:
 
 def _blocked(reason: str, way: Way, would_pass_if: str, **evidence: Any) -> Answer:
     # A text that cannot be made fails on every channel alike; what a check objects to may differ by channel.
-    everywhere = reason in {"content.missing", "content.not_generated"}
+    everywhere = reason in {"content.missing", "content.not_generated", "content.personal_only"}
     return Answer(
         Verdict.BLOCK,
         Stage.CONTENT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -297,13 +297,14 @@ def drop_held(
     now: datetime,
     journey_now: datetime,
     contact_ids: Collection[str],
-    purpose: str | None = None,
+    stops: Callable[[str, Sequence[str]], bool] | None = None,
     run_ids: Collection[str] | None = None,
 ) -> list[str]:
-    """End what waits at the gate for contacts (of one purpose or some runs), not yet handed over; the keys.
+    """End what waits at the gate for contacts (of some runs only), not yet handed over; the keys.
 
-    `answer` says why (`consent.withdrawn`, `run.ended`) and becomes the decision of each. The caller has
-    locked the contacts. What is at a provider at this moment is left alone.
+    `stops` says of a purpose and channels whether such a message is meant. `answer` says why
+    (`consent.withdrawn`, `run.ended`) and becomes the decision of each. The caller has locked the contacts.
+    What is at a provider at this moment is left alone.
     """
     waiting = [IntentState.PLANNED.value, IntentState.HELD.value, IntentState.RESERVED.value]
     query = (
@@ -312,12 +313,12 @@ def drop_held(
         .order_by(col(IntentRow.key))
         .with_for_update()
     )
-    if purpose is not None and purpose != "*":
-        query = query.where(col(IntentRow.purpose) == purpose)
     if run_ids is not None:
         query = query.where(is_one_of(session, IntentRow.run_id, run_ids))
     dropped = []
     for row in sorted(session.scalars(query), key=in_order_of_wishes):
+        if stops is not None and not stops(row.purpose, row.channels):
+            continue
         move(row, IntentState.ENDED)
         row.outcome = (answer.outcome or Outcome.BLOCKED).value
         row.reason = answer.reason

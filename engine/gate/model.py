@@ -31,6 +31,19 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class DoubleOptIn:
+    """That a consent counts only once it was confirmed by a link sent to the address itself."""
+
+    within: timedelta
+    """Journey time in which it has to be confirmed."""
+    channels: tuple[str, ...] = ()
+    """On which channels; empty: on all."""
+
+    def concerns(self, channel: str) -> bool:
+        return not self.channels or channel in self.channels
+
+
+@dataclass(frozen=True)
 class Purpose:
     """A consent purpose. Transactional and legal ones are exempt from caps (never from platform quotas)."""
 
@@ -43,6 +56,23 @@ class Purpose:
     """Journey time an intent may be held before it expires."""
     repeat_unknown: bool = False
     """Whether an unknown hand-over may be repeated (at least once); never for marketing."""
+    valid_for: timedelta | None = None
+    """Journey time after which a consent must be given anew; None: it lasts until withdrawn."""
+    honours: frozenset[str] | None = None
+    """Earlier versions of the notice whose consents still count; None: all of them."""
+    double_opt_in: DoubleOptIn | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """By locale, where it is called something else there."""
+
+    @property
+    def versions(self) -> frozenset[str] | None:
+        """The versions of the notice under which consents count; None: any."""
+        return None if self.honours is None else self.honours | {self.version}
+
+    def title_in(self, language: str) -> str:
+        """What people who read `language` (`zh`, `en`) call it."""
+        related = (text for locale, text in self.titles.items() if locale.split("-")[0] == language)
+        return self.titles.get(language) or next(related, self.title)
 
     @property
     def needs_consent(self) -> bool:

@@ -68,6 +68,9 @@ REASONS: Mapping[str, Reason] = {
     "consent.withdrawn": Reason("the contact withdrew consent", CONTACT),
     "consent.denied": Reason("the contact denied consent", CONTACT),
     "consent.expired": Reason("the consent on record is no longer valid", CONTACT),
+    "consent.outdated": Reason("consent was given under a notice that counts no longer", CONTACT),
+    "consent.pending": Reason("the consent on record was not confirmed yet", CONTACT),
+    "consent.lapsed": Reason("the consent asked for was not confirmed in time", CONTACT),
     "consent.unknown_purpose": Reason("the ruleset does not define the purpose", OPERATIONS),
     "contact.deleted": Reason("the contact has left us, and nothing goes on about them", CONTACT),
     "quiet.hours": Reason("it is a time at which the contact must not be disturbed", COMPLIANCE),
@@ -85,6 +88,9 @@ REASONS: Mapping[str, Reason] = {
     "experiment.held_out": Reason("the contact is held out, so that an effect can be measured", OPERATIONS),
     "content.missing": Reason("the content is not in the ruleset", OPERATIONS),
     "content.not_generated": Reason("no text could be made for this contact", OPERATIONS),
+    "content.personal_only": Reason(
+        "the contact refused personalisation, and the content has no other text", OPERATIONS
+    ),
     "content.check_blocked": Reason("a check found something that must not be said", COMPLIANCE),
     "content.check_failed": Reason("a check could not do its work, so the message is blocked", PLUGINS),
     "sent.accepted": Reason("the provider took the message", NOBODY),

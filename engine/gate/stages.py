@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.experiments.holding_out import HoldOut
-from engine.gate.consent import ANY, ConsentState, settle_consent
+from engine.gate.consent import ConsentState, consent_for
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.state import Identity, Moment, Passage, PublishedBreaker, View
 
@@ -140,15 +140,18 @@ def check_consent(intent: Intent, view: View, now: Moment, channel: str) -> Answ
         return _no_consent("consent.unknown_purpose", channel, intent, "the ruleset defines the purpose")
     if purpose.kind == "legal":
         return allowed(Stage.CONSENT, channel)
-    records = view.consents
-    if not purpose.needs_consent:
-        records = tuple(record for record in records if record.purpose != ANY)
-    found = settle_consent(records, intent.purpose, channel, now.journey)
+    found = consent_for(view.consents, purpose, channel, now.journey)
     refused = found.state in {ConsentState.WITHDRAWN, ConsentState.DENIED}
     if found.is_granted or (not purpose.needs_consent and not refused):
         return allowed(Stage.CONSENT, channel)
-    since = {"since": found.record.recorded_at.isoformat()} if found.record is not None else {}
+    since: dict[str, Any] = {}
+    if found.record is not None:
+        since["since"] = found.record.recorded_at.isoformat()
     wanted = f"consent for {intent.purpose} on {channel} is on record and in force"
+    if found.state is ConsentState.OUTDATED and found.record is not None:
+        since |= {"given_under": found.record.purpose_version, "now": purpose.version}
+    elif found.state is ConsentState.PENDING:
+        wanted = "the contact confirms it by the link they were sent"
     return _no_consent(f"consent.{found.state.value}", channel, intent, wanted, **since)
 
 

@@ -12,10 +12,10 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from engine.authoring.bundle import Bundle
+from engine.authoring.bundle import Bundle, EventType
 from engine.clock import Clock, Clocks, FixedClock
 from engine.contacts.computing import compute
-from engine.contacts.consent import ConsentEntry, record_consents
+from engine.contacts.consent import ConsentEntry, consent_records, record_consents
 from engine.contacts.counting import count_event
 from engine.contacts.crossing import BY_EVENT
 from engine.contacts.identity import Address, RacedError, Resolved, Wanted, resolve_batch
@@ -23,9 +23,10 @@ from engine.contacts.profile import Profile
 from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import write_profiles
 from engine.contacts.updating import apply_event, apply_traits, learn_number, learn_timezone
+from engine.gate.consent import ConsentRecord
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
-from engine.intake.consenting import consent_entry
+from engine.intake.consenting import consent_entries, pending_events
 from engine.intake.happening import Happening, crossed, must_still_hold, store, tell
 from engine.intake.incoming import Incoming, Unusable
 from engine.intake.schemas import SchemaShelf
@@ -197,10 +198,12 @@ class Intake:
             numbers = _new_numbers(profile, item, bundle, resolved, unread)
             notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now, numbers)]
             computed = compute(profile, bundle, matcher, now)
-            happenings.append(Happening(event, computed.facts, profile.timezone))
+            said = self._said(session, event, item.kind, bundle, consents)
+            consents += said
+            happenings.append(Happening(event, computed.facts, profile.timezone, tuple(said)))
+            for pending in pending_events(said, event):
+                happenings.append(Happening(pending, computed.facts, profile.timezone))
             happenings += crossed(profile, computed, event.event_id, BY_EVENT, clocks)
-            if (entry := consent_entry(event, item.kind, bundle)) is not None:
-                consents.append(entry)
             taken.accepted.append(event.event_id)
             taken.notes += (Note(event.event_id, text) for text in notes)
         seqs = store(session, happenings)
@@ -215,6 +218,17 @@ class Intake:
         record_consents(session, consents)
         must_still_hold(session, bundle)
         return taken
+
+    def _said(
+        self, session: Session, event: Event, kind: EventType, bundle: Bundle, before: Sequence[ConsentEntry]
+    ) -> list[ConsentEntry]:
+        """What the event adds to the ledger; `before` is what others of the batch have added."""
+
+        def known() -> list[ConsentRecord]:
+            earlier = [entry.record for entry in before if entry.contact_id == event.contact_id]
+            return [*consent_records(session, event.contact_id), *earlier]
+
+        return consent_entries(event, kind, bundle, known)
 
     def _usable(
         self, session: Session, batch: Sequence[Incoming], bundle: Bundle, now: datetime, taken: Taken

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.authoring.bundle import Bundle, EventType
+from engine.gate.consent import ANY, PERSONALISATION
+from engine.intake.consenting import CONFIRMED, DECISIONS, moment_of
 from engine.intake.identifying import identify
 from engine.intake.incoming import Identity, IncomingEvent, Unusable
 from engine.intake.schemas import EventSchemas
@@ -34,12 +36,14 @@ def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: date
     kind = kind_of(event.type, bundle)
     if kind is None:
         return _refuse(event, "EV005", _unknown_type(event.type, bundle))
-    if kind.is_own and event.contact_id is None:
+    if (kind.is_own or kind.effect == CONFIRMED) and event.contact_id is None:
         # Who can send one in could start journeys for anybody, whatever their conditions say.
         return _refuse(event, "EV005", f"{event.type!r} is written by Wayline itself and cannot be sent in")
     fault = schemas.fault(event.type, event.properties)
     if fault is not None:
         return _refuse(event, "EV006", fault)
+    if kind.effect in DECISIONS and not _names_an_end(event):
+        return _refuse(event, "EV006", "properties.valid_until: not a moment with its zone")
     if kind.effect == "consent_granted" and not _names_purpose(event, bundle):
         return _refuse(event, "EV006", "properties.purpose: not a purpose of this workspace")
     identified = identify(event, bundle.workspace)
@@ -79,7 +83,12 @@ def _refuse(event: IncomingEvent, code: str, message: str) -> Unusable:
 
 def _names_purpose(event: IncomingEvent, bundle: Bundle) -> bool:
     # A withdrawal is kept whatever it names; a grant of something unknown would look like a permission.
-    return event.properties.get("purpose") in {*bundle.purposes, "*"}
+    return event.properties.get("purpose") in {*bundle.purposes, PERSONALISATION, ANY}
+
+
+def _names_an_end(event: IncomingEvent) -> bool:
+    stated = event.properties.get("valid_until")
+    return stated is None or moment_of(stated) is not None
 
 
 def _unknown_type(name: str, bundle: Bundle) -> str:

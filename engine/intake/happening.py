@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from engine.authoring.bundle import Bundle
 from engine.clock import Clocks
 from engine.contacts.computing import Computed
+from engine.contacts.consent import ConsentEntry
 from engine.contacts.crossing import crossing_events
 from engine.contacts.identity import RacedError
 from engine.contacts.profile import Profile
@@ -33,6 +34,8 @@ class Happening:
     event: Event
     facts: Facts
     timezone: str | None
+    consents: tuple[ConsentEntry, ...] = ()
+    """What it adds to the ledger, which whoever takes it in writes."""
 
 
 def crossed(profile: Profile, computed: Computed, cause: str, because: str, at: Clocks) -> list[Happening]:
@@ -78,7 +81,8 @@ def tell(
         event = happening.event
         profile = profiles[event.contact_id]
         profile.last_event_seq = max(profile.last_event_seq, event.seq)
-        run_ids += reacting.react(recognising.look(event), happening.facts, happening.timezone)
+        said = [entry.record for entry in happening.consents]
+        run_ids += reacting.react(recognising.look(event), happening.facts, happening.timezone, said)
     reacting.finish()
     recognising.finish()
     return run_ids

@@ -173,20 +173,20 @@ def react(
     runs: Sequence[ActiveRun],
     doors: Doors,
     *,
-    withdrawn: str | None = None,
+    withdrawn: Collection[str] = (),
     is_deletion: bool = False,
 ) -> Reaction:
     """What the event does; `now` is journey time.
 
-    `facts` are the contact's after the event, with the event's own. `withdrawn` is the purpose whose consent
-    the event takes back (`*`: every one): runs of that purpose end. `is_deletion` says that with this event
-    the contact has left us: every run ends that does not wait for just that. A run that an event both ends
-    and wakes ends, and one that it both ends by a leave and brings to its goal has left.
+    `facts` are the contact's after the event, with the event's own. `withdrawn` are the purposes whose
+    consent the event takes back: runs of those purposes end. `is_deletion` says that with this event the
+    contact has left us: every run ends that does not wait for just that. A run that an event both ends and
+    wakes ends, and one that it both ends by a leave and brings to its goal has left.
     """
     endings: list[Ending] = []
     wakings: list[Waking] = []
     for run in runs:
-        if withdrawn is not None and withdrawn in (run.purpose, ANY_EVENT):
+        if run.purpose in withdrawn:
             endings.append(Ending(run.run_id, Cancelled("consent.withdrawn")))
             continue
         heard = _heard(event, facts, now, run)

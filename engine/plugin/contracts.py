@@ -15,6 +15,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+LINKS = ("unsubscribe", "preferences", "confirm")
+"""Links of one recipient that texts may hold, as `{{ links.unsubscribe }}`."""
+
 
 @dataclass(frozen=True)
 class Message:

@@ -14,6 +14,7 @@ from sqlmodel import col
 from engine.calls import rows as calls
 from engine.delivery.intents import drop_held, run_ended_answer, withdrawn_answer
 from engine.delivery.recording import tell_run
+from engine.gate.consent import TakenBack
 from engine.gate.model import Answer
 from engine.journeys.run import Ended, TaskClosed, TaskState, WaitKind
 from engine.journeys.tasking import closed_note
@@ -57,7 +58,7 @@ class Endings:
     """Journey time."""
     real_now: datetime
     _ended: list[tuple[RunRecord, Ended]] = field(default_factory=list)
-    _withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    _withdrawn: list[tuple[str, TakenBack]] = field(default_factory=list)
 
     def end(self, run: RunRecord, ended: Ended, **evidence: Any) -> None:
         """End an active run; its workflow, if it has one, is told to end."""
@@ -73,9 +74,9 @@ class Endings:
         if run.durable:
             self.notes.tell_driver("run.cancel", run, self.real_now, reason=ended.reason)
 
-    def withdraw(self, contact_id: str, purpose: str) -> None:
-        """Drop every unsent message of a purpose; runs of other purposes that wished one go on without it."""
-        self._withdrawn.append((contact_id, purpose))
+    def withdraw(self, contact_id: str, taken: TakenBack) -> None:
+        """Drop every unsent message that a refusal stops; runs that go on all the same do so without it."""
+        self._withdrawn.append((contact_id, taken))
 
     def finish(self) -> None:
         """Write the ends and all notes, stop listening for the ended runs, drop what was not handed over yet.
@@ -91,8 +92,8 @@ class Endings:
         otherwise = [run for run, ended in self._ended if ended.reason != withdrawn.reason]
         self._drop_of_ended(by_withdrawal, withdrawn)
         self._drop_of_ended(otherwise, run_ended_answer())
-        for contact_id, purpose in self._withdrawn:
-            self._drop_withdrawn(contact_id, purpose, waiting)
+        for contact_id, taken in self._withdrawn:
+            self._drop_withdrawn(contact_id, taken, waiting)
         self._ended, self._withdrawn = [], []
 
     def _write_ends(self) -> None:
@@ -139,14 +140,14 @@ class Endings:
         )
         return {wished_by(state_of(row)) or "": row for row in self.session.scalars(query)}
 
-    def _drop_withdrawn(self, contact_id: str, purpose: str, waiting: dict[str, RunRow]) -> None:
+    def _drop_withdrawn(self, contact_id: str, taken: TakenBack, waiting: dict[str, RunRow]) -> None:
         dropped = drop_held(
             self.session,
             answer=withdrawn_answer(),
             now=self.real_now,
             journey_now=self.now,
             contact_ids=[contact_id],
-            purpose=purpose,
+            stops=taken.stops,
         )
         for key in dropped:
             tell_run(self.session, waiting.get(key), key, self.real_now)

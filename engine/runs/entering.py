@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clocks, FixedClock
+from engine.contacts.consent import consent_records
+from engine.gate.consent import ConsentRecord, TakenBack, take_back
 from engine.journeys.calendar import working_facts
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider, advance, next_send_at
@@ -90,19 +92,24 @@ class Reacting:
         self._new_waits: list[dict[str, Any]] = []
         self._heard: list[dict[str, Any]] = []
         self._retimed: dict[str, dict[str, Any]] = {}
+        self._said: dict[str, list[ConsentRecord]] = {}
 
-    def react(self, event: Event, contact: Facts, timezone: str | None) -> list[str]:
+    def react(
+        self, event: Event, contact: Facts, timezone: str | None, said: Sequence[ConsentRecord] = ()
+    ) -> list[str]:
         """The ids of the runs that the event started, to be carried after the commit.
 
-        `contact` are the contact's facts after the event, `timezone` is theirs. Runs that wait are ended or
-        woken through their workflows, and told when the moment that they wait for has moved.
+        `contact` are the contact's facts after the event, `timezone` is theirs; `said` is what the event adds
+        to the ledger of consents, which the caller writes. Runs that wait are ended or woken through their
+        workflows, and told when the moment that they wait for has moved.
         """
         ground, known = self._ground, self._contacts[event.contact_id]
         programs = addressed(ground.programs.get(event.type, ()), event)
         facts = {**contact, **event_facts(event)}
         for program in programs:
             facts |= working_facts(program.entry.calendars, ground.now, self._zone(timezone))
-        withdrawn = self._withdrawn(event)
+        taken = self._taken_back(event.contact_id, said)
+        withdrawn = frozenset[str]().union(*(each.ends_runs_of for each in taken))
         reaction = react(
             event,
             facts,
@@ -119,8 +126,8 @@ class Reacting:
         self._retime(event, facts, timezone, known)
         for refusal in reaction.refusals:
             self._refuse(refusal, event, facts)
-        if withdrawn is not None:
-            self._endings.withdraw(event.contact_id, withdrawn)
+        for each in taken:
+            self._endings.withdraw(event.contact_id, each)
         return [self._enter(entry, event, facts, known) for entry in reaction.entries]
 
     def finish(self) -> None:
@@ -157,23 +164,28 @@ class Reacting:
             migrating.migrate(ground.session, contact, row, clocks, orders[row.journey])
         return read_known(ground.session, contact_ids) if late else known
 
-    def _withdrawn(self, event: Event) -> str | None:
-        """The purpose whose consent the event takes back altogether; one channel is the gate's business."""
-        if self._effect_of(event) != "consent_withdrawn":
-            return None
-        if event.properties.get("channel", ANY_EVENT) != ANY_EVENT:
-            return None
-        return str(event.properties.get("purpose", ANY_EVENT))
-
     def _effect_of(self, event: Event) -> str | None:
         kind = self._ground.bundle.events.get(event.type)
         return kind.effect if kind is not None else None
+
+    def _taken_back(self, contact_id: str, said: Sequence[ConsentRecord]) -> list[TakenBack]:
+        """What the refusals among the new entries stop at once."""
+        if not said:
+            return []
+        ground, before = self._ground, self._said.setdefault(contact_id, [])
+        before += said
+        refusals = [record for record in said if record.is_refusal]
+        if not refusals:
+            return []
+        known = [*consent_records(ground.session, contact_id), *before]
+        found = [take_back(each, known, ground.bundle.purposes, ground.now) for each in refusals]
+        return [each for each in found if each is not None]
 
     def _zone(self, timezone: str | None) -> ZoneInfo:
         return zone_of(timezone, self._ground.bundle.workspace.timezone)
 
     def _listening(
-        self, run: KnownRun, event: Event, withdrawn: str | None, timezone: str | None
+        self, run: KnownRun, event: Event, withdrawn: Collection[str], timezone: str | None
     ) -> ActiveRun:
         is_heard = any(wait.is_heard for wait in run.waits)
         listeners = [
@@ -183,7 +195,7 @@ class Reacting:
             and not (is_heard and wait.listener.kind is ListenerKind.STEP)
         ]
         # Only a withdrawal asks what a run is for, and only listeners ask its facts.
-        purpose = self._program(run).purpose if withdrawn is not None else ""
+        purpose = self._program(run).purpose if withdrawn else ""
         facts = self._of_run(run, timezone) if listeners else {}
         return ActiveRun(run.id, run.journey, purpose, listeners, facts, self._pinned(run))
 

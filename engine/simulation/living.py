@@ -19,9 +19,9 @@ from engine.contacts.deriving import Derivations
 from engine.contacts.profile import contact_facts
 from engine.contacts.updating import apply_event
 from engine.delivery.intents import run_ended_answer, withdrawn_answer
-from engine.gate.consent import ANY, ConsentRecord
-from engine.gate.model import Intent
-from engine.intake.consenting import consent_entry
+from engine.gate.consent import ConsentRecord, TakenBack, take_back
+from engine.gate.model import Intent, Outcome
+from engine.intake.consenting import consent_entries, pending_events
 from engine.journeys.calendar import working_facts
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Advanced, Decider, advance
@@ -169,9 +169,7 @@ class Life:
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
         self._recognise(person, event)
-        entry = consent_entry(event, known_kind(event.type, self._bundle), self._bundle)
-        if entry is not None:
-            person.consents.append(_recorded(entry))
+        self._say(person, event)
 
     def happen(
         self, person: Living, event: Event, traits: Mapping[str, Any] = MappingProxyType({})
@@ -186,9 +184,12 @@ class Life:
         apply_event(profile, event, known_kind(event.type, self._bundle))
         computed = compute(profile, self._bundle, self._matcher, event.received_at, self._deriving)
         person.sort_runs()
-        touched = self._react(person, event, computed.facts)
-        crossed = self._cross(person, computed, event.event_id, BY_EVENT, event.received_at)
-        return _together([touched, *crossed])
+        said = self._say(person, event)
+        touched = [self._react(person, event, computed.facts, [entry.record for entry in said])]
+        for pending in pending_events(said, event):
+            touched.append(self._tell(person, pending, computed.facts))
+        touched += self._cross(person, computed, event.event_id, BY_EVENT, event.received_at)
+        return _together(touched)
 
     def would_enter(self, person: Living, program: Program, event: Event) -> bool:
         """Whether the event would start a run of the program as things stand."""
@@ -209,30 +210,41 @@ class Life:
     ) -> list[Touched]:
         if not computed.crossings:
             return []
-        told = []
-        for event in crossing_events(computed.crossings, person.profile.id, cause, because, now):
-            person.seq += 1
-            person.profile.last_event_seq = person.seq
-            if self._witness is not None:
-                self._witness.happened(event, {})
-            told.append(self._react(person, changed(event, seq=person.seq), computed.facts))
-        return told
+        events = crossing_events(computed.crossings, person.profile.id, cause, because, now)
+        return [self._tell(person, event, computed.facts) for event in events]
 
-    def _react(self, person: Living, event: Event, contact: Facts) -> Touched:
-        """What an event does to consents and runs; `contact` are the person's facts after it."""
-        now = event.received_at
+    def _tell(self, person: Living, event: Event, contact: Facts) -> Touched:
+        """Let an event happen that Wayline itself writes; it comes next after the person's latest one."""
+        person.seq += 1
+        person.profile.last_event_seq = person.seq
+        if self._witness is not None:
+            self._witness.happened(event, {})
+        return self._react(person, changed(event, seq=person.seq), contact)
+
+    def _say(self, person: Living, event: Event) -> list[ConsentEntry]:
+        """Write down what the event says of consent; what was written."""
         kind = known_kind(event.type, self._bundle)
+        said = consent_entries(event, kind, self._bundle, lambda: person.consents)
+        person.consents += (entry.record for entry in said)
+        return said
+
+    def _react(
+        self, person: Living, event: Event, contact: Facts, consents: Sequence[ConsentRecord] = ()
+    ) -> Touched:
+        """What an event does to runs; `contact` are the person's facts after it, `consents` what it said."""
+        now = event.received_at
         event = self._recognise(person, event)
         zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
         facts = {**contact, **event_facts(event)}
         for program in addressed(self._programs.get(event.type, []), event):
             facts |= working_facts(program.entry.calendars, now, zone)
-        withdrawn = None
-        entry = consent_entry(event, kind, self._bundle)
-        if entry is not None:
-            person.consents.append(_recorded(entry))
-            if entry.decision == "withdrawn" and entry.channel == ANY:
-                withdrawn = entry.purpose
+        taken = [
+            found
+            for said in consents
+            if said.is_refusal
+            and (found := take_back(said, person.consents, self._bundle.purposes, now)) is not None
+        ]
+        withdrawn = frozenset[str]().union(*(each.ends_runs_of for each in taken))
         runs = [_listening(run, now, zone) for run in person.active.values()]
         reaction = react(
             event,
@@ -241,7 +253,7 @@ class Life:
             runs,
             self._doors(person, event, facts),
             withdrawn=withdrawn,
-            is_deletion=kind.effect == "deleted",
+            is_deletion=known_kind(event.type, self._bundle).effect == "deleted",
         )
         for ending in reaction.endings:
             self.advance(person, ending.run_id, ending.cause, now)
@@ -253,7 +265,7 @@ class Life:
         for refusal in reaction.refusals:
             self._refuse(refusal, event)
         entered = tuple(self._enter(person, entering, event) for entering in reaction.entries)
-        settled = self._drop(person, reaction.endings, withdrawn, now)
+        settled = self._drop(person, reaction.endings, taken, now)
         return Touched(entered, tuple(waking.run_id for waking in reaction.wakings), settled, moved)
 
     def _retime(self, person: Living, facts: Facts, now: datetime) -> tuple[str, ...]:
@@ -397,10 +409,10 @@ class Life:
         return self._calling.make(person.profile.id, name, run.state.waiting.step, now)
 
     def _drop(
-        self, person: Living, endings: Sequence[Ending], withdrawn: str | None, now: datetime
+        self, person: Living, endings: Sequence[Ending], taken: Sequence[TakenBack], now: datetime
     ) -> tuple[tuple[str, OutcomeKnown], ...]:
-        """Drop the messages of ended runs and of a withdrawn purpose; runs that waited for one go on."""
-        if not endings and withdrawn is None:
+        """Drop the messages of ended runs and those that a refusal stops; runs that waited for one go on."""
+        if not endings and not taken:
             return ()
         contact_id = person.profile.id
         because = withdrawn_answer()
@@ -412,9 +424,9 @@ class Life:
         otherwise = {ending.run_id for ending in endings} - by_withdrawal
         self._sending.drop_of_runs(contact_id, by_withdrawal, because, now)
         self._sending.drop_of_runs(contact_id, otherwise, run_ended_answer(), now)
-        if withdrawn is None:
-            return ()
-        dropped = self._sending.drop_of_purpose(contact_id, withdrawn, now)
+        dropped: dict[str, Outcome] = {}
+        for each in taken:
+            dropped |= self._sending.drop_stopped(contact_id, each, now)
         return tuple(
             (run.state.run_id, OutcomeKnown(run.state.position or "", dropped[key].value))
             for run in person.active.values()
@@ -538,19 +550,6 @@ class Life:
 
     def _run_id(self, journey: str, contact_id: str, entry_key: str) -> str:
         return run_id_of(self._bundle.workspace.id, journey, contact_id, entry_key)
-
-
-def _recorded(entry: ConsentEntry) -> ConsentRecord:
-    return ConsentRecord(
-        purpose=entry.purpose,
-        channel=entry.channel,
-        decision=entry.decision,
-        recorded_at=entry.recorded_at,
-        valid_until=entry.valid_until,
-        source=entry.source,
-        purpose_version=entry.purpose_version,
-        legal_basis=entry.legal_basis,
-    )
 
 
 def _listening(run: VirtualRun, now: datetime, zone: ZoneInfo) -> ActiveRun:

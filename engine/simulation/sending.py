@@ -19,7 +19,7 @@ from engine.delivery.limits import Limits
 from engine.delivery.passing import Means, at_once, pass_gate
 from engine.delivery.rivals import rivals_of_run
 from engine.gate.arbitration import Rival
-from engine.gate.consent import ANY
+from engine.gate.consent import TakenBack
 from engine.gate.judging import Way
 from engine.gate.model import Answer, Intent, Outcome
 from engine.gate.stages import plan_scope
@@ -161,13 +161,13 @@ class Sending:
             if intent.run_id in run_ids:
                 self._drop(contact_id, intent.key, answer, now)
 
-    def drop_of_purpose(self, contact_id: str, purpose: str, now: datetime) -> dict[str, Outcome]:
-        """Drop what has not left and rests on a consent that is withdrawn; key -> outcome."""
+    def drop_stopped(self, contact_id: str, taken: TakenBack, now: datetime) -> dict[str, Outcome]:
+        """Drop what has not left and a refusal stops; key -> outcome."""
         answer = withdrawn_answer()
         return {
             intent.key: self._drop(contact_id, intent.key, answer, now)
             for intent in self._waiting(contact_id)
-            if purpose in (intent.purpose, ANY)
+            if taken.stops(intent.purpose, intent.channels)
         }
 
     def _waiting(self, contact_id: str) -> list[Intent]:

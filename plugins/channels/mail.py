@@ -89,9 +89,17 @@ def envelope_of(message: Message, key: str, *, sender: str, reply_to: str | None
                 "header_refused", f"the header {_one_line(name)[:40]!r} is not the message's to set"
             )
         mail[name] = _one_line(value)
-    parts = [message.body, message.call_to_action]
+    parts = [message.body, message.call_to_action, _way_out(message)]
     mail.set_content(_text("\n\n".join(part for part in parts if part)), charset="utf-8")
     return Envelope(origin.addr_spec, recipient, message_id, mail.as_bytes(), needs_utf8)
+
+
+def _way_out(message: Message) -> str:
+    """The unsubscribe link for people: not every mail program shows a button for the header."""
+    url = message.unsubscribe_url
+    if url is None or url in message.body or url in message.call_to_action:
+        return ""
+    return f"{'退订' if message.locale.lower().startswith('zh') else 'Unsubscribe'}: {url}"
 
 
 def ascii_address(text: str) -> str:

@@ -19,8 +19,10 @@ from sqlmodel import col
 from engine.contacts.consent import (
     ConsentEntry,
     consent_records,
+    forget_proofs,
     record_consent,
     record_consents,
+    seal,
     verify_chain,
 )
 from engine.gate.consent import ConsentState, settle_consent
@@ -44,6 +46,8 @@ FULL = ConsentEntry(
     actor="self",
     jurisdiction="CN",
     valid_until=NOW + timedelta(days=365),
+    received_at=NOW + timedelta(minutes=1),
+    proof="scan 17 of Wang Fang's form",
 )
 
 
@@ -127,11 +131,14 @@ def test_a_transaction_that_fails_leaves_the_chain_whole(store: Store) -> None:
 _OTHER: dict[str, st.SearchStrategy[Any]] = {
     "recorded_at": st.integers(1, 10**12).map(lambda micros: NOW + timedelta(microseconds=micros)),
     "valid_until": st.none() | st.just(NOW),
+    "received_at": st.none() | st.just(NOW - timedelta(days=1)),
+    "form": st.sampled_from([1, 2, 3]),
+    "proof_hash": st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
     "decision": st.sampled_from(["granted", "denied", "withdrawn", ""]),
     "prev_hash": st.text("0123456789abcdef", min_size=64, max_size=64) | st.just(""),
     "hash": st.text("0123456789abcdef", min_size=64, max_size=64) | st.just(""),
 }
-_FIELDS = [field.name for field in fields(ConsentEntry)] + ["prev_hash", "hash"]
+_FIELDS = [field.name for field in fields(ConsentEntry)] + ["proof_hash", "form", "prev_hash", "hash"]
 _text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=10)
 
 
@@ -169,6 +176,43 @@ def test_any_missing_entries_show_also_the_last_ones(sqlite_store_kept: Store, g
         ids = [rows[place].id for place in gone]
         session.execute(delete(ConsentRow).where(col(ConsentRow.id).in_(ids)))
         assert verify_chain(session) != []
+
+
+def test_forgetting_where_a_proof_is_kept_breaks_no_seal(store: Store) -> None:
+    with store.begin() as session:
+        record_consents(session, [FULL, replace(FULL, contact_id="c2"), replace(FULL, proof=None)])
+        assert forget_proofs(session, "c1") == 1
+    with store.read() as session:
+        assert verify_chain(session) == []
+        mine, others, without = consent_rows(session)
+    assert (mine.proof, mine.proof_salt) == (None, None)
+    assert mine.proof_hash is not None
+    assert others.proof == FULL.proof
+    assert without.proof_hash is None
+
+
+def test_equal_proofs_cannot_be_told_from_their_commitments(store: Store) -> None:
+    with store.begin() as session:
+        record_consents(session, [FULL, FULL])
+        one, other = consent_rows(session)
+    assert one.proof_hash != other.proof_hash
+
+
+def test_entries_of_the_first_form_keep_their_seals(store: Store) -> None:
+    """As versions before the proofs wrote them: their seals say nothing of what came later."""
+    plain = {"contact_id": "c1", "purpose": "marketing", "decision": "granted", "recorded_at": NOW}
+    plain |= {"channel": "*", "purpose_version": "1", "legal_basis": "consent", "source": "web"}
+    plain |= dict.fromkeys(["notice_hash", "notice_language", "mechanism", "jurisdiction", "valid_until"])
+    plain |= {"actor": "self"}
+    hash_ = seal("", plain | {"form": 1})
+    # What version 0.1 wrote for exactly this entry.
+    assert hash_ == "6a672662889aba93a387117c5a8ddd99e5728bd1dc479203c0abb9212b35735d"
+    with store.begin() as session:
+        session.execute(insert(ConsentRow).values(plain | {"prev_hash": "", "hash": hash_, "form": 1}))
+        session.add(ChainRow(name="consent", length=1, hash=hash_))
+    with store.begin() as session:
+        record_consent(session, FULL)
+        assert verify_chain(session) == []
 
 
 def test_an_entry_slipped_in_by_another_hand_shows(store: Store) -> None:

@@ -216,7 +216,7 @@ async def test_a_withdrawal_drops_what_is_held_at_once(desk: Any) -> None:
             now=desk.clock.now(),
             journey_now=desk.journey_now(),
             contact_ids=["ann"],
-            purpose="marketing",
+            stops=lambda purpose, _: purpose == "marketing",
         )
     assert dropped == ["k2"]
     assert (desk.row("k2").outcome, desk.reasons("k2")) == ("blocked", ["cap.full", "consent.withdrawn"])

@@ -82,7 +82,7 @@ async def test_a_withdrawal_between_plan_and_delivery_stops_a_claimed_wish(desk:
             now=now,
             journey_now=now,
             contact_ids=["ann"],
-            purpose="marketing",
+            stops=lambda purpose, _: purpose == "marketing",
         )
     assert await desk.delivery.deliver("k1", carried=True, claim=claim) is Outcome.BLOCKED
     assert desk.mail.sent == []

@@ -64,7 +64,13 @@ async def test_what_was_written_arrives_with_every_header_it_needs(
     assert took.mail["Date"] == "Sat, 21 Nov 2026 09:30:00 +0000"
     assert took.mail.get_content_charset() == "utf-8"
     text = took.mail.get_content()
-    assert text.splitlines() == [*EXAMPLE_MESSAGE.body.splitlines(), "", "https://example.com/offer"]
+    assert text.splitlines() == [
+        *EXAMPLE_MESSAGE.body.splitlines(),
+        "",
+        "https://example.com/offer",
+        "",
+        "退订: https://example.com/u/token",
+    ]
     await channel.close()
 
 

@@ -10,26 +10,31 @@ from typing import Any
 from engine.authoring.bundle import Bundle, EventType
 from engine.authoring.compiling.catalogues import parameter_facts, remembered, said_by
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.models.contents import ContentEntry
+from engine.authoring.models.contents import ContentEntry, Text
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.journeys.keeping import ENTRY
 from engine.journeys.program import Ask, Call, Experiment, Program, Repeat, Send, SetValues, WaitFor
 from engine.plugin.calling import PARTS, call_generator, generate, within
-from engine.plugin.contracts import ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
+from engine.plugin.contracts import LINKS, ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
 from engine.plugin.patience import TooSlow
 from engine.plugin.registry import Registry
+from engine.rules.condition import YamlPath
 from engine.rules.facts import Fact, FactType
 
 # Only this one: it works alone and for nothing. Others may ask a service that costs money.
 PROOFREAD_GENERATOR = "template"
 # A variable in full-width or in single braces: nobody wants a recipient to read that.
-_LITERAL = re.compile(r"｛｛?[^｛｝]*｝?｝?|(?<!\{)\{\s*(?:contact|event|journey)\.[a-z0-9_.]+\s*\}(?!\})")
+_LITERAL = re.compile(
+    r"｛｛?[^｛｝]*｝?｝?|(?<!\{)\{\s*(?:contact|event|journey|links)\.[a-z0-9_.]+\s*\}(?!\})"
+)
 _PATIENCE = timedelta(seconds=5)
 _MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 _ALWAYS_KNOWN = {"id", "created_at", "tags", "order_count", "total_spent"}
 """Facts about contacts that are never missing."""
 _OF_EVERY_EVENT: Mapping[str, Any] = {"type": "sample", "occurred_at": _MOMENT.isoformat()}
+
+_LINKS = dict.fromkeys(LINKS, "https://example.com/sample")
 
 Facts = Mapping[str, Mapping[str, Any]]
 Setting = tuple[Facts, Facts]
@@ -71,18 +76,24 @@ def _of_content(
 
 
 def _proofread(content: Defined[ContentEntry], settings: Sequence[Setting], fill: Fill) -> Iterator[Problem]:
-    for locale, text in content.item.locales.items():
+    texts: list[tuple[YamlPath, str, Text]] = [
+        (("locales", locale), locale, text) for locale, text in content.item.locales.items()
+    ]
+    for number, variant in enumerate(content.item.variants):
+        at: YamlPath = ("variants", number, "locales")
+        texts += [((*at, locale), locale, text) for locale, text in variant.locales.items()]
+    for where, locale, text in texts:
         for part in PARTS:
             template = str(getattr(text, part))
             if (written := _LITERAL.search(template)) is not None:
                 message = f"'{written[0]}' would be sent as it stands"
                 hint = "variables are written {{ contact.city }}, in plain double braces"
-                yield content.problem("RS058", message, hint, at=("locales", locale, part))
+                yield content.problem("RS058", message, hint, at=(*where, part))
                 continue
             if "{" not in template:
                 continue
             for full, sparse in settings:
-                problem = _filled(content, locale, part, template, full, sparse, fill)
+                problem = _filled(content, (*where, part), locale, template, full, sparse, fill)
                 if problem is not None:
                     yield problem
                     break
@@ -90,14 +101,13 @@ def _proofread(content: Defined[ContentEntry], settings: Sequence[Setting], fill
 
 def _filled(
     content: Defined[ContentEntry],
+    at: YamlPath,
     locale: str,
-    part: str,
     template: str,
     full: Facts,
     sparse: Facts,
     fill: Fill,
 ) -> Problem | None:
-    at = ("locales", locale, part)
     watched = {group: _Watched(facts) for group, facts in full.items()}
     if (fault := _fault(template, watched, locale, fill)) is not None:
         hint = "variables are written {{ contact.city }}; `wayline facts` lists them"
@@ -176,6 +186,7 @@ class _Facts:
         ]
         steps = [step for program in programs for step in program.steps.values()]
         return {
+            "links": _LINKS,
             "contact": self._plain_contact if sparse else self._contact,
             "event": {**_OF_EVERY_EVENT, **_properties(kinds, sparse=sparse)},
             "journey": {

@@ -10,10 +10,13 @@ from engine.authoring.checking.policies import check_policies
 from engine.authoring.checking.references import References
 from engine.authoring.compiling.counts import check_counts
 from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
-from engine.authoring.models.contents import ContentEntry
+from engine.authoring.models.contents import ContentEntry, Variant
 from engine.authoring.models.limits import CapEntry
-from engine.authoring.models.workspace import EventEntry
+from engine.authoring.models.workspace import EventEntry, PurposeEntry
+from engine.authoring.personal import personal_fact
 from engine.errors import Place, Problem
+from engine.gate.consent import PERSONALISATION
+from engine.plugin.calling import PARTS
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN
 
@@ -32,6 +35,8 @@ def check(found: Definitions) -> Iterator[Problem]:
         yield from references.check("identity", channel.item.identity, channel, ("identity",))
     for content in found.contents.values():
         yield from _content(content, found, references)
+    for purpose in found.purposes.values():
+        yield from _purpose(purpose, references)
     for check_ in found.checks.values():
         for key, noun, names in (
             ("lexicons", "lexicon", check_.item.lexicons),
@@ -116,10 +121,26 @@ def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
             )
 
 
+def _purpose(purpose: Defined[PurposeEntry], references: References) -> Iterator[Problem]:
+    if purpose.item.id == PERSONALISATION:
+        message = f"'{PERSONALISATION}' is in every workspace: what contacts refuse who want nothing personal"
+        yield purpose.problem("RS043", message, "use another name", at=("id",))
+    consent = purpose.item.consent
+    if consent is not None and consent.double_opt_in is not None:
+        for number, name in enumerate(consent.double_opt_in.channels):
+            at = ("consent", "double_opt_in", "channels", number)
+            yield from references.check("channel", name, purpose, at)
+    for locale in purpose.item.titles:
+        yield from references.check("locale", locale, purpose, ("titles", locale))
+
+
 def _content(content: Defined[ContentEntry], found: Definitions, references: References) -> Iterator[Problem]:
     entry = content.item
     for locale in entry.locales:
         yield from references.check("locale", locale, content, ("locales", locale))
+    for number, variant in enumerate(entry.variants):
+        if not variant.personal:
+            yield from _plain(content, number, variant, found)
     if found.workspace is None:
         return
     locales = found.workspace.item.locales
@@ -134,6 +155,24 @@ def _content(content: Defined[ContentEntry], found: Definitions, references: Ref
             f"'{entry.id}' has no text in {', '.join(missing)}; contacts of that language get '{locales[0]}'"
         )
         yield content.problem("RW003", message, f"add locales.{missing[0]}", at=("locales",))
+
+
+def _plain(
+    content: Defined[ContentEntry], number: int, variant: Variant, found: Definitions
+) -> Iterator[Problem]:
+    """What is wrong with a text for those who refused personalisation."""
+    default = found.workspace.item.locales[0] if found.workspace is not None else None
+    if default is not None and default not in variant.locales:
+        message = f"this variant lacks the workspace's default language '{default}'"
+        yield content.problem("RS057", message, f"add locales.{default}", at=("variants", number, "locales"))
+    for locale, text in variant.locales.items():
+        for part in PARTS:
+            fact = personal_fact(getattr(text, part))
+            if fact is not None:
+                message = f"'{fact}' is about the contact, who refused personalisation"
+                hint = "write it so that it suits everybody"
+                at = ("variants", number, "locales", locale, part)
+                yield content.problem("RS160", message, hint, at=at)
 
 
 def _cap(cap: Defined[CapEntry], found: Definitions, references: References) -> Iterator[Problem]:

@@ -33,10 +33,16 @@ from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.breakers import BreakerEntry
 from engine.authoring.models.channels import FromEnvironment
 from engine.authoring.models.checks import LexiconFile
-from engine.authoring.models.contents import ContentEntry
+from engine.authoring.models.contents import ContentEntry, Text
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.limits import CapEntry, RollingEntry
-from engine.authoring.models.workspace import PHONES, EventEntry, PurposeEntry, WorkspaceFile
+from engine.authoring.models.workspace import (
+    PHONES,
+    ConsentEntry,
+    EventEntry,
+    PurposeEntry,
+    WorkspaceFile,
+)
 from engine.errors import Problem
 from engine.experiments.holding_out import HoldOut
 from engine.gate.model import (
@@ -44,6 +50,7 @@ from engine.gate.model import (
     CalendarWindow,
     Cap,
     Counts,
+    DoubleOptIn,
     Purpose,
     Quota,
     RollingWindow,
@@ -111,7 +118,15 @@ def compile_bundle(
             name: ActionConfig(name, each.item.plugin, _settings(each.item.settings))
             for name, each in found.actions.items()
         },
-        contents={name: _content(defined.item) for name, defined in found.contents.items()},
+        contents={
+            name: _texts(defined.item, defined.item.locales) for name, defined in found.contents.items()
+        },
+        plain_contents={
+            name: _texts(defined.item, variant.locales)
+            for name, defined in found.contents.items()
+            for variant in defined.item.variants
+            if not variant.personal
+        },
         checks=tuple(
             CheckConfig(
                 each.item.id,
@@ -195,7 +210,20 @@ def _numbers(entry: WorkspaceFile) -> dict[str, str | None]:
 
 
 def _purpose(entry: PurposeEntry) -> Purpose:
-    return Purpose(entry.id, entry.title, entry.version, entry.kind, entry.max_hold, entry.repeat_unknown)
+    wanted = entry.consent or ConsentEntry()
+    asked = wanted.double_opt_in
+    return Purpose(
+        entry.id,
+        entry.title,
+        entry.version,
+        entry.kind,
+        entry.max_hold,
+        entry.repeat_unknown,
+        valid_for=wanted.valid_for,
+        honours=None if wanted.honours is None else frozenset(wanted.honours),
+        double_opt_in=None if asked is None else DoubleOptIn(asked.within, asked.channels),
+        titles=dict(entry.titles),
+    )
 
 
 def _cap(defined: Defined[CapEntry], tolerances: Tolerances) -> Cap:
@@ -249,10 +277,10 @@ def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _content(entry: ContentEntry) -> dict[str, ContentSpec]:
+def _texts(entry: ContentEntry, locales: Mapping[str, Text]) -> dict[str, ContentSpec]:
     return {
         locale: ContentSpec(entry.id, locale, text.body, text.subject, text.call_to_action, entry.generator)
-        for locale, text in entry.locales.items()
+        for locale, text in locales.items()
     }
 
 

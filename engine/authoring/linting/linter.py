@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from engine.authoring.bundle import Bundle
 from engine.authoring.compiling.conditions import Written
 from engine.authoring.definitions import Definitions
+from engine.authoring.linting.consenting import check_confirming, check_personal
 from engine.authoring.linting.leaving import check_leaves
 from engine.authoring.linting.limits import check_caps
 from engine.authoring.linting.logic import check_conditions
@@ -30,6 +31,8 @@ def check_whole(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
     """What shows only in a workspace without mistakes."""
     yield from check_caps(found, bundle)
     yield from check_starts(found, bundle)
+    yield from check_confirming(found, bundle)
+    yield from check_personal(found, bundle)
     yield from check_timing(found, bundle)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.authoring.models.fields import Id, Items, Locale
 from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.refusing import refuse
 
 
 class Text(Part):
@@ -26,8 +27,10 @@ class Text(Part):
     body: str = Field(
         title="正文",
         description=(
-            "The message; {{ contact.… }}, {{ event.… }} and {{ journey.… }} are filled in.\n"
-            "正文；{{ contact.… }}、{{ event.… }}、{{ journey.… }} 会被填入。"
+            "The message; {{ contact.… }}, {{ event.… }}, {{ journey.… }} and {{ links.… }} (unsubscribe, "
+            "preferences, confirm) are filled in.\n"
+            "正文；{{ contact.… }}、{{ event.… }}、{{ journey.… }} 与 {{ links.… }}"
+            "（unsubscribe 退订、preferences 偏好设置、confirm 确认同意）会被填入。"
         ),
         examples=["您好 {{ contact.name }}"],
         min_length=1,
@@ -45,13 +48,27 @@ class Text(Part):
 
 
 class Variant(Part):
-    """The same content, written for some channels."""
+    """The same content, written for some channels, or for those who want nothing personal."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("channels", "every channel gets the text in 'locales'"),
+    )
 
     channels: Items[Id] = Field(
+        (),
         title="渠道",
-        description="The channels that get this text.\n使用这份文字的渠道。",
+        description="The channels that get this text; left out: all.\n使用这份文字的渠道；不写则为全部。",
         min_length=1,
         examples=[["sms"]],
+    )
+    personal: bool = Field(
+        True,
+        title="个性化",
+        description=(
+            "false: the text for contacts who refused personalisation; it names no facts about anybody. true "
+            "when left out.\n"
+            "false：给关闭了个性化的联系人的文字，不得引用任何个人信息；默认 true。"
+        ),
     )
     locales: dict[Locale, Text] = Field(
         title="各语言",
@@ -60,13 +77,16 @@ class Variant(Part):
         min_length=1,
     )
 
+    @model_validator(mode="after")
+    def _differs_from_the_content(self) -> Variant:
+        if self.personal and not self.channels:
+            message = "this variant is for everybody, as the content itself is"
+            raise refuse("RS055", message, "write 'personal: false', or name its channels")
+        return self
+
 
 class ContentEntry(Part):
     """One message in all its languages."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (
-        Unacted("variants", "every channel gets the text in 'locales'"),
-    )
 
     id: Id = Field(
         title="编号",
@@ -105,11 +125,22 @@ class ContentEntry(Part):
     )
     variants: Items[Variant] = Field(
         (),
-        title="渠道版本",
+        title="版本",
         description=(
-            "Other texts of the same content for some channels.\n同一内容为某些渠道准备的其他文字。"
+            "Other texts of the same content: for some channels, or for contacts who refused "
+            "personalisation.\n"
+            "同一内容的其他文字：用于某些渠道，或用于关闭了个性化的联系人。"
         ),
+        examples=[[{"personal": False, "locales": {"zh": {"body": "新品上架"}}}]],
     )
+
+    @model_validator(mode="after")
+    def _one_text_for_each(self) -> ContentEntry:
+        plain = [number for number, each in enumerate(self.variants) if not each.personal]
+        if len(plain) > 1:
+            message = "a second text for those who refused personalisation"
+            raise refuse("RS055", message, "keep one of them", at=("variants", plain[1]))
+        return self
 
 
 class ContentFile(Head):

@@ -207,6 +207,63 @@ class WorkspaceFile(Head):
     )
 
 
+class DoubleOptInEntry(Part):
+    """That a consent counts only once it was confirmed by a link sent to the address."""
+
+    within: Duration = Field(
+        title="确认期限",
+        description=(
+            "How long a consent waits to be confirmed; it lapses then.\n等待确认的时长，逾期未确认即失效。"
+        ),
+        examples=["7d"],
+    )
+    channels: Items[Id] = Field(
+        (),
+        title="渠道",
+        description=(
+            "Channels on which a consent must be confirmed; left out: on all.\n"
+            "须经确认的渠道；不写则为全部渠道。"
+        ),
+        examples=[["email"]],
+        min_length=1,
+    )
+
+
+class ConsentEntry(Part):
+    """What a consent to a purpose has to be, to count."""
+
+    valid_for: Duration | None = Field(
+        None,
+        title="有效期",
+        description=(
+            "How long a consent counts; left out: until it is withdrawn.\n"
+            "同意的有效时长；不写则直到撤回为止。"
+        ),
+        examples=["730d"],
+    )
+    honours: Items[str] | None = Field(
+        None,
+        title="仍有效的版本",
+        description=(
+            "Earlier versions of the notice whose consents still count; [] after a material change: none. "
+            "Left out: all.\n"
+            "仍承认其同意的早期告知书版本；告知书有实质变更时写 []，即旧同意全部失效；不写则全部承认。"
+        ),
+        examples=[["2025-06"]],
+    )
+    double_opt_in: DoubleOptInEntry | None = Field(
+        None,
+        title="二次确认",
+        description=(
+            "A consent counts only once it was confirmed by a link sent to the address; a journey that is "
+            "entered by consent_pending sends it. Left out: it counts at once.\n"
+            "同意须经发往该地址的链接确认后才生效，确认消息由以 consent_pending 进入的旅程发送；"
+            "不写则立即生效。"
+        ),
+        examples=[{"within": "7d", "channels": ["email"]}],
+    )
+
+
 class PurposeEntry(Part):
     """One reason for which contacts may be written to."""
 
@@ -260,6 +317,33 @@ class PurposeEntry(Part):
         ),
     )
 
+    titles: dict[Locale, str] = Field(
+        {},
+        title="各语言标题",
+        description=(
+            "The title in other languages, for the page where people choose.\n"
+            "其他语言的名称，用于偏好设置页。"
+        ),
+        examples=[{"en": "Offers and news"}],
+    )
+    consent: ConsentEntry | None = Field(
+        None,
+        title="同意要求",
+        description=(
+            "What a consent has to be, to count; only for marketing. Left out: any counts until it is "
+            "withdrawn.\n"
+            "同意须满足的条件，仅限 marketing；不写则同意在撤回前一直有效。"
+        ),
+        examples=[{"valid_for": "730d"}],
+    )
+
+    @model_validator(mode="after")
+    def _only_marketing_rests_on_consent(self) -> PurposeEntry:
+        if self.consent is not None and self.kind != "marketing":
+            message = f"{self.kind} does not rest on consent, so it says nothing of it"
+            raise refuse("RS055", message, "remove it, or make the purpose marketing", at=("consent",))
+        return self
+
     @model_validator(mode="after")
     def _marketing_is_never_repeated(self) -> PurposeEntry:
         if self.repeat_unknown and self.kind == "marketing":
@@ -312,16 +396,19 @@ class EventEntry(Part):
         ),
         examples=[{"type": "object", "properties": {"amount": {"type": "number"}}}],
     )
-    effect: Literal["order", "consent_granted", "consent_withdrawn", "deleted"] | None = Field(
-        None,
-        title="系统效果",
-        description=(
-            "What the engine itself does with it: order counts an order and adds its `amount`; "
-            "consent_granted and consent_withdrawn write the consent ledger; deleted stops all "
-            "messages and ends what is under way.\n"
-            "系统处理：order 计入订单及 amount；consent_granted/consent_withdrawn 记入同意台账；"
-            "deleted 停发一切消息并结束进行中的旅程。不写则无。"
-        ),
+    effect: Literal["order", "consent_granted", "consent_denied", "consent_withdrawn", "deleted"] | None = (
+        Field(
+            None,
+            title="系统效果",
+            description=(
+                "What the engine itself does with it: order counts an order and adds its `amount`; "
+                "consent_granted, consent_denied and consent_withdrawn write the consent ledger; deleted "
+                "stops all messages and ends what is under way.\n"
+                "系统处理：order 计入订单及 amount；"
+                "consent_granted、consent_denied、consent_withdrawn 记入同意台账；"
+                "deleted 停发一切消息并结束进行中的旅程。不写则无。"
+            ),
+        )
     )
     counts_as_activity: bool = Field(
         True,

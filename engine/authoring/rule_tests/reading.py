@@ -25,6 +25,7 @@ from engine.authoring.rule_tests.experiments import arms_of, check_experiments
 from engine.authoring.rule_tests.ground import Ground
 from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, SaidEnd, Suite
 from engine.errors import Problem
+from engine.gate.consent import ANY, PERSONALISATION
 from engine.journeys.event import JOURNEY_REQUESTED
 from engine.journeys.numbers import zones_by_numbers
 from engine.journeys.program import Ask, Call
@@ -267,9 +268,9 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
                 ground.note("RS088", message, hint, (*at, "properties", *error.absolute_path))
     if name == JOURNEY_REQUESTED and isinstance(requested := properties.get("journey"), str):
         ground.journey(requested, (*at, "properties", "journey"))
-    if kind.effect in {"consent_granted", "consent_withdrawn"}:
+    if kind.effect in {"consent_granted", "consent_denied", "consent_withdrawn", "consent_confirmed"}:
         purpose = properties.get("purpose")
-        if isinstance(purpose, str) and purpose != "*":
+        if isinstance(purpose, str) and purpose not in {ANY, PERSONALISATION}:
             ground.refer("purpose", purpose, (*at, "properties", "purpose"))
 
 

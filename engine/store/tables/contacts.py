@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Index, Integer
 from sqlmodel import Field, SQLModel
 
 from engine.store.columns import BigId, Document, Instant
@@ -112,7 +112,7 @@ class ConsentRow(SQLModel, table=True):
     channel: str = "*"
     """A channel id, or `*` for all channels."""
     decision: str
-    """granted | denied | withdrawn"""
+    """granted | denied | withdrawn | pending"""
     legal_basis: str = "consent"
     notice_hash: str | None = None
     notice_language: str | None = None
@@ -123,6 +123,15 @@ class ConsentRow(SQLModel, table=True):
     recorded_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Journey time, so that ages and points in time agree with the rest of the contact's life."""
     valid_until: datetime | None = Field(default=None, sa_column=Column(Instant))
+    received_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Journey time by the server's own clock; None in entries of the first form."""
+    proof: str | None = None
+    """Where the proof is kept; forgotten when the contact is erased."""
+    proof_salt: str | None = None
+    proof_hash: str | None = None
+    """The commitment to the proof, which is sealed and stays."""
+    form: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
+    """Which fields the seal covers."""
     prev_hash: str = ""
     hash: str = ""
     """SHA-256 over the previous hash and this entry's fields: a changed or removed entry shows."""
