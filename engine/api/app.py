@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from engine.api import (
     confirming,
+    consents,
     documenting,
     events,
     experiments,
@@ -69,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
         unsubscribing,
         preferring,
         confirming,
+        consents,
         documenting,
     ):
         app.include_router(module.router)

@@ -1,21 +1,16 @@
-"""`wayline publish`, `rollback`, `bundles`, `consent` and `db`: what is in force, and where it is kept."""
+"""`wayline publish`, `rollback`, `bundles` and `db`: what is in force, and where it is kept."""
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.authoring.reading.validating import known_list, nearest
 from engine.cli.database import read, who, write
 from engine.cli.diffing import Policy, print_people, read_policies
 from engine.cli.output import Format, FormatOption, print_json, print_table
-from engine.cli.records import OF_A_CONTACT, Contact
 from engine.cli.workspaces import Folder, folder_of, load_workspace
-from engine.errors import CommandError, RulesetError
+from engine.errors import RulesetError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,11 +25,6 @@ def register(app: typer.Typer) -> None:
     app.command("publish")(publish)
     app.command("rollback")(rollback)
     app.command("bundles")(bundles)
-    consent = typer.Typer(no_args_is_help=True, help="What contacts agreed to.")
-    consent.command("grant")(grant)
-    consent.command("withdraw")(withdraw)
-    consent.command("show")(show_consent)
-    app.add_typer(consent, name="consent")
     database = typer.Typer(no_args_is_help=True, help="The database.")
     database.command("upgrade")(upgrade)
     database.callback()(_about_databases)
@@ -141,105 +131,6 @@ def upgrade() -> None:
 
     migrate(Settings().database)
     typer.echo("the database is up to date")
-
-
-def grant(
-    contact: Contact,
-    purpose: Annotated[str, typer.Argument(help="A purpose of the workspace.")],
-    channel: Annotated[str, typer.Option(help="A channel, or * for all.")] = "*",
-    legal_basis: Annotated[str, typer.Option(help="On what the permission rests.")] = "consent",
-    notice: Annotated[
-        str | None, typer.Option(help="The text that was shown; only its hash is kept.")
-    ] = None,
-    output: FormatOption = Format.TEXT,
-) -> None:
-    """Record that a contact agreed.
-
-    Example: wayline consent grant user:42 marketing --channel email
-    """
-    told = {"purpose": purpose, "channel": channel, "legal_basis": legal_basis, "notice": notice}
-    _consent("consent_granted", contact, told, "granted", output)
-
-
-def withdraw(
-    contact: Contact,
-    purpose: Annotated[str, typer.Argument(help="A purpose, or * for all.")],
-    channel: Annotated[str, typer.Option(help="A channel, or * for all.")] = "*",
-    output: FormatOption = Format.TEXT,
-) -> None:
-    """Record that a contact withdrew; runs of the purpose end and held messages are dropped at once.
-
-    Example: wayline consent withdraw user:42 marketing
-    """
-    _consent("consent_withdrawn", contact, {"purpose": purpose, "channel": channel}, "withdrawn", output)
-
-
-def show_consent(contact: Contact, output: FormatOption = Format.TEXT) -> None:
-    """Show everything the ledger holds of a contact, in the order written.
-
-    Example: wayline consent show user:42
-    """
-    from engine.governance import records
-
-    rows = read(
-        lambda session, _: records.contact_record(session, records.find_contact(session, contact))["consents"]
-    )
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        print_table(rows, OF_A_CONTACT["consents"], nothing="nothing is recorded")
-
-
-def _consent(
-    event_type: str, contact: str, told: Mapping[str, str | None], done: str, output: Format
-) -> None:
-    """Through intake, as any consent event: so the journeys hear of it in the same transaction."""
-    from engine.contacts.consent import consent_records
-    from engine.governance.records import find_contact
-    from engine.intake.incoming import IncomingEvent
-    from engine.services import build_services
-    from engine.settings import Settings
-
-    properties = {name: value for name, value in told.items() if value is not None}
-
-    async def accept() -> str:
-        services = build_services(Settings())
-        try:
-            with services.store.read() as session:
-                contact_id = find_contact(session, contact)
-                known = consent_records(session, contact_id)
-                bundle = services.shelf.live(session)
-            # A misspelt name would be kept, and the contact would be written to all the same.
-            purposes = {*bundle.purposes, *(record.purpose for record in known)}
-            channels = {*bundle.channels, *(record.channel for record in known), "*"}
-            _must_know("purpose", properties["purpose"], purposes | ({"*"} if done == "withdrawn" else set()))
-            _must_know("channel", properties["channel"], channels)
-            event = IncomingEvent(
-                message_id=f"operator:{uuid.uuid4().hex}",
-                type=event_type,
-                contact_id=contact_id,
-                properties={**properties, "mechanism": "operator", "actor": who()},
-            )
-            receipt = services.intake.accept([event], source=f"cli:{who()}")
-            if receipt.dead:
-                raise CommandError("nothing was recorded; see `wayline deadletter list`")
-            for run_id in receipt.run_ids:
-                await services.runs.carry(run_id)
-            return contact_id
-        finally:
-            await services.close()
-
-    contact_id = asyncio.run(accept())
-    if output is Format.JSON:
-        print_json({"decision": done, "contact_id": contact_id, **properties})
-    else:
-        typer.echo(done)
-
-
-def _must_know(noun: str, name: str, known: set[str]) -> None:
-    if name not in known:
-        hint = nearest(name, known) or known_list(known)
-        raise CommandError(f"{name!r} is not a {noun} of this workspace; nothing was recorded: {hint}")
 
 
 def _say(published: Any, how: str, output: Format) -> None:

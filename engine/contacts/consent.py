@@ -129,12 +129,14 @@ def forget_proofs(session: Session, contact_id: str) -> int:
     return int(getattr(found, "rowcount", 0))
 
 
-def verify_chain(session: Session) -> list[ChainFault]:
+def verify_chain(session: Session, *, kept: tuple[int, str] | None = None) -> list[ChainFault]:
     """Every place where the ledger was changed, cut or added to by another hand; empty when it is whole.
 
-    Someone who can rewrite the whole ledger and its end can still forge it; keep the end's hash elsewhere.
+    Someone who can rewrite the whole ledger and its end can still forge it. So keep its end (`chain_end`)
+    elsewhere: with `kept`, the entry at that place must still be the one that stood there.
     """
     faults = []
+    held = kept is None or kept == (0, "")
     previous, length = "", 0
     for row in _entries(session):
         length += 1
@@ -146,6 +148,9 @@ def verify_chain(session: Session) -> list[ChainFault]:
         elif row.proof is not None and row.proof_hash != commitment(row.proof_salt or "", row.proof):
             faults.append(ChainFault(row.id, "has another proof than was written"))
         previous = row.hash
+        held = held or kept == (length, previous)
+    if not held:
+        faults.append(ChainFault(None, "does not hold the end that was noted: it was written anew"))
     end = session.get(ChainRow, CHAIN, populate_existing=True) or ChainRow(name=CHAIN)
     if (end.length, end.hash) != (length, previous):
         faults.append(ChainFault(None, f"{end.length} entries were written, {length} are there"))

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import orjson
 
 from engine.errors import CommandError
 from engine.intake.incoming import Incoming, Unusable, as_text, content_id, unstorable
-from engine.intake.mapping import Mapper, UnreadableError
+from engine.intake.mapping import UnreadableError
 from engine.intake.segment import translate
 
 _MAX_LINE = 1024 * 1024
+
+
+class RowMapper(Protocol):
+    """Turns rows of a file into Segment messages."""
+
+    def message(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The message of a row; UnreadableError says what is wrong with it, without a value."""
+
+    def missing(self, columns: Iterable[str]) -> list[str]:
+        """Columns that are wanted and not there."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Line:
         return found
 
 
-def read_file(path: Path, mapper: Mapper | None = None) -> Iterator[Line]:
+def read_file(path: Path, mapper: RowMapper | None = None) -> Iterator[Line]:
     """The lines of a `.jsonl`, `.ndjson` or `.csv` file, in order; blank lines are passed over.
 
     A message without messageId is named after file, line and content: the same file taken in twice counts
@@ -68,7 +78,7 @@ def in_batches(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
         yield batch
 
 
-def _json(path: Path, file: IO[bytes], mapper: Mapper | None) -> Iterator[Line]:
+def _json(path: Path, file: IO[bytes], mapper: RowMapper | None) -> Iterator[Line]:
     read = 0
     for number, data in enumerate(iter(lambda: file.readline(_MAX_LINE + 1), b""), start=1):
         read += len(data)
@@ -100,7 +110,7 @@ def _skip_line(file: IO[bytes]) -> int:
     return skipped
 
 
-def _csv(path: Path, file: IO[bytes], mapper: Mapper) -> Iterator[Line]:
+def _csv(path: Path, file: IO[bytes], mapper: RowMapper) -> Iterator[Line]:
     read = 0
 
     def decoded() -> Iterator[str]:
@@ -141,7 +151,7 @@ def _named(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(name or "(more)"): cell for name, cell in row.items()}
 
 
-def _line(place: str, value: Any, mapper: Mapper | None, read: int) -> Line:
+def _line(place: str, value: Any, mapper: RowMapper | None, read: int) -> Line:
     if not isinstance(value, dict):
         return Line(place, None, Unusable("EV001", f"{place}: an event must be a JSON object", value), read)
     if (fault := unstorable(value)) is not None:

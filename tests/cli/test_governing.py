@@ -44,7 +44,7 @@ def test_consent_is_granted_withdrawn_and_shown(published: Command, tmp_path: Pa
     add_contact(published, tmp_path)
     assert published("consent", "grant", "user:u1", "marketing", "--channel", "email").status == 0
     assert published("consent", "withdraw", "user:u1", "marketing").status == 0
-    ledger = published("consent", "show", "user:u1", "--format", "json").json
+    ledger = published("consent", "show", "user:u1", "--format", "json").json["ledger"]
     assert [(entry["decision"], entry["channel"]) for entry in ledger] == [
         ("granted", "email"),
         ("withdrawn", "*"),
