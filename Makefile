@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && { command -v $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help setup demo up test test-long check format bench lock clean
+.PHONY: help setup demo up browser test test-long check format bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,12 @@ demo: setup ## replay real purchase histories through the shipped journeys; abou
 up: setup ## the same system for real use: http://127.0.0.1:8080 until Ctrl-C
 	$(BIN)/wayline up
 
-test: setup ## every test but those marked long
+browser: ## install Chromium for the tests of pages, where there is none (Debian, Ubuntu)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+		sudo=$$(test "$$(id -u)" = 0 || echo sudo); export DEBIAN_FRONTEND=noninteractive; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium; }
+
+test: setup browser ## every test but those marked long
 	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not long"
 
 test-long: setup ## the tests that take minutes to hours
