@@ -132,12 +132,17 @@ def _print_journey(each: JourneyDifference) -> None:
     if outlook.policy.value == "end":
         columns.append("end")
     print_table([{**row, "  step": f"  {row['step']}"} for row in rows], columns, nothing="")
+    if outlook.policy.value == "drain":
+        typer.echo("  until the last of them has finished, nobody enters")
+    if outlook.policy.value == "migrate" and any(fate.migrated.step is not None for fate in outlook.fates):
+        typer.echo("  who waits for a message or an answer goes over once that has come")
     for fate in outlook.fates:
         if fate.silenced and _told(outlook.becomes(fate)).startswith("finish"):
             sends = ", ".join(fate.silenced)
             where = fate.step or "the start"
             typer.echo(
-                f"  from {where}: {sends} cannot be sent any more, its channels or its purpose are gone"
+                f"  from {where} on, what they finish holds messages that can no longer be sent: {sends} "
+                "(their channels or their purpose are gone)"
             )
 
 
@@ -152,15 +157,17 @@ def _row(outlook: JourneyOutlook, fate: Fate) -> Mapping[str, object]:
 def _told(where: Destination) -> str:
     match where.how.value, where.because:
         case "stays", "own version":
-            return "finish on their version"
+            return "finish as they began"
         case "stays", _:
-            return "stay" if where.step else "begin"
+            return "go over, and wait on" if where.step else "go over, and begin"
         case "renamed", _:
-            return f"stay, at {where.step}"
+            return f"go over, to {where.step}"
         case "goes_on", _:
-            return f"go on with {where.step}"
+            return f"go over, on with {where.step}"
+        case "ends", "policy":
+            return "end at once"
         case "ends", _:
-            return "end"
+            return "end, as was says"
         case _, "unreadable":
             return "STRANDED (unreadable)"
     return "STRANDED"

@@ -15,7 +15,7 @@ from engine.authoring.comparing import journey_place
 from engine.authoring.definitions import WORKSPACE_FILE
 from engine.clock import Clock, Clocks, FixedClock
 from engine.errors import Place, Problem, RulesetError
-from engine.governance.outlook import Fate, JourneyOutlook
+from engine.governance.outlook import Fate, JourneyOutlook, orders_said
 from engine.governance.records import Record
 from engine.runs.locking import lock_run
 from engine.runs.migrating import Migrating
@@ -23,7 +23,7 @@ from engine.store.bulk import is_one_of
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, lock_control, read_control
 from engine.store.database import Store
-from engine.store.in_flight import Order, as_document, orders_of
+from engine.store.in_flight import Order, as_document, orders_after, orders_of
 from engine.store.tables import ControlRow, InFlightRow, RunRow
 
 PAGE = 100
@@ -75,28 +75,18 @@ def place_orders(
 ) -> dict[str, Order]:
     """Every order that stands once `wanted` is in force (with plans: as `live`), new ones written down.
 
-    The caller holds the control row and puts them there. An earlier order goes on where this publish says
-    nothing about its journey; but from what is in force again nobody is taken away.
+    The caller holds the control row and puts them there.
     """
-    standing = orders_of(control.in_flight)
-    for journey, order in list(standing.items()):
-        order = replace(order, left=order.left - {wanted, live})  # noqa: PLW2901 - the same order, less of it
-        if order.left:
-            standing[journey] = order
-        else:
-            del standing[journey]
-            _close(session, journey, "restored", now)
-    for outlook in people:
-        new = outlook.order
-        if outlook.journey in standing and (new is not None or outlook.said_by == "command"):
-            del standing[outlook.journey]
-            _close(session, outlook.journey, "replaced", now)
-        if new is not None:
-            standing[outlook.journey] = replace(new, bundle=wanted)
+    said = orders_said(people)
+    standing, ended = orders_after(orders_of(control.in_flight), wanted, live, said)
+    for journey, because in ended.items():
+        _close(session, journey, because, now)
+    for journey, order in said.items():
+        if order is not None:
             session.add(
                 InFlightRow(
-                    journey=outlook.journey,
-                    policy=new.policy.value,
+                    journey=journey,
+                    policy=order.policy.value,
                     number=number,
                     begun_at=now,
                     ready_at=now,

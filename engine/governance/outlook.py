@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -90,10 +90,19 @@ class JourneyOutlook:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class Standing:
+    """People who stand at one step of a journey, in one bundle."""
+
     bundle: str
     position: str | None
     people: int
+
+
+def orders_said(people: Iterable[JourneyOutlook]) -> dict[str, Order | None]:
+    """Journey -> what a publish orders about its people; None: to leave them where they are."""
+    return {
+        each.journey: each.order for each in people if each.order is not None or each.said_by == "command"
+    }
 
 
 def look_ahead(
@@ -116,36 +125,62 @@ def look_ahead(
     if only is None:
         _check_names(policies, {*wanted.programs, *standing, *_live_journeys(session, shelf, control)})
     numbers = _numbers(session)
-    found = []
-    for journey in sorted({*wanted.programs, *standing, *policies} if only is None else only):
-        look = _Look(session, shelf, control, wanted, journey, numbers)
-        outlook = look.outlook(standing.get(journey, ()), policies.get(journey), told=told)
-        if outlook.fates or outlook.left or outlook.said_by == "command":
-            found.append(outlook)
-    return found
+
+    def bundle_of(hash_: str) -> Bundle | None:
+        try:
+            return shelf.get(session, hash_)
+        except (NotFound, RulesetError):
+            return None
+
+    def goes_to(plans: Sequence[str]) -> str:
+        return bundle_for(session, Order(InFlight.MIGRATE, wanted.hash, frozenset()), plans)
+
+    live = frozenset({control.live_bundle, control.published_bundle} - {None})
+    look = Look(wanted, {hash_ for hash_ in live if hash_ is not None}, bundle_of, goes_to, numbers)
+    journeys = {*wanted.programs, *standing, *policies} if only is None else only
+    return look.outlooks(sorted(journeys), standing, policies, told=told)
 
 
-class _Look:
+@dataclass(frozen=True)
+class Look:
+    """What putting a bundle in force would mean, whoever knows of the people and of their bundles."""
+
+    wanted: Bundle
+    live: Collection[str]
+    """Hashes of what is in force."""
+    bundle_of: Callable[[str], Bundle | None]
+    """The bundle with a hash; None where it cannot be read any more."""
+    goes_to: Callable[[Sequence[str]], str]
+    """Hash of the bundle that somebody would be taken over to who entered while these plans were on."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Hash -> the latest number a bundle was published under."""
+
+    def outlooks(
+        self,
+        journeys: Iterable[str],
+        standing: Mapping[str, Sequence[Standing]],
+        policies: Mapping[str, InFlight],
+        *,
+        told: bool,
+    ) -> list[JourneyOutlook]:
+        """Those of the journeys with people on their way in other bundles, or with a policy of their own."""
+        found = (
+            _LookAt(self, each).outlook(standing.get(each, ()), policies.get(each), told=told)
+            for each in journeys
+        )
+        return [each for each in found if each.fates or each.left or each.said_by == "command"]
+
+
+@dataclass(frozen=True)
+class _LookAt:
     """One journey."""
 
-    def __init__(
-        self,
-        session: Session,
-        shelf: BundleShelf,
-        control: ControlRow,
-        wanted: Bundle,
-        journey: str,
-        numbers: Mapping[str, int],
-    ) -> None:
-        self._session = session
-        self._shelf = shelf
-        self._control = control
-        self._wanted = wanted
-        self._journey = journey
-        self._numbers = numbers
+    look: Look
+    journey: str
 
-    def outlook(self, standing: Sequence[_Standing], asked: InFlight | None, *, told: bool) -> JourneyOutlook:
-        program = self._wanted.programs.get(self._journey)
+    def outlook(self, standing: Sequence[Standing], asked: InFlight | None, *, told: bool) -> JourneyOutlook:
+        wanted = self.look.wanted
+        program = wanted.programs.get(self.journey)
         policy, said_by = InFlight.PIN, "default"
         if asked is not None:
             policy, said_by = asked, "command"
@@ -154,17 +189,16 @@ class _Look:
         pinned = {each.bundle for each in standing}
         if policy is not InFlight.PIN:
             # Somebody who enters at this very moment is still on one of these.
-            live = {self._control.live_bundle, self._control.published_bundle} - {None, self._wanted.hash}
-            pinned |= {hash_ for hash_ in live if hash_ is not None and self._has(hash_)}
+            pinned |= {hash_ for hash_ in self.look.live if hash_ != wanted.hash and self._has(hash_)}
         left = frozenset[str]()
         if policy is not InFlight.PIN:
             left = frozenset(h for h in pinned if said_by == "command" or not self._is_same(h))
         needs_all = told or policy is InFlight.MIGRATE
         fates = tuple(self._fate(each, whole=needs_all, told=told) for each in standing)
-        return JourneyOutlook(self._journey, policy, said_by, program is not None, fates, left)
+        return JourneyOutlook(self.journey, policy, said_by, program is not None, fates, left)
 
-    def _fate(self, each: _Standing, *, whole: bool, told: bool) -> Fate:
-        number = self._numbers.get(each.bundle)
+    def _fate(self, each: Standing, *, whole: bool, told: bool) -> Fate:
+        number = self.look.numbers.get(each.bundle)
         old = self._program(each.bundle) if whole else None
         new = self._goes_to(each.bundle) if whole else None
         if not whole:
@@ -186,40 +220,32 @@ class _Look:
             _suggested(old, new, each.position) if where.how is How.STRANDED else "",
         )
 
-    def _bundle(self, hash_: str) -> Bundle | None:
-        try:
-            return self._shelf.get(self._session, hash_)
-        except (NotFound, RulesetError):
-            return None
-
     def _program(self, hash_: str) -> Program | None:
-        bundle = self._bundle(hash_)
-        return bundle.programs.get(self._journey) if bundle is not None else None
+        bundle = self.look.bundle_of(hash_)
+        return bundle.programs.get(self.journey) if bundle is not None else None
 
     def _has(self, hash_: str) -> bool:
         return self._program(hash_) is not None
 
     def _goes_to(self, hash_: str) -> Program | None:
         """The program that people on a bundle would be taken over to."""
-        bundle = self._bundle(hash_)
+        bundle = self.look.bundle_of(hash_)
         if bundle is not None and bundle.plans_on:
-            to = bundle_for(
-                self._session, Order(InFlight.MIGRATE, self._wanted.hash, frozenset()), bundle.plans_on
-            )
-            if to != self._wanted.hash and (overlaid := self._program(to)) is not None:
+            to = self.look.goes_to(bundle.plans_on)
+            if to != self.look.wanted.hash and (overlaid := self._program(to)) is not None:
                 return overlaid
-        return self._wanted.programs.get(self._journey)
+        return self.look.wanted.programs.get(self.journey)
 
     def _is_same(self, hash_: str) -> bool:
-        bundle = self._bundle(hash_)
-        return bundle is not None and is_same_journey(bundle, self._wanted, self._journey)
+        bundle = self.look.bundle_of(hash_)
+        return bundle is not None and is_same_journey(bundle, self.look.wanted, self.journey)
 
     def _silenced(self, program: Program, position: StepId | None) -> Iterator[str]:
         """Sends ahead of somebody that could not leave any more: channels and purposes are those in force."""
         for step in _ahead(program, position):
             if isinstance(step, Send) and (
-                step.purpose not in self._wanted.purposes
-                or not any(channel in self._wanted.channels for channel in step.channels)
+                step.purpose not in self.look.wanted.purposes
+                or not any(channel in self.look.wanted.channels for channel in step.channels)
             ):
                 yield step.id
 
@@ -247,7 +273,7 @@ def _suggested(old: Program, new: Program, position: StepId | None) -> str:
 
 def _standing(
     session: Session, wanted: str, only: Collection[str] | None = None
-) -> dict[str, list[_Standing]]:
+) -> dict[str, list[Standing]]:
     """Journey -> how many people stand where, those who are on the wanted bundle already left out."""
     overlays = select(col(OverlayRow.hash)).where(col(OverlayRow.base) == wanted)
     query = (
@@ -262,9 +288,9 @@ def _standing(
     )
     if only is not None:
         query = query.where(is_one_of(session, RunRow.journey, only))
-    found: dict[str, list[_Standing]] = {}
+    found: dict[str, list[Standing]] = {}
     for journey, bundle, position, people in session.execute(query).all():
-        found.setdefault(journey, []).append(_Standing(bundle, position, int(people)))
+        found.setdefault(journey, []).append(Standing(bundle, position, int(people)))
     return found
 
 

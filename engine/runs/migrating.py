@@ -24,7 +24,7 @@ from engine.journeys.keeping import kept_of
 from engine.journeys.localtime import zone_of
 from engine.journeys.matching import lasting_listeners, step_listeners
 from engine.journeys.migrating import Destination, How, destination, is_ready, is_same_wait, move
-from engine.journeys.program import InFlight, Program, WaitFor
+from engine.journeys.program import InFlight, Program, Step, WaitFor
 from engine.journeys.run import (
     Cause,
     Ended,
@@ -44,7 +44,7 @@ from engine.runs.ending import Endings, ended_values
 from engine.runs.locking import save
 from engine.runs.states import LockedRun, state_of, variables_of
 from engine.runs.tasks import close_task
-from engine.runs.telling import Notes
+from engine.runs.telling import Notes, Stand, taken_over
 from engine.runs.waiting import forget_waits, heard_event, look_back, read_event, wait_row
 from engine.store.bulk import insert_rows
 from engine.store.bundles import BundleShelf
@@ -173,12 +173,12 @@ class _Taking:
         due_at = moved.run.waiting.due_at if moved.run.waiting is not None else None
         if heard is None and self._has_come_true(state, moved.run):
             due_at = self._now  # a wait for a condition looks at it when its time is up
-        was_due, was_at, was_in = row.due_at, row.position, (row.version, row.bundle_hash)
+        was = _stand(row)
         save(self._session, row, **self._values(moved.run, due_at))
         self._listen(moved.run, heard)
-        self._write(was_due, was_at, was_in)
+        self._write(was)
         goes_on = moved.cause is not None or heard is not None
-        if row.durable and not is_asked and (goes_on or _is_sooner(due_at, was_due)):
+        if row.durable and not is_asked and (goes_on or _is_sooner(due_at, was.due_at)):
             notes = Notes()
             notes.tell_driver("run.signal", row, self._clocks.delivery_now(), reason="moved")
             notes.write(self._session)
@@ -272,28 +272,23 @@ class _Taking:
         if run.waiting is None or before.position is None or run.position is None:
             return False
         old, new = self._before.steps[before.position], self._after.steps[run.position]
-        if not isinstance(old, WaitFor) or not isinstance(new, WaitFor):
-            return False
-        return not is_same_wait(old, new) or not _is_same_rule(self._old, old.rule, self._new, new.rule)
+        return asks_anew(old, self._old, new, self._new)
 
-    def _write(self, was_due: datetime | None, was_at: str | None, was_in: tuple[str, str]) -> None:
-        row, where = self._row, self._where
-        evidence: dict[str, Any] = {
-            "from_version": was_in[0],
-            "to_version": row.version,
-            "from_bundle": was_in[1],
-            "to_bundle": row.bundle_hash,
-            "from_step": was_at,
-            "to_step": row.position,
-            "how": where.how.value,
-            "because": where.because,
-        }
-        if row.due_at != was_due:
-            evidence["due_was"] = was_due.isoformat() if was_due is not None else None
-            evidence["due_is"] = row.due_at.isoformat() if row.due_at is not None else None
+    def _write(self, was: Stand) -> None:
         notes = Notes()
-        notes.moved(row, evidence, self._now)
+        notes.moved(self._row, taken_over(self._where, was, _stand(self._row)), self._now)
         notes.write(self._session)
+
+
+def _stand(row: LockedRun) -> Stand:
+    return Stand(row.version, row.bundle_hash, row.position, row.due_at)
+
+
+def asks_anew(old: Step, old_bundle: Bundle, new: Step, new_bundle: Bundle) -> bool:
+    """Whether a `wait_for` of the new version listens for other things than the old one does."""
+    if not isinstance(old, WaitFor) or not isinstance(new, WaitFor):
+        return False
+    return not is_same_wait(old, new) or not _is_same_rule(old_bundle, old.rule, new_bundle, new.rule)
 
 
 def _is_same_rule(old: Bundle, rule: str | None, new: Bundle, other: str | None) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.journeys.matching import Refusal
+from engine.journeys.migrating import Destination
 from engine.journeys.run import Branched, Ended, Exposed, Repeated, RunOutcome
 from engine.journeys.tasking import TaskNote
 from engine.masking import mask_text
@@ -81,6 +82,34 @@ def moved_wait(step: str | None, was: datetime | None, until: datetime | None) -
         "was": was.isoformat() if was is not None else None,
         "until": until.isoformat() if until is not None else None,
     }
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a run stands, in which version."""
+
+    version: str
+    bundle: str
+    step: str | None
+    due_at: datetime | None
+
+
+def taken_over(where: Destination, was: Stand, now_at: Stand) -> dict[str, Any]:
+    """What is told of a run that another version of its journey has taken over."""
+    evidence: dict[str, Any] = {
+        "from_version": was.version,
+        "to_version": now_at.version,
+        "from_bundle": was.bundle,
+        "to_bundle": now_at.bundle,
+        "from_step": was.step,
+        "to_step": now_at.step,
+        "how": where.how.value,
+        "because": where.because,
+    }
+    if now_at.due_at != was.due_at:
+        evidence["due_was"] = was.due_at.isoformat() if was.due_at is not None else None
+        evidence["due_is"] = now_at.due_at.isoformat() if now_at.due_at is not None else None
+    return evidence
 
 
 @dataclass

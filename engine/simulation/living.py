@@ -41,6 +41,7 @@ from engine.journeys.matching import (
     react,
     step_listeners,
 )
+from engine.journeys.migrating import SAFE
 from engine.journeys.program import Ask, Experiment, Program
 from engine.journeys.recognising import Recogniser
 from engine.journeys.retiming import retimed
@@ -54,6 +55,8 @@ from engine.journeys.run import (
     Ended,
     EventSeen,
     Exposed,
+    GoalReached,
+    LeaveSeen,
     OutcomeKnown,
     Repeated,
     RunState,
@@ -63,6 +66,7 @@ from engine.journeys.run import (
     TaskClosed,
     TaskDecided,
     TaskOpened,
+    TaskState,
     WaitKind,
     journey_facts,
     texts_see,
@@ -75,6 +79,7 @@ from engine.runs.keys import intent_key_of, run_id_of, wished_by
 from engine.runs.telling import ended_evidence, moved_wait, repeat_evidence, repeat_reason, verdict_of
 from engine.simulation.calling import Calling
 from engine.simulation.exposures import MemoryAssignments
+from engine.simulation.in_flight import InFlightKeeper, Taken
 from engine.simulation.people import Living, VirtualRun, known_kind, state
 from engine.simulation.records import Decided
 from engine.simulation.sending import Sending
@@ -127,11 +132,13 @@ class Life:
         decisions: list[Decided],
         sending: Sending,
         calling: Calling,
+        keeper: InFlightKeeper,
         witness: Witness | None = None,
     ) -> None:
         self._decisions = decisions
         self._sending = sending
         self._calling = calling
+        self._keeper = keeper
         self._assignments = MemoryAssignments()
         self._started: list[Touched] = []
         self.put_in_force(bundle, matcher, witness)
@@ -139,6 +146,7 @@ class Life:
     def put_in_force(self, bundle: Bundle, matcher: Decider, witness: Witness | None = None) -> None:
         """Let events meet this bundle from now on; runs on their way stay in the one that they entered."""
         self._bundle = bundle
+        self._keeper.know(bundle, matcher)
         # What is computed of a contact asks nothing but what every decider can answer.
         self._matcher = cast(Matcher, matcher)
         # A journal wants to see everything asked; nobody else minds an answer that is known.
@@ -255,6 +263,9 @@ class Life:
             withdrawn=withdrawn,
             is_deletion=known_kind(event.type, self._bundle).effect == "deleted",
         )
+        for run in person.active.values():
+            if run.state.waiting is not None and run.state.waiting.kind is WaitKind.EVENT:
+                run.since.append(event)
         for ending in reaction.endings:
             self.advance(person, ending.run_id, ending.cause, now)
         for waking in reaction.wakings:
@@ -270,9 +281,9 @@ class Life:
 
     def _retime(self, person: Living, facts: Facts, now: datetime) -> tuple[str, ...]:
         """Move the ends of waits that hang on what an event has changed; the runs whose wait has moved."""
-        zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
         found = []
         for run_id, run in person.active.items():
+            zone = zone_of(person.profile.timezone, run.bundle.workspace.timezone)
             state = retimed(run.program, run.state, facts=facts, zone=zone, now=now)
             if state is None or state.waiting is None or run.state.waiting is None:
                 continue
@@ -298,8 +309,16 @@ class Life:
         Journeys that it starts let the person in at once; `take_started` tells whom to carry then.
         """
         run = person.active[run_id]
-        facts = contact_facts(person.profile, self._bundle, now)
-        zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
+        if self._keeper.has_orders and not isinstance(cause, LeaveSeen | GoalReached | Cancelled):
+            waits_safely = run.state.waiting is None or run.state.waiting.kind in SAFE
+            taken = self.take_over(person, run, None if waits_safely else cause, now)
+            if taken is not None:
+                if taken.cause is None:
+                    return None
+                cause = taken.cause
+        # A run that stays on an earlier version counts as that bundle says.
+        facts = contact_facts(person.profile, run.bundle, now)
+        zone = zone_of(person.profile.timezone, run.bundle.workspace.timezone)
         done = advance(
             run.program,
             run.state,
@@ -315,7 +334,7 @@ class Life:
         if self._witness is not None:
             self._witness.moved(run.state.position, cause, done, now)
         before, run.state = run.state, done.run
-        run.at_step = step_listeners(run.program, done.run, person.seq)
+        run.at_step, run.since = step_listeners(run.program, done.run, person.seq), []
         wished: Intent | CallEnded | None = None
         for effect in done.effects:
             match effect:
@@ -348,6 +367,35 @@ class Life:
                     self._over(person, run, effect, now)
         self._start(person, done.run, [each for each in done.effects if isinstance(each, StartWish)], now)
         return wished
+
+    def round(self, person: Living, now: datetime) -> list[tuple[str, Cause | None]]:
+        """Take over whom orders are for and who can be moved; the runs to be carried, and why."""
+        moved: list[tuple[str, Cause | None]] = []
+        for run_id, run in sorted(person.active.items(), key=lambda item: (item[1].program.journey, item[0])):
+            taken = self.take_over(person, run, None, now)
+            if taken is not None and taken.ended is None:
+                moved.append((run_id, taken.cause))
+        return moved
+
+    def take_over(self, person: Living, run: VirtualRun, cause: Cause | None, now: datetime) -> Taken | None:
+        """Take a run over to another version of its journey, or end it, as was ordered; None: it stays."""
+        before = run.state
+        taken = self._keeper.take(person, run, cause, now)
+        if taken is None:
+            return None
+        waiting = before.waiting
+        is_asked = waiting is not None and waiting.kind is WaitKind.TASK
+        if waiting is not None and (taken.withdraws_task or (is_asked and taken.ended is not None)):
+            closed = TaskClosed(waiting.step, before.visits.get(waiting.step, 1), TaskState.WITHDRAWN)
+            due_at = waiting.due_at if taken.ended is None else None
+            why = "run.moved" if taken.ended is None else taken.ended.reason
+            self._note(now, before, closed_note(closed, due_at, why))
+        if taken.ended is None:
+            self._decide(now, "run", run.state, "allow", "run.moved", dict(taken.evidence))
+            return taken
+        self._over(person, run, taken.ended, now, taken.evidence)
+        self._sending.drop_of_runs(person.profile.id, {before.run_id}, run_ended_answer(), now)
+        return taken
 
     def _start(self, person: Living, run: RunState, wishes: Sequence[StartWish], now: datetime) -> None:
         """Ask for journeys that a run wants to start; those that cannot be asked are told first."""
@@ -445,6 +493,7 @@ class Life:
             lambda journey, key: self._run_id(journey, event.contact_id, key) in person.entered,
             self._bundle.workspace.late_after,
             self._bundle.paused_journeys,
+            self._keeper.draining(),
         )
 
     def _enter(self, person: Living, entering: Entering, event: Event) -> str:
@@ -461,7 +510,7 @@ class Life:
         entry = {**event.properties, "type": event.type, "occurred_at": event.occurred_at.isoformat()}
         lasting = lasting_listeners(program, event.received_at, event.seq)
         person.active[run_id] = VirtualRun(
-            state, program, entry, lasting, event.received_at, self._bundle, self._matcher
+            state, program, entry, event, lasting, event.received_at, self._bundle, self._matcher
         )
         person.entered.add(run_id)
         before = person.history.get(program.journey, History())
@@ -471,11 +520,18 @@ class Life:
         self._decide(event.received_at, "entry", state, "allow", "entry.entered", because)
         return run_id
 
-    def _over(self, person: Living, run: VirtualRun, ended: Ended, now: datetime) -> None:
+    def _over(
+        self,
+        person: Living,
+        run: VirtualRun,
+        ended: Ended,
+        now: datetime,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         del person.active[run.state.run_id]
         before = person.history[run.program.journey]
         person.history[run.program.journey] = changed(before, active=before.active - 1, last_ended_at=now)
-        evidence = ended_evidence(ended)
+        evidence = {**ended_evidence(ended), **more}
         self._decide(now, "run", run.state, verdict_of(ended.outcome), ended.reason, evidence)
 
     def _refuse(self, refusal: Refusal, event: Event) -> None:
@@ -513,7 +569,7 @@ class Life:
             run_id=state.run_id,
             journey=state.journey,
             deadline_at=now + wish.deadline if wish.deadline is not None else None,
-            expires_at=now + self._bundle.purposes[wish.purpose].max_hold,
+            expires_at=now + run.bundle.purposes[wish.purpose].max_hold,
             bundle_hash=run.bundle.hash,
             variables={
                 "event": run.entry,

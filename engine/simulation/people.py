@@ -14,10 +14,11 @@ from engine.errors import NotFound
 from engine.gate.consent import ANY, ConsentRecord
 from engine.intake.checking import kind_of
 from engine.intake.identifying import normalised
+from engine.journeys.event import Event
+from engine.journeys.interpreter import Decider
 from engine.journeys.matching import History, Listener
 from engine.journeys.program import Program
 from engine.journeys.run import EventSeen, RunState
-from engine.rules.matcher import Matcher
 from engine.simulation.forecasting import Coming
 
 
@@ -52,16 +53,19 @@ class VirtualRun:
     program: Program
     entry: Mapping[str, Any]
     """What templates see of the event that started it."""
+    entered_by: Event
     lasting: tuple[Listener, ...]
     started_at: datetime
     bundle: Bundle
-    """In force when it entered; it stays in it."""
-    matcher: Matcher
+    """In force when it entered, or what it was taken over to."""
+    matcher: Decider
     """Of that bundle."""
     at_step: tuple[Listener, ...] = ()
     """What the present step listens for; empty once it has heard its event."""
     heard: EventSeen | None = None
     """The event that it heard last."""
+    since: list[Event] = field(default_factory=list)
+    """What came since it waits for an event: another version of its journey may wait for one of these."""
     call_ends_at: datetime | None = None
     """When a call that is held expires."""
 

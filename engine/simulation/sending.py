@@ -115,14 +115,19 @@ class Sending:
                 self._sent(person, wish, now)
         return outcome
 
-    def put_in_force(self, bundle: Bundle) -> None:
-        """Judge messages by this bundle from now on; what a plan held that is off, and caps, is let go of."""
+    def put_in_force(self, bundle: Bundle, *, by_plan: bool = True) -> None:
+        """Judge messages by this bundle from now on; what a plan held that is off is let go of.
+
+        With `by_plan` also what caps hold, for a plan may be about them. A publish leaves those to their
+        moment, as in production.
+        """
         over = set(self._bundle.plans_on) - set(bundle.plans_on)
         self._bundle = self._bundles[bundle.hash] = bundle
         self._rules = self._state.rules = gate_rules(bundle)
         for plan in sorted(over):
             self._state.wake(plan_scope(plan))
-        self._state.wake_capped()
+        if by_plan:
+            self._state.wake_capped()
 
     def set_breaker(self, breaker: str, scope: str, status: Status) -> None:
         """Put a breaker's state in force, one epoch later; what it lets pass is let go of."""

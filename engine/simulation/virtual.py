@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.authoring.bundle import Bundle
@@ -21,7 +22,8 @@ from engine.gate.model import Intent, Outcome
 from engine.intake.firing import firing_event
 from engine.journeys.event import Event
 from engine.journeys.interpreter import Decider
-from engine.journeys.run import CallEnded, EventSeen, OutcomeKnown, Started, TaskDecided, TimerDue
+from engine.journeys.program import InFlight
+from engine.journeys.run import CallEnded, Cause, OutcomeKnown, Started, TimerDue
 from engine.plugin.registry import Registry
 from engine.risk import machine
 from engine.risk.machine import State, Status
@@ -29,13 +31,12 @@ from engine.rules.facts import FactValue
 from engine.rules.matcher import Matcher
 from engine.simulation.calling import Calling, SaidCall
 from engine.simulation.forecasting import Firings
+from engine.simulation.in_flight import InFlightKeeper
 from engine.simulation.journal import Journal
 from engine.simulation.living import NOBODY, Life, Touched, Witness
-from engine.simulation.people import Living, Person, begin, known_kind
+from engine.simulation.people import Living, Person, VirtualRun, begin, known_kind
 from engine.simulation.records import Decided, Sent, Unanswered
 from engine.simulation.sending import Sending
-
-_Cause = Started | EventSeen | TimerDue | OutcomeKnown | TaskDecided | CallEnded
 
 
 class _Order(IntEnum):
@@ -101,15 +102,17 @@ class VirtualWorld:
         self.unanswered: list[Unanswered] = []
         """Answers that came where no task was open for them."""
         self._bundle = bundle
-        self._own_matcher = Matcher(bundle.rules) if matcher is None and journal is None else None
+        self._own_matchers = [Matcher(bundle.rules)] if matcher is None and journal is None else []
         self._people: dict[str, Living] = {}
         self._due: list[_Due] = []
         self._numbers = itertools.count()
         self._sending = Sending(bundle, start, self.decisions, self.sends, registry)
-        rules: Decider | None = journal or matcher or self._own_matcher
+        rules: Decider | None = journal or matcher or self._own_matchers[0]
         assert rules is not None, "one of the three is there"
         self._calling = Calling(bundle, self.decisions, calls)
-        self._life = Life(bundle, rules, self.decisions, self._sending, self._calling, journal or witness)
+        self._keeper = InFlightKeeper(self._all_runs)
+        watching = journal or witness
+        self._life = Life(bundle, rules, self.decisions, self._sending, self._calling, self._keeper, watching)
         # A journal shows every firing and what was asked at it; nobody else needs to see those who stay out.
         self._firings = Firings(bundle, rules, every=journal is not None)
         self._witness = witness
@@ -234,10 +237,46 @@ class VirtualWorld:
         """
         rules: Decider | None = journal or matcher
         assert rules is not None, "one of the two is there"
+        self._switch(bundle, rules, journal, by_plan=True)
+        await self._go_on_under_it()
+
+    async def publish(
+        self,
+        bundle: Bundle,
+        policies: Mapping[str, InFlight] = MappingProxyType({}),
+        *,
+        matcher: Matcher | None = None,
+    ) -> None:
+        """Let another bundle be published at the present moment, as `wayline publish --policy` does it.
+
+        People on their way stay, go over, drain or end as `policies` or their journeys' files say.
+        RulesetError when somebody would be stranded; nothing is changed then. What counts and patterns kept
+        under other definitions begins anew, for a simulation keeps no past events. Not for worlds with a
+        journal.
+        """
+        people = self._keeper.foretell(bundle, self._bundle, policies)
+        if matcher is None:
+            self._own_matchers.append(matcher := Matcher(bundle.rules))
+        is_computed_anew = bundle.profile.version != self._bundle.profile.version
+        self._switch(bundle, matcher, None, by_plan=False)
+        self._keeper.place_orders(bundle.hash, people)
+        moved = [(person, self._life.round(person, self.now)) for person in self._people.values()]
+        for person, runs in moved:
+            for run_id, cause in runs:
+                await self._carry(person, run_id, cause)
+        if is_computed_anew:
+            for contact_id in self._people:
+                self._plan(self.now, _Order.BEGIN, contact_id, BY_RULES, _FIRST)
+        await self._go_on_under_it()
+
+    def _switch(self, bundle: Bundle, rules: Decider, journal: Journal | None, *, by_plan: bool) -> None:
         self._bundle = bundle
-        self._sending.put_in_force(bundle)
+        self._sending.put_in_force(bundle, by_plan=by_plan)
         self._life.put_in_force(bundle, rules, journal or self._witness)
         self._firings = Firings(bundle, rules, every=journal is not None)
+
+    async def _go_on_under_it(self) -> None:
+        """What the bundle that has just come into force lets go on."""
         for person in self._people.values():
             person.firings = {}
             self._plan_firings(person, self._past, is_ahead=True)
@@ -279,6 +318,7 @@ class VirtualWorld:
         self._sending.forget()
         self._calling.forget()
         self._life.forget_people()
+        self._keeper.forget()
 
     def facts(self, contact_id: str) -> dict[str, FactValue | None]:
         """The `contact.` facts of a person now."""
@@ -296,10 +336,17 @@ class VirtualWorld:
         """The journeys a person is in now -> the step they are at."""
         return {run.program.journey: run.state.position for run in self._people[contact_id].active.values()}
 
+    def runs(self, contact_id: str) -> tuple[VirtualRun, ...]:
+        """The runs of a person that have not ended, as they stand now."""
+        return tuple(self._person(contact_id).active.values())
+
     def close(self) -> None:
         """Let go of the compiled rules."""
-        if self._own_matcher is not None:
-            self._own_matcher.close()
+        for matcher in self._own_matchers:
+            matcher.close()
+
+    def _all_runs(self) -> Iterator[VirtualRun]:
+        return (run for person in self._people.values() for run in person.active.values())
 
     def _person(self, contact_id: str) -> Living:
         if contact_id not in self._people:
@@ -430,7 +477,7 @@ class VirtualWorld:
         self,
         person: Living,
         run_id: str,
-        cause: _Cause | None,
+        cause: Cause | None,
     ) -> None:
         """Advance a run and deliver what it wishes until it waits or ends; then the runs that it started."""
         woken: list[Touched] = []
@@ -438,9 +485,12 @@ class VirtualWorld:
         for touched in woken:
             # In production their own workflows hear of it, after the commit.
             await self._carry_touched(person, replace(touched, entered=()))
+        if self._keeper.has_orders:
+            for each, why in self._life.round(person, self.now):
+                await self._carry(person, each, why)
 
     async def _carry_with_started(
-        self, person: Living, run_id: str, cause: _Cause | None, woken: list[Touched]
+        self, person: Living, run_id: str, cause: Cause | None, woken: list[Touched]
     ) -> None:
         await self._carry_one(person, run_id, cause)
         started = self._life.take_started()
@@ -450,7 +500,7 @@ class VirtualWorld:
             await self._carry_with_started(person, each, Started(), woken)
         woken.append(started)
 
-    async def _carry_one(self, person: Living, run_id: str, cause: _Cause | None) -> None:
+    async def _carry_one(self, person: Living, run_id: str, cause: Cause | None) -> None:
         while cause is not None and run_id in person.active:
             wished = self._life.advance(person, run_id, cause, self.now)
             if wished is None:

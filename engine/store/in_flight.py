@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -44,6 +44,29 @@ def as_document(orders: Mapping[str, Order]) -> dict[str, Any]:
         journey: {"policy": each.policy.value, "bundle": each.bundle, "left": sorted(each.left)}
         for journey, each in sorted(orders.items())
     }
+
+
+def orders_after(
+    standing: Mapping[str, Order], wanted: str, live: str, said: Mapping[str, Order | None]
+) -> tuple[dict[str, Order], dict[str, str]]:
+    """The orders that stand once `wanted` is in force (with plans: as `live`), and journey -> why one ended.
+
+    `said` is what this publish says: an order, or None for to leave people where they are. An earlier order
+    goes on where it says nothing; but from what is in force again nobody is taken away.
+    """
+    orders, ended = {}, {}
+    for journey, order in standing.items():
+        left = order.left - {wanted, live}
+        if left:
+            orders[journey] = replace(order, left=left)
+        else:
+            ended[journey] = "restored"
+    for journey, new in said.items():
+        if orders.pop(journey, None) is not None:
+            ended[journey] = "replaced"
+        if new is not None:
+            orders[journey] = replace(new, bundle=wanted)
+    return orders, ended
 
 
 def draining(control: ControlRow) -> frozenset[str]:

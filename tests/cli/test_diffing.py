@@ -52,8 +52,9 @@ welcome: changed
   ~ wait overnight  days: 1 → 2
   + wait lunch  for: 2h
   people on their way: 2; migrate, as the command says
-  step       bundle  people  pin                      migrate  drain
-  overnight  1       2       finish on their version  stay     finish on their version
+  step       bundle  people  pin                   migrate               drain
+  overnight  1       2       finish as they began  go over, and wait on  finish as they began
+  who waits for a message or an answer goes over once that has come
 """
     )
 
@@ -88,7 +89,7 @@ def test_who_would_be_stranded_is_counted_and_not_published(published: Command, 
 def test_a_publish_and_a_list_tell_what_becomes_of_people(published: Command, folder: Path) -> None:
     edit(folder, WELCOME, GONE, ("purpose: marketing", "purpose: marketing\nwas: {overnight: guide}"))
     shown = published("publish", folder, "--policy", "welcome=migrate")
-    assert shown.out.splitlines()[1:] == ["  welcome: migrate: 2 go on with guide"]
+    assert shown.out.splitlines()[1:] == ["  welcome: migrate: 2 go over, on with guide"]
     journeys = {row["journey"]: row for row in published("journey", "list", "--format", "json").json}
     assert journeys["welcome"]["in_flight"] == {
         "policy": "migrate",
@@ -139,9 +140,9 @@ def test_a_journey_that_is_switched_off_keeps_its_people_and_says_so(
     edit(folder, WELCOME, ("purpose: marketing", "purpose: marketing\nenabled: false"))
     for tests in folder.rglob("*.test.yaml"):
         tests.unlink()  # of what is off nothing can be tested
-    assert "2       finish on their version  STRANDED" in published("diff", folder).out
+    assert "2       finish as they began  STRANDED" in published("diff", folder).out
     assert published("publish", folder).out.splitlines()[1:] == [
-        "  welcome, which is gone: pin: 2 finish on their version"
+        "  welcome, which is gone: pin: 2 finish as they began"
     ]
     rows = {row["journey"]: row for row in published("journey", "list", "--format", "json").json}
     assert (rows["welcome"]["enters_by"], rows["welcome"]["active_runs"]) == ("nobody", 2)

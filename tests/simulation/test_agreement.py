@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -540,11 +540,19 @@ def because(evidence: Mapping[str, Any]) -> tuple[Any, ...]:
 class SqlLife:
     """The production services over one database; a loop stands for workflows and dispatcher."""
 
-    def __init__(self, store: Store, files: Mapping[str, str], lag: timedelta = timedelta()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        files: Mapping[str, str],
+        lag: timedelta = timedelta(),
+        *,
+        shelf: BundleShelf | None = None,
+        people: Sequence[Person] = PEOPLE,
+    ) -> None:
         """`lag` is how long after its moment everything is done."""
         self.store, self.lag = store, lag
         self.clock = FixedClock(START)
-        self.shelf = BundleShelf()
+        self.shelf = shelf or BundleShelf()
         self.channel = RecordingChannel()
         registry = load_registry(entry_points=False, extra=[self.channel, template])
         # One send at a time: what is due together goes out in the order of its importance.
@@ -556,7 +564,7 @@ class SqlLife:
         self.sweeper = Sweeper(store, self.shelf, self.runs, self.clock)
         with store.begin() as session:
             publish(session, files, by="test", now=START)
-            for person in PEOPLE:
+            for person in people:
                 self.add(session, person)
 
     def add(self, session: Any, person: Person) -> None:
@@ -608,8 +616,12 @@ class SqlLife:
             await self.delivery.deliver_due(100)
             await self.carry_told()
             for run_id in self.due_runs():
-                await self.runs.carry(run_id, durable=True)
+                await self.carry(run_id)
         self.clock.moment = max(until, self.clock.moment)
+
+    async def carry(self, run_id: str, *, durable: bool = True) -> None:
+        """What a run's workflow does when it wakes."""
+        await self.runs.carry(run_id, durable=durable)
 
     async def carry_swept(self, swept: Swept) -> None:
         for run_id in swept.run_ids:
@@ -650,7 +662,7 @@ class SqlLife:
             if not told:
                 return
             for run_id in told:
-                await self.runs.carry(run_id, durable=True)
+                await self.carry(run_id)
 
     def stories(self) -> dict[str, list[Story]]:
         stories: dict[str, list[Story]] = {person.id: [] for person in PEOPLE}

@@ -132,13 +132,17 @@ def live_in_sql(store: Store, life: Life) -> tuple[list[Any], list[Any]]:
         session.add(IdentityRow(platform="user", address="ann", contact_id="ann", added_at=START))
     facts = []
     for number, (event, pause, traits) in enumerate(life):
-        carry_due(store, runs, clock, clock.moment + timedelta(hours=pause))
+        at = clock.moment + timedelta(hours=pause)
+        # What comes at the moment at which a wait is over comes in time.
+        carry_due(store, runs, clock, at - timedelta(microseconds=1))
+        clock.moment = at
         who = (("user", "ann"),)
         came = IncomingEvent(f"m{number}", event, who, traits=traits, occurred_at=clock.moment)
         receipt = intake.accept([came], source="test")
         assert receipt.accepted == 1
         for run_id in receipt.run_ids:
             asyncio.run(runs.carry(run_id))
+        carry_due(store, runs, clock, at)
         with store.read() as session:
             profile = profile_of(session.get_one(ContactRow, "ann"))
         zone = profile.timezone or bundle.workspace.timezone
