@@ -9,6 +9,7 @@ import asyncio
 import email
 import email.policy
 from collections import Counter
+from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
 
@@ -40,8 +41,12 @@ class MailReceiver:
         raw = content if isinstance(content, bytes) else (content or "").encode()
         message = email.message_from_bytes(raw, policy=email.policy.SMTP)
         self.taken[str(message["Message-ID"])] += 1
+        self.note(message)
         await asyncio.sleep(self._answer_after)
         return "250 2.0.0 taken"
+
+    def note(self, message: EmailMessage) -> None:
+        """Called with every message that was taken; for those who want more than counts."""
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()

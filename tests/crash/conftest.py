@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -48,6 +49,12 @@ WORKSPACE = {
         owner: tests
         purposes:
           - {id: marketing, title: marketing, version: "1", kind: marketing, max_hold: 90d}
+          - id: receipts
+            title: receipts
+            version: "1"
+            kind: transactional
+            max_hold: 90d
+            repeat_unknown: true
     """,
     "caps.yaml": """
         kind: caps
@@ -95,25 +102,29 @@ WORKSPACE = {
           - {id: one, locales: {en: {subject: hello, body: "one {{ contact.id }}"}}}
           - {id: two, locales: {en: {subject: hello, body: "two {{ contact.id }}"}}}
           - {id: three, locales: {en: {subject: hello, body: "three {{ contact.id }}"}}}
+          - {id: receipt, locales: {en: {subject: receipt, body: "receipt {{ contact.id }}"}}}
           - {id: four, locales: {en: {subject: hello, body: "four {{ contact.id }}"}}}
     """,
     "story.yaml": """
         kind: journey
         id: story
-        title: a message with keys, an action, one without keys that is held, one with, one that nobody gets
+        title: with keys, an action, a receipt without, one without that is held, one with, one for nobody
         owner: tests
         purpose: marketing
         enter: {event: contact_added, reentry: never}
         steps:
           - {send: first, content: one, channels: [app]}
           - {call: points, action: points, values: {points: 50}}
+          - {send: receipt, content: receipt, channels: [email], purpose: receipts}
           - {send: second, content: two, channels: [email]}
           - {wait: pause, for: 1h}
           - {send: third, content: three, channels: [app]}
           - {send: fourth, content: four, channels: [nowhere]}
     """,
 }
-SENDS = 4
+SENDS = 5
+RECEIPT = "receipt"
+"""The message without keys that is declared to be sent at least once."""
 
 
 class Keyed(WebhookReceiver):
@@ -130,13 +141,36 @@ class Keyed(WebhookReceiver):
         self.keys[data["contact_id"], what].add(headers["webhook-id"])
 
 
+class Unkeyed(MailReceiver):
+    """A provider that knows no keys; receipts are told from what may never come twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.receipts: set[str] = set()
+        """Their Message-IDs."""
+
+    def note(self, message: EmailMessage) -> None:
+        if message["Subject"] == RECEIPT:
+            self.receipts.add(str(message["Message-ID"]))
+
+    @property
+    def others(self) -> Counter[str]:
+        """How often each of the others came."""
+        return Counter({name: count for name, count in self.taken.items() if name not in self.receipts})
+
+    @property
+    def repeated(self) -> int:
+        """Receipts that came once more than they should have."""
+        return sum(self.taken[name] - 1 for name in self.receipts)
+
+
 @dataclass
 class Host:
     """Starts processes that die, one after another, and keeps count."""
 
     url: str
     keyed: Keyed
-    mail: MailReceiver
+    mail: Unkeyed
     parent: asyncio.subprocess.Process
     chance: random.Random
     ahead: int = 0
@@ -145,7 +179,9 @@ class Host:
     """Batches whose sender knows of no answer: first person, how many."""
     deaths: Counter[str] = field(default_factory=Counter)
     in_flight: set[str] = field(default_factory=set)
-    """Messages without keys that were at their provider when a process died."""
+    """Messages without keys that were at their provider when a process died, receipts aside."""
+    receipts_in_flight: int = 0
+    """How often one was at its provider when a process died."""
 
     async def live_or_die(self, boundary: str | None, times: int, people: int) -> bool:
         """Let a process take in so many people and die the so-manyth time it comes to the boundary.
@@ -181,11 +217,13 @@ class Host:
         return code
 
     def _count_in_flight(self) -> None:
-        query = select(col(IntentRow.key)).where(
+        query = select(col(IntentRow.key), col(IntentRow.step_id)).where(
             col(IntentRow.state) == "handed_over", col(IntentRow.channel) == "email"
         )
         with closing(Store(self.url, workers=1)) as store, store.read() as session:
-            self.in_flight |= set(session.scalars(query))
+            found = session.execute(query).all()
+        self.in_flight |= {key for key, step in found if step != RECEIPT}
+        self.receipts_in_flight += sum(step == RECEIPT for _, step in found)
 
     def reckon(self) -> dict[str, int]:
         """Nothing lost, nothing doubled, and every unknown one was in flight at a kill; the counts."""
@@ -213,11 +251,13 @@ class Host:
         doubled = [what for what, keys in self.keyed.keys.items() if len(keys) != 1]
         assert doubled == [], "two keys for one thing"
         assert self.keyed.applied == 3 * people, "effects at the provider with keys"
-        assert self.mail.doubled == 0, "doubled without keys"
+        assert set(self.mail.others.values()) <= {1}, "doubled without keys"
+        assert len(self.mail.receipts) == people, "lost, though declared to come at least once"
+        assert self.mail.repeated <= self.receipts_in_flight, "repeated without having been in doubt"
         assert mailed["unknown"] <= len(self.in_flight), "more unknown than were in flight"
         assert intents["unknown"] == mailed["unknown"], "with keys nothing stays unknown"
-        assert mailed["sent"] <= len(self.mail.taken) <= people
-        assert len(self.mail.taken) + mailed["unknown"] >= people
+        assert mailed["sent"] <= len(self.mail.others) <= people
+        assert len(self.mail.others) + mailed["unknown"] >= people
         return {
             "people": people,
             "intents": sum(intents.values()),
@@ -230,6 +270,8 @@ class Host:
             "in flight without keys": len(self.in_flight),
             "unknown": intents["unknown"],
             "repeated with keys": self.keyed.repeated,
+            "receipts in flight": self.receipts_in_flight,
+            "receipts repeated, as declared": self.mail.repeated,
         }
 
 
@@ -241,7 +283,7 @@ async def hosted(url: str, folder: Path, seed: int) -> AsyncIterator[Host]:
         now = datetime.now(UTC) - timedelta(minutes=1)
         ensure_control(session, now)
         publish(session, files, by="tests", now=now)
-    async with MailReceiver() as mail, Keyed() as keyed:
+    async with Unkeyed() as mail, Keyed() as keyed:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),

@@ -1,4 +1,4 @@
-"""kill -9 of worker and Temporal server in the middle of some hundred sends: none lost, none doubled.
+"""kill -9 of every process, of Temporal's server too, amid hundreds of sends: none lost, none doubled.
 
 Every journey sends by webhook (whose receiver honours idempotency keys), waits, sends by e-mail (whose
 receiver knows no keys), waits and sends by webhook again.
@@ -7,7 +7,9 @@ receiver knows no keys), waits and sends by webhook again.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
 
@@ -22,6 +24,7 @@ from engine.store.tables import IntentRow, RunRow
 pytestmark = [pytest.mark.temporal, pytest.mark.xdist_group("kills"), pytest.mark.timeout(400)]
 
 CONTACTS = 120
+KILLS = 16
 
 WORKSPACE = {
     "wayline.yaml": """
@@ -113,19 +116,74 @@ def _count(store: Store, column: Any) -> Counter[str]:
         return Counter(dict(session.execute(select(column, func.count()).group_by(column)).all()))
 
 
-async def _feed(port: int) -> None:
+async def _feed(port: int, *, at_a_time: int = 30) -> None:
+    """Tell of everybody; whoever gets no answer tells again."""
     async with httpx.AsyncClient(timeout=30) as client:
-        for first in range(0, CONTACTS, 30):
-            answer = await client.post(
-                f"http://127.0.0.1:{port}/v1/batch",
-                json={"batch": _arrivals(first, 30)},
-                auth=("write-key-of-the-test", ""),
-            )
-            assert answer.status_code == 200, answer.text
+        for first in range(0, CONTACTS, at_a_time):
+            while True:
+                try:
+                    answer = await client.post(
+                        f"http://127.0.0.1:{port}/v1/batch",
+                        json={"batch": _arrivals(first, at_a_time)},
+                        auth=("write-key-of-the-test", ""),
+                    )
+                except httpx.TransportError:
+                    await asyncio.sleep(0.2)
+                else:
+                    assert answer.status_code == 200, answer.text
+                    break
 
 
 async def test_kill_9_of_worker_and_temporal_loses_nothing_and_doubles_nothing(installation: Any) -> None:
-    async with MailReceiver(answer_after=0.3) as mail, WebhookReceiver() as webhook:
+    await _killed(installation, _kill_all_the_way)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_kill_9_of_anything_at_any_moment_loses_nothing_and_doubles_nothing(
+    installation: Any, seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    async def kill_whatever(
+        installation: Any, store: Store, mail: MailReceiver, webhook: WebhookReceiver
+    ) -> int:
+        """Kill this and that, over and over; returns how many sends were in flight then."""
+        installation.start("api", "dispatch", "worker")
+        await installation.until_ready()
+        feeding = asyncio.create_task(_feed(installation.port, at_a_time=10))
+        victims = ["api", "dispatch", "worker", "temporal"] * (KILLS // 4)
+        in_flight = 0
+        for victim in chance.sample(victims, KILLS):
+            await asyncio.sleep(chance.uniform(0.5, 3))
+            if victim == "temporal":
+                await installation.kill_temporal()
+            else:
+                installation.kill(victim)
+            in_flight += _count(store, IntentRow.state)["handed_over"]
+            if victim == "temporal":
+                await installation.temporal.start()
+            else:
+                installation.start(victim)
+        await feeding
+        await installation.until(
+            lambda: _count(store, RunRow.status)["ended"] == CONTACTS, "every run to end", patience=600
+        )
+        return in_flight
+
+    await _killed(installation, kill_whatever, answer_after=1.5)
+
+
+Killing = Callable[[Any, Store, MailReceiver, WebhookReceiver], Awaitable[int]]
+
+
+async def _killed(installation: Any, kill: Killing, *, answer_after: float = 0.3) -> None:
+    """Have everybody live through three sends while `kill` does what it does, and reckon.
+
+    The mail server takes so many seconds to answer, in which nobody who dies can know.
+    """
+    async with MailReceiver(answer_after=answer_after) as mail, WebhookReceiver() as webhook:
         installation.environment |= {
             "TEST_SMTP_PORT": str(mail.port),
             "TEST_WEBHOOK_URL": f"http://127.0.0.1:{webhook.port}/",
@@ -135,7 +193,7 @@ async def test_kill_9_of_worker_and_temporal_loses_nothing_and_doubles_nothing(i
         await installation.temporal.start()
         try:
             with closing(installation.store()) as store:
-                in_flight = await _kill_all_the_way(installation, store, mail, webhook)
+                in_flight = await kill(installation, store, mail, webhook)
                 _nothing_lost_nothing_doubled(store, mail, webhook, in_flight)
         finally:
             installation.stop()
