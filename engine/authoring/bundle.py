@@ -15,6 +15,7 @@ from engine.errors import Place
 from engine.experiments.holding_out import HoldOut
 from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
 from engine.gate.model import Cap, Purpose, Silence
+from engine.gate.rates import Provider
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.localtime import MIDNIGHT, clock_moment
 from engine.journeys.program import Program
@@ -189,6 +190,8 @@ class Bundle:
     """When marketing leaves contacts alone who do not answer."""
     content_values: Mapping[str, float] = field(default_factory=dict)
     """Contents whose value is not 1."""
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    """Channel -> what is declared of its account at the provider; without those of which nothing is."""
     suites: tuple[Suite, ...] = ()
     """The workspace's tests; production does without them."""
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
 from engine.errors import CommandError, DriverUnavailable, NotFound, PluginError, RulesetError
+from engine.gate.rates import read
 from engine.intake import outbox
 from engine.journeys.driver import Nudge, OpenWorkflow, RunRef, Standing
 from engine.journeys.lanes import lane_of
 from engine.runs.examining import SETTLED, carried_runs, count_left_behind, pinned_bundles, standing_waits
 from engine.services import Services
+from engine.store.tables import ProviderRow
 
 LAG_ALLOWED = timedelta(minutes=1)
 """How old the oldest row of the outbox may be before somebody should ask for the dispatcher."""
@@ -57,6 +61,7 @@ class Examiner:
         """Every check, in the order in which they build on each other."""
         found = [await self._services.store.run(self._bundle)]
         found.append(await self._services.store.run(self._pinned))
+        found.append(await self._services.store.run(self._providers))
         found.append(await self._service())
         found.append(await self._workflows())
         found.append(await self._leases())
@@ -80,6 +85,24 @@ class Examiner:
             f"{bundle.hash[:12]} is in force: {len(bundle.programs)} journeys, "
             f"{len(bundle.channels)} channels",
         )
+
+    def _providers(self) -> Checked:
+        now = self._services.clock.now()
+        with self._services.store.read() as session:
+            rows = {row.account: read(row.book) for row in session.scalars(select(ProviderRow))}
+        failing = [
+            f"{account} failed {book.failures} times in a row; tried again at {book.open_until:%H:%M:%S} UTC"
+            for account, book in sorted(rows.items())
+            if book.open_until is not None
+        ]
+        busy = [
+            f"{account} asked for nothing before {book.busy_until:%H:%M:%S} UTC"
+            for account, book in sorted(rows.items())
+            if book.busy_until is not None and book.busy_until > now
+        ]
+        if not failing and not busy:
+            return Checked("providers", True, "none is known to fail or to be overloaded")
+        return Checked("providers", not failing, "; ".join([*failing, *busy]))
 
     def _pinned(self) -> Checked:
         with self._services.store.read() as session:

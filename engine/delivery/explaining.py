@@ -29,6 +29,7 @@ PASSED: Mapping[Stage, str] = {
     Stage.CAPS: "frequency caps",
     Stage.HOLD_OUT: "not held out of it",
     Stage.CONTENT: "content and checks",
+    Stage.RATE: "the provider takes one more",
     Stage.RESERVE: "a place in every cap",
     Stage.HAND_OVER: "handed over to the provider",
 }

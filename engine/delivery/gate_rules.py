@@ -23,6 +23,7 @@ def gate_rules(bundle: Bundle) -> GateRules:
         paused_purposes=bundle.paused_purposes,
         paused_journeys=bundle.paused_journeys,
         hold_outs=bundle.hold_outs,
+        providers=bundle.providers,
         quiet=bundle.quiet_hours,
         residence=bundle.workspace.residence,
         silence=bundle.silence,

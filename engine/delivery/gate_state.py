@@ -28,6 +28,7 @@ from engine.delivery.intents import (
     release_places,
 )
 from engine.delivery.progress import read_whole, save_lease
+from engine.delivery.providers import Providers
 from engine.delivery.viewing import (
     Situation,
     read_situation,
@@ -58,6 +59,7 @@ class SqlGateState:
         self.store = store
         self.shelf = shelf
         self.lease = lease
+        self.providers = Providers(store)
 
     def bundle(self, bundle_hash: str) -> Bundle:
         """The bundle with this hash; NotFound when it was never published here."""
@@ -175,6 +177,15 @@ class SqlGateState:
             return False
 
     # On the way
+
+    def has_leave(self, claim: Claim, channel: str, now: Moment) -> bool:
+        return self.providers.has_leave(claim.view.rules.providers[channel], now)
+
+    def admit(self, claim: Claim, channel: str, now: Moment) -> Answer | None:
+        return self.providers.admit(claim.intent, claim.view.rules.providers[channel], channel, now)
+
+    def note_answer(self, claim: Claim, attempt: Attempt, now: Moment) -> None:
+        self.providers.note(claim.view.rules.providers[attempt.channel], attempt, now)
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         with self.store.begin() as session:

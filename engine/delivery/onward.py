@@ -36,6 +36,7 @@ class CarriedGateState(SqlGateState):
 
     def __init__(self, state: SqlGateState, onward: Onward) -> None:
         super().__init__(state.store, state.shelf, lease=state.lease)
+        self.providers = state.providers
         self._onward = onward
 
     def settle(

@@ -120,6 +120,9 @@ async def _resume(claim: Claim, means: Means) -> Outcome | None:
     repeatable = await _repeatable(claim, channel_id, means)
     if repeatable is None:
         aftermath = unknown_for_good(channel_id, claim.attempts)
+    elif (held := await _admitted(claim, channel_id, means)) is not None:
+        pause = held.retry_at - means.clock.now() if held.retry_at is not None else HALTED_PAUSE
+        aftermath = Aftermath(IntentState.HANDED_OVER, None, repeat_after=pause)
     else:
         channel, message, passage = repeatable
         stopped = await means.do(means.state.hand_over, claim, passage, means.now(claim))
@@ -167,6 +170,10 @@ async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, M
         if isinstance(ready, Answer):
             tried[found.channel] = ready
             continue
+        held = await _admitted(claim, found.channel, means)
+        if held is not None:
+            tried[found.channel] = held
+            continue
         channel, made = ready
         passage = Passage(
             found.channel, found.address, made.content_hash, found.earlier, findings=made.findings
@@ -175,6 +182,13 @@ async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, M
         if isinstance(departed, Departure):
             return channel, made.message, departed
         tried[found.channel] = departed
+
+
+async def _admitted(claim: Claim, channel: str, means: Means) -> Answer | None:
+    """Stage 9: None when the channel's provider may be given a message now."""
+    if channel not in claim.view.rules.providers or means.state.has_leave(claim, channel, means.now(claim)):
+        return None
+    return await means.do(means.state.admit, claim, channel, means.now(claim))
 
 
 async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Channel, Made] | Answer:
@@ -233,6 +247,9 @@ async def _send(
     aftermath = aftermath_of(claim, passage, result, channel.capabilities, means.limits, now)
     attempt = attempt_of(passage, result)
     outcome = await means.do(means.state.settle, claim, attempt, aftermath, now, carried=carried)
+    if passage.channel in claim.view.rules.providers:
+        # By itself, after the message is settled: whoever else uses the account must not wait for its locks.
+        await means.do(means.state.note_answer, claim, attempt, now)
     return outcome, aftermath
 
 

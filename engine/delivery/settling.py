@@ -21,8 +21,9 @@ def attempt_of(passage: Passage, result: SendResult) -> Attempt:
     match result:
         case Accepted(provider_id):
             return Attempt(passage.channel, "accepted", provider_id=provider_id, is_probe=probe)
-        case Retry(code=code):
-            return Attempt(passage.channel, "retry", code, is_probe=probe)
+        case Retry(after, code, of_provider):
+            busy_for = after if of_provider else None
+            return Attempt(passage.channel, "retry", code, is_probe=probe, busy_for=busy_for)
         case Rejected(code=code, permanent_address=permanent):
             spoilt = passage.address if permanent else None
             return Attempt(passage.channel, "rejected", code, is_probe=probe, suppress_address=spoilt)

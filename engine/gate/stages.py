@@ -33,6 +33,7 @@ class Stage(StrEnum):
     CAPS = "caps"
     HOLD_OUT = "hold_out"
     CONTENT = "content"
+    RATE = "rate"
     RESERVE = "reserve"
     HAND_OVER = "hand_over"
 

@@ -14,6 +14,7 @@ from engine.gate.arbitration import Rival
 from engine.gate.consent import ConsentRecord
 from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
 from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose, Silence
+from engine.gate.rates import Provider
 from engine.rules.facts import Facts
 
 
@@ -48,6 +49,8 @@ class GateRules:
     """Purpose -> the plan that holds its messages."""
     paused_journeys: Mapping[str, str] = field(default_factory=dict)
     hold_outs: tuple[HoldOut, ...] = ()
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    """Channel -> its account at a provider; only where rates or a circuit are declared of it."""
     quiet: tuple[QuietRule, ...] = ()
     residence: Residence = NOWHERE_STATED
     silence: Silence | None = None
@@ -230,6 +233,8 @@ class Attempt:
     is_probe: bool = False
     suppress_address: str | None = None
     """The address, when it will never work; it is suppressed together with the attempt's record."""
+    busy_for: timedelta | None = None
+    """How long the provider asked not to be given anything at all."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +265,16 @@ class GateState(Protocol):
 
     def renew(self, claim: Claim, at: datetime) -> Claim:
         """The claim with a fresh view and a fresh lease."""
+
+    def has_leave(self, claim: Claim, channel: str, now: Moment) -> bool:
+        """Whether it is known without a transaction that the provider may be given one message more, which is
+        counted then. Only for channels in `rules.providers`."""
+
+    def admit(self, claim: Claim, channel: str, now: Moment) -> Answer | None:
+        """Stage 9: None when the channel's provider may be given one message more; else the hold."""
+
+    def note_answer(self, claim: Claim, attempt: Attempt, now: Moment) -> None:
+        """Remember how the provider of a channel in `rules.providers` answered."""
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         """One place in every cap that applies, and a probe where a breaker asks for one, all or none of them.

@@ -52,6 +52,9 @@ class Retry:
 
     after: timedelta
     code: str = "busy"
+    of_provider: bool = False
+    """It says so of everything, as 429 with Retry-After does, and not of this message alone: nothing else is
+    sent through its account before."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from engine.delivery.intents import (
     let_go,
     move,
 )
+from engine.delivery.providers import FAILED, held_back, share_in
 from engine.delivery.rivals import rival_of
 from engine.gate.arbitration import GRACE, Rival
 from engine.gate.caps import applicable_caps, possible_caps
 from engine.gate.consent import ConsentRecord
 from engine.gate.judging import confirm
 from engine.gate.model import Answer, Intent, Outcome, Verdict
+from engine.gate.rates import Book, Refusal, ask, note
 from engine.gate.stages import (
     KILL_SCOPE,
     Stage,
@@ -125,6 +127,8 @@ class MemoryGateState:
         self._refused: dict[str, dict[str, str]] = {}
         self._places = Places()
         self._open: dict[str, Wish] = {}
+        self._books: dict[str, Book] = {}
+        """Of accounts at providers."""
         self._numbers = count(1)
 
     # What a world does with it
@@ -198,6 +202,22 @@ class MemoryGateState:
         wish = self._owned(claim)
         wish.lease_until = at + self._lease
         return self._claimed(wish, at)
+
+    def has_leave(self, claim: Claim, channel: str, now: Moment) -> bool:
+        return False
+
+    def admit(self, claim: Claim, channel: str, now: Moment) -> Answer | None:
+        provider = claim.view.rules.providers[channel]
+        book = self._books.setdefault(provider.account, Book())
+        answer = ask(provider, book, now.delivery, share=share_in(claim.intent))
+        return held_back(answer, provider, channel) if isinstance(answer, Refusal) else None
+
+    def note_answer(self, claim: Claim, attempt: Attempt, now: Moment) -> None:
+        provider = claim.view.rules.providers[attempt.channel]
+        book = self._books.setdefault(provider.account, Book())
+        failed = attempt.result in FAILED
+        if failed or not book.is_clean:
+            note(provider, book, now.delivery, failed=failed, busy_for=attempt.busy_for)
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         wish = self._owned(claim)
@@ -293,6 +313,7 @@ class MemoryGateState:
         self._places.clear()
         self._refused.clear()
         self._suppressed.clear()
+        self._books.clear()
         self.decisions.clear()
         self.attempts.clear()
 

@@ -157,7 +157,8 @@ class WebhookChannel:
         if 200 <= status < 300 or status == 409:
             return Accepted()
         if status in TRY_AGAIN or status >= 500:
-            return Retry(wait_of(answered.retry_after, now) or settings.retry_after, str(status))
+            asked = wait_of(answered.retry_after, now)
+            return Retry(asked or settings.retry_after, str(status), of_provider=asked is not None)
         return Rejected(str(status), f"the receiver answered {status}")
 
 

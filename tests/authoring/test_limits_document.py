@@ -41,4 +41,6 @@ def test_its_numbers_are_those_of_the_code() -> None:
 
 def test_its_codes_and_reasons_exist() -> None:
     assert set(re.findall(r"R[SW][0-9]{3}", TEXT)) <= set(CODES)
-    assert set(re.findall(r"`((?:entry|run|suppressed|experiment|quiet)\.[a-z_]+)`", TEXT)) <= set(REASONS)
+    assert set(
+        re.findall(r"`((?:entry|run|suppressed|experiment|quiet|rate|circuit)\.[a-z_]+)`", TEXT)
+    ) <= set(REASONS)

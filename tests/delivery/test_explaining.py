@@ -115,6 +115,7 @@ SENT on app because sent.accepted: the provider took the message
   + frequency caps
   + not held out of it
   + content and checks
+  + the provider takes one more
   + a place in every cap
   + allow on app: sent.accepted  2026-05-05 03:00:00Z
       content: hello

@@ -26,6 +26,7 @@ from engine.authoring.compiling.overlaying import overlay_hash
 from engine.authoring.compiling.patterns import compile_pattern
 from engine.authoring.compiling.plans import compile_plans, under_plans
 from engine.authoring.compiling.profiles import compile_profile, computed_facts
+from engine.authoring.compiling.providers import compile_providers
 from engine.authoring.compiling.quiet import compile_quiet, compile_residence
 from engine.authoring.compiling.texts import remembered_in
 from engine.authoring.compiling.tolerances import Tolerances, compile_tolerances
@@ -158,6 +159,7 @@ def compile_bundle(
         content_values={
             name: defined.item.value for name, defined in found.contents.items() if defined.item.value != 1
         },
+        providers=compile_providers(found),
     )
     return under_plans(bundle, found), [*problems, *rulebook.problems]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Date, Duration, Id, Items, Scalar
 from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.refusing import refuse
 
 
 class FromEnvironment(Part):
@@ -68,6 +70,42 @@ class RateEntry(Part):
         examples=["2026-03-01"],
     )
 
+    @model_validator(mode="after")
+    def _is_no_cap(self) -> RateEntry:
+        if self.per > timedelta(days=1):
+            raise refuse("RS055", "a provider's rate is for a day at most", "use 1d or less", at=("per",))
+        return self
+
+
+class CircuitEntry(Part):
+    """When a provider that keeps failing is left alone, and for how long."""
+
+    failures: int = Field(
+        title="连续失败",
+        description=(
+            "After how many failures in a row: no answer, a time-out, or 'come back later'.\n"
+            "连续失败多少次之后：没有回答、超时或要求稍后再来。"
+        ),
+        ge=1,
+        le=1000,
+        examples=[5],
+    )
+    pause: Duration = Field(
+        title="暂停",
+        description=(
+            "For how long, real time, before one message tries whether it is well again; an hour at most.\n"
+            "暂停多久（真实时间）之后用一条消息试探是否恢复；最长一小时。"
+        ),
+        examples=["30s"],
+    )
+
+    @model_validator(mode="after")
+    def _is_short(self) -> CircuitEntry:
+        if self.pause > timedelta(hours=1):
+            message = "a circuit is for minutes; what lasts longer is a breaker's business"
+            raise refuse("RS055", message, "use at most 1h, or a breaker", at=("pause",))
+        return self
+
 
 class RouteEntry(Part):
     """Contacts whose messages take another channel."""
@@ -92,7 +130,6 @@ class ChannelEntry(Part):
 
     unacted: ClassVar[tuple[Unacted, ...]] = (
         Unacted("mirror", "no other channel takes its place; name a second one in the steps' 'channels'"),
-        Unacted("rates", "messages go out as fast as they come"),
         Unacted("routes", "every contact's messages take the channel that the step names"),
     )
 
@@ -134,11 +171,31 @@ class ChannelEntry(Part):
         description="The channel that takes its place while a breaker holds it.\n被熔断时接替它的渠道。",
         examples=["email_backup"],
     )
+    account: Id | None = Field(
+        None,
+        title="服务商账户",
+        description=(
+            "The account at the provider, where several channels use the same: they share its rates and its "
+            "circuit. Left out: the channel has one of its own.\n"
+            "服务商处的账户；几个渠道共用同一账户时，速率与熔断合并计算。不写则各自独立。"
+        ),
+        examples=["aliyun_main"],
+    )
+    circuit: CircuitEntry | None = Field(
+        None,
+        title="短路保护",
+        description=(
+            "When the provider keeps failing: messages wait, or take the step's next channel, and one tries "
+            "now and then. Left out: each message finds out for itself.\n"
+            "服务商连续失败时：消息等待或改走步骤的下一个渠道，隔一段时间用一条试探；不写则每条消息各自尝试。"
+        ),
+        examples=[{"failures": 5, "pause": "30s"}],
+    )
     rates: Items[RateEntry] = Field(
         (),
         title="速率限制",
         description=(
-            "How fast the provider takes messages; all of them hold.\n"
+            "How fast the provider takes messages, from all processes together; all of them hold.\n"
             "服务商接受消息的速度，所有限制同时有效。"
         ),
         examples=[[{"limit": 20, "per": "1m", "source": "平台文档", "as_of": "2026-03-01"}]],

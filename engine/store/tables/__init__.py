@@ -14,7 +14,14 @@ from engine.store.tables.experiments import ExposureRow, StratumRow
 from engine.store.tables.governance import BundleRow, ControlRow, InFlightRow, OverlayRow, SwitchRow
 from engine.store.tables.intake import DeadLetterRow, OutboxRow
 from engine.store.tables.journeys import RunRow, ScheduleRow, WaitRow
-from engine.store.tables.messages import AttemptRow, BreakerRow, CapPlaceRow, DecisionRow, IntentRow
+from engine.store.tables.messages import (
+    AttemptRow,
+    BreakerRow,
+    CapPlaceRow,
+    DecisionRow,
+    IntentRow,
+    ProviderRow,
+)
 from engine.store.tables.tasks import TaskRow
 
 __all__ = [
@@ -38,6 +45,7 @@ __all__ = [
     "OverlayRow",
     "PatternRow",
     "ProfileSweepRow",
+    "ProviderRow",
     "RunRow",
     "ScheduleRow",
     "StratumRow",

@@ -157,6 +157,17 @@ class AttemptRow(SQLModel, table=True):
     probe: bool = False
 
 
+class ProviderRow(SQLModel, table=True):
+    """What is known of one account at a provider; `engine.gate.rates` reads the book."""
+
+    __tablename__ = "provider"
+
+    account: str = Field(primary_key=True)
+    book: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    updated_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time."""
+
+
 class BreakerRow(SQLModel, table=True):
     """The published state of one breaker in one scope; the gate reads this row and nothing else."""
 
