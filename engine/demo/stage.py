@@ -30,12 +30,13 @@ CHANGED = (
     ("breakers.yaml", "probe_after", "5m", "3s"),
     ("breakers.yaml", "probes", "20", "2"),
     ("breakers.yaml", "resume_within", "6h", "30d"),
+    ("channels.yaml", "pause", "30s", "2s"),
     ("purposes.yaml", "max_hold", "3d", "30d"),
     ("caps.yaml", "limit", "3", "2"),
 )
-"""(file, key, as shipped, here). Breakers run on delivery time, which is never compressed: while one is open
-for ten seconds, ten journey days pass. So their times are shortened, and what they hold is kept longer. One
-cap is tightened, because these histories alone would never fill it."""
+"""(file, key, as shipped, here). Breakers and circuits run on delivery time, which is never compressed: while
+one is open for ten seconds, ten journey days pass. So their times are shortened, and what they hold is kept
+longer. One cap is tightened, because these histories alone would never fill it."""
 
 
 class Stage:
