@@ -106,7 +106,7 @@ class Reacting:
         ground, known = self._ground, self._contacts[event.contact_id]
         programs = addressed(ground.programs.get(event.type, ()), event)
         facts = {**contact, **event_facts(event)}
-        for program in programs:
+        for program in (each for each in programs if each.entry.calendars):
             facts |= working_facts(program.entry.calendars, ground.now, self._zone(timezone))
         taken = self._taken_back(event.contact_id, said)
         withdrawn = frozenset[str]().union(*(each.ends_runs_of for each in taken))

@@ -244,7 +244,8 @@ class Life:
         event = self._recognise(person, event)
         zone = zone_of(person.profile.timezone, self._bundle.workspace.timezone)
         facts = {**contact, **event_facts(event)}
-        for program in addressed(self._programs.get(event.type, []), event):
+        programs = addressed(self._programs.get(event.type, []), event)
+        for program in (each for each in programs if each.entry.calendars):
             facts |= working_facts(program.entry.calendars, now, zone)
         taken = [
             found
