@@ -13,6 +13,7 @@ from engine.contacts.consent import consent_records
 from engine.contacts.identity import addresses_of
 from engine.contacts.rows import profile_of
 from engine.errors import NotFound
+from engine.journeys.run import WaitKind
 from engine.masking import mask_address
 from engine.runs.tasks import HIGHEST_PRIORITY
 from engine.store.tables import (
@@ -128,12 +129,25 @@ def run_record(session: Session, run_id: str) -> Record:
     calls = select(CallRow).where(col(CallRow.run_id) == run_id).order_by(col(CallRow.created_at))
     return {
         **_run(row),
+        "clock": _clock(session, row),
         "rounds": row.variables.get("rounds", {}),
         "waits": [plain(wait, without={"run_id", "contact_id"}) for wait in session.scalars(waits)],
         "intents": [_intent(intent) for intent in session.scalars(intents)],
         "calls": [_call(call) for call in session.scalars(calls)],
         "tasks": _tasks(session, col(TaskRow.run_id) == run_id),
         "decisions": list_decisions(session, run_id=run_id),
+    }
+
+
+def _clock(session: Session, row: RunRow) -> Record | None:
+    """By whose clock a run sleeps: the contact's zone and its source; without one, the workspace's."""
+    contact = session.get(ContactRow, row.contact_id)
+    if row.waiting != WaitKind.TIMER or contact is None:
+        return None
+    return {
+        "timezone": contact.timezone,
+        "timezone_source": contact.timezone_source or "default",
+        "timezone_candidates": list(profile_of(contact).timezone_candidates),
     }
 
 

@@ -86,9 +86,11 @@ def starts(around: datetime, every: int) -> Iterator[datetime]:
     yield from (around - DAY + number * QUARTER for number in range(0, 3 * DAY // QUARTER, every))
 
 
-def must_agree(name: str, wall: Wall, step: Wait, now: datetime) -> None:
+def must_agree(name: str, wall: Wall, step: Wait, now: datetime, until: datetime | None = None) -> None:
     zone = ZoneInfo(name)
-    assert wait_is_over_at(step, zone, now) == wall.wait_over(step, zone, now), (name, now, step)
+    begins = max(now, until) if until is not None else now
+    found = wait_is_over_at(step, zone, now, until=until)
+    assert found == wall.wait_over(step, zone, begins), (name, now, step, until)
 
 
 def wait_of(days: int | None, at: time | None, weekdays: tuple[int, ...]) -> Wait:
@@ -104,7 +106,8 @@ def test_a_sample_of_the_odd_days_of_ten_years() -> None:
             step = wait_of(
                 chance.choice([None, None, 1, 2, 5]), chance.choice(CLOCKS), chance.choice(WEEKDAYS)
             )
-            must_agree(name, wall, step, now)
+            until = now + chance.choice([-6, 0, 1, 7, 26, 49]) * timedelta(hours=1)
+            must_agree(name, wall, step, now, chance.choice([None, until]))
 
 
 @pytest.mark.long
@@ -119,4 +122,5 @@ def test_every_odd_day_of_ten_years_in_every_zone_on_every_set_of_weekdays() -> 
         for weekdays in WEEKDAYS:
             for days in (None, 1, 3):
                 now = day - DAY + chance.randrange(3 * DAY // MINUTE) * MINUTE
-                must_agree(name, wall, wait_of(days, chance.choice(CLOCKS), weekdays), now)
+                until = chance.choice([None, now + chance.randrange(-300, 3000) * MINUTE])
+                must_agree(name, wall, wait_of(days, chance.choice(CLOCKS), weekdays), now, until)

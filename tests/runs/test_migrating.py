@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.authoring.loading import bundle_of
 from engine.delivery import explaining
 from engine.errors import RulesetError
 from engine.gate.model import Outcome
+from engine.governance.difference import difference
 from engine.governance.in_flight import SETTLED
 from engine.governance.plans import switch_off, switch_on
 from engine.governance.publishing import Published, publish
+from engine.governance.records import run_record
 from engine.journeys.program import InFlight
 from engine.runs.deciding import decide
 from engine.store.tables import (
@@ -492,3 +495,28 @@ async def test_one_publish_may_say_something_else_for_every_journey(spine: Spine
         "third": "ended",
     }
     assert rows["other"].bundle_hash == published.hash != rows["trip"].bundle_hash
+
+
+async def test_messages_that_nobody_could_send_any_more_are_foretold_for_those_who_finish(
+    spine: Spine,
+) -> None:
+    steps = """
+        enter: {event: added, reentry: always}
+        steps:
+          - {wait: night, for: 1d}
+          - {send: one, content: text, channels: [email], purpose: marketing}
+          - {send: two, content: text, channels: [email]}
+        """
+    spine.publish(trip=steps)
+    await spine.feed("added")
+    files = spine.files(trip=steps.replace(", purpose: marketing", ""))
+    kept = [line for line in files["purposes.yaml"].splitlines(True) if "id: marketing" not in line]
+    files["purposes.yaml"] = "".join(kept)
+    wanted = bundle_of(files)
+    with spine.store.read() as session:
+        found = difference(session, spine.shelf, wanted, {})
+        run = run_record(session, spine.run().id)
+    (journey,) = found.journeys
+    assert journey.people is not None
+    assert [(fate.step, fate.silenced) for fate in journey.people.fates] == [("night", ("one",))]
+    assert run["clock"] == {"timezone": None, "timezone_source": "default", "timezone_candidates": []}
