@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from math import fsum
+from math import floor, fsum
 from typing import Any
 
 from engine.rules.timing import Marks, place_among
@@ -142,6 +142,12 @@ def next_turn_at(
     if here == place_among(marks, 0):
         return None
     cut = ticks(now) - count.width
+    if count.sums is None and not portions:
+        # Events leave one by one: the next mark is passed with a certain one of them.
+        below = bisect_left(marks, value)
+        is_on_mark = below < len(marks) and marks[below] == value
+        leaving = 1 if is_on_mark else int(value) - floor(marks[below - 1])
+        return moment_of(exact[_first_after(exact, cut) + leaving - 1][0] + count.width)
     left = [each[1] for each in portions] + [each[0] for each in exact]
     moments = sorted({moment_of(tick + count.width) for tick in left if tick > cut})
     # What only falls passes the marks one after another: the first turn is found by halving.

@@ -72,6 +72,16 @@ class Firings:
         return self._schedules[journey].next_after(profile, moment)
 
 
+@dataclass(frozen=True)
+class _Firings:
+    """The firings of a month in one zone."""
+
+    moments: tuple[datetime, ...]
+    facts: Sequence[Facts]
+    alike: Hashable
+    """Firings of which this is equal are true of the same contacts, one by one."""
+
+
 class _Schedule:
     def __init__(self, program: Program, bundle: Bundle, matcher: Decider, *, every: bool) -> None:
         assert program.entry.schedule is not None, "only scheduled journeys fire"
@@ -92,13 +102,16 @@ class _Schedule:
         is_steady = not self._ask_counts and not turns_of(of_contact)
         asks_for_absence = any(test.op is Op.EXISTS and test not in of_contact for test in tests)
         self._steady: Condition | None = condition if is_steady and not asks_for_absence else None
-        self._events: dict[tuple[str, _Month], list[tuple[datetime, Facts]]] = {}
+        self._of_event = sorted({path for test in tests for path in _paths(test)} - set(self._paths))
+        # Unless something ages, what is true of two firings that bring along the same is the same.
+        self._ages = self._ask_counts or any(isinstance(test.wanted, timedelta) for test in tests)
+        self._events: dict[tuple[str, _Month], _Firings] = {}
         self._never: dict[Hashable, bool] = {}
-        self._true: dict[tuple[Hashable, _Month], tuple[datetime, ...]] = {}
+        self._true: dict[tuple[Hashable, Hashable], tuple[int, ...]] = {}
 
-    def state_of(self, profile: Profile) -> Hashable:
+    def state_of(self, profile: Profile) -> tuple[Hashable, ...]:
         zone = self._schedule.zone(profile.timezone, self._bundle.workspace.timezone).key
-        return zone if self._every else (zone, *[read(profile) for read in self._readers])
+        return (zone,) if self._every else (zone, *[read(profile) for read in self._readers])
 
     def next_after(self, profile: Profile, moment: datetime) -> Coming:
         zone = self._schedule.zone(profile.timezone, self._bundle.workspace.timezone)
@@ -128,37 +141,42 @@ class _Schedule:
             self._never[state] = known
         return known
 
-    def _true_in(self, month: _Month, profile: Profile, state: Hashable) -> tuple[datetime, ...]:
+    def _true_in(self, month: _Month, profile: Profile, state: tuple[Hashable, ...]) -> tuple[datetime, ...]:
         """The firings of a month at which the rule holds of a contact in this state."""
-        known = self._true.get((state, month))
+        firings = self._firings_in(month, profile)
+        _zone, *stands = state
+        asked = tuple(stands), firings.alike
+        known = self._true.get(asked)
         if known is None:
             _make_room(self._true)
-            known = self._true[state, month] = tuple(self._asked_ahead(month, profile))
-        return known
+            known = self._true[asked] = tuple(self._asked_ahead(firings, profile))
+        return tuple([firings.moments[number] for number in known])
 
-    def _asked_ahead(self, month: _Month, profile: Profile) -> Iterator[datetime]:
+    def _asked_ahead(self, firings: _Firings, profile: Profile) -> Iterator[int]:
         contact: Mapping[str, FactValue | None] | None = None
-        for at, event in self._firings_in(month, profile):
+        for number, (at, event) in enumerate(zip(firings.moments, firings.facts, strict=True)):
             if contact is None or self._ask_counts:
                 contact = self._asked(profile, at)
             if self._matcher.holds(self._rule, {**contact, **event}, at):
-                yield at
+                yield number
 
     def _asked(self, profile: Profile, at: datetime) -> dict[str, FactValue | None]:
         """The facts of the contact that the rule asks for."""
         facts = contact_facts(profile, self._bundle, at)
         return {path: facts.get(path) for path in self._paths}
 
-    def _firings_in(self, month: _Month, profile: Profile) -> list[tuple[datetime, Facts]]:
+    def _firings_in(self, month: _Month, profile: Profile) -> _Firings:
         """The firings of a month, each with the facts it brings; the same for everybody of a zone."""
         zone = self._schedule.zone(profile.timezone, self._bundle.workspace.timezone)
         known = self._events.get((zone.key, month))
         if known is None:
-            moments = self._schedule.firings(_begin(month) - _TICK, _begin(_next(month)) - _TICK, zone)
-            known = self._events[zone.key, month] = [
-                (at, event_facts(firing_event(self._program, self._bundle, profile, at, at)))
-                for at in moments
+            moments = tuple(self._schedule.firings(_begin(month) - _TICK, _begin(_next(month)) - _TICK, zone))
+            facts = [
+                event_facts(firing_event(self._program, self._bundle, profile, at, at)) for at in moments
             ]
+            brought = tuple(tuple(map(each.get, self._of_event)) for each in facts)
+            alike = (zone.key, month) if self._ages else brought
+            known = self._events[zone.key, month] = _Firings(moments, facts, alike)
         return known
 
 
@@ -177,10 +195,11 @@ def _make_room(memory: dict[Any, Any]) -> None:
 
 
 def _contact_paths(tests: Sequence[Test]) -> Iterator[str]:
-    for test in tests:
-        for path in (test.path, test.wanted.path if isinstance(test.wanted, FactRef) else ""):
-            if path.startswith(_OF_CONTACT):
-                yield path
+    return (path for test in tests for path in _paths(test) if path.startswith(_OF_CONTACT))
+
+
+def _paths(test: Test) -> list[str]:
+    return [test.path, test.wanted.path] if isinstance(test.wanted, FactRef) else [test.path]
 
 
 def _reader(path: str, tests: Sequence[Test], bundle: Bundle) -> _Reader:

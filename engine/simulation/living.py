@@ -16,7 +16,6 @@ from engine.contacts.consent import ConsentEntry
 from engine.contacts.counting import count_event
 from engine.contacts.crossing import BY_EVENT, crossing_events, sweep_cause
 from engine.contacts.deriving import Derivations
-from engine.contacts.profile import contact_facts
 from engine.contacts.updating import apply_event
 from engine.delivery.intents import run_ended_answer, withdrawn_answer
 from engine.gate.consent import ConsentRecord, TakenBack, take_back
@@ -173,6 +172,7 @@ class Life:
     def remember(self, person: Living, event: Event) -> None:
         """Let an event have happened before the simulation: it counts, and starts and ends nothing."""
         profile = person.profile
+        person.known = None
         profile.created_at = min(profile.created_at, event.received_at)
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
@@ -190,7 +190,7 @@ class Life:
             state(person, traits, self._bundle, event.received_at)
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
-        computed = compute(profile, self._bundle, self._matcher, event.received_at, self._deriving)
+        computed = self._computed(person, event.received_at)
         person.sort_runs()
         said = self._say(person, event)
         touched = [self._react(person, event, computed.facts, [entry.record for entry in said])]
@@ -201,7 +201,7 @@ class Life:
 
     def would_enter(self, person: Living, program: Program, event: Event) -> bool:
         """Whether the event would start a run of the program as things stand."""
-        facts = {**contact_facts(person.profile, self._bundle, event.received_at), **event_facts(event)}
+        facts = {**person.facts(self._bundle, event.received_at), **event_facts(event)}
         doors = replace(self._doors(person, event, facts), has_entered=lambda _journey, _key: False)
         history = person.history.get(program.journey, History())
         return isinstance(decide_entry(program, event, facts, event.received_at, doors, history), Entering)
@@ -210,8 +210,13 @@ class Life:
         """Compute the profile anew although nothing has happened; audiences crossed are told to the runs."""
         cause = sweep_cause(person.profile)
         person.sort_runs()
-        computed = compute(person.profile, self._bundle, self._matcher, now, self._deriving)
+        computed = self._computed(person, now)
         return _together(self._cross(person, computed, cause, because, now))
+
+    def _computed(self, person: Living, now: datetime) -> Computed:
+        computed = compute(person.profile, self._bundle, self._matcher, now, self._deriving)
+        person.known = now, self._bundle, computed.facts
+        return computed
 
     def _cross(
         self, person: Living, computed: Computed, cause: str, because: str, now: datetime
@@ -225,6 +230,7 @@ class Life:
         """Let an event happen that Wayline itself writes; it comes next after the person's latest one."""
         person.seq += 1
         person.profile.last_event_seq = person.seq
+        person.known = None  # from its first event on, a contact without a count is no longer one at zero
         if self._witness is not None:
             self._witness.happened(event, {})
         return self._react(person, changed(event, seq=person.seq), contact)
@@ -318,7 +324,7 @@ class Life:
                     return None
                 cause = taken.cause
         # A run that stays on an earlier version counts as that bundle says.
-        facts = contact_facts(person.profile, run.bundle, now)
+        facts = person.facts(run.bundle, now)
         zone = zone_of(person.profile.timezone, run.bundle.workspace.timezone)
         done = advance(
             run.program,
@@ -348,6 +354,7 @@ class Life:
                     run.call_ends_at = end if isinstance(end, datetime) else None
                 case TagChange(add, remove):
                     change_tags(person.profile, add, remove, now)
+                    person.known = None
                 case TaskOpened():
                     self._note(now, run.state, opened_note(effect))
                 case TaskClosed():

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle, EventType, Workspace
-from engine.contacts.profile import Profile
+from engine.contacts.profile import Profile, contact_facts
 from engine.contacts.updating import apply_traits, learn_number
 from engine.errors import NotFound
 from engine.gate.consent import ANY, ConsentRecord
@@ -19,6 +19,7 @@ from engine.journeys.interpreter import Decider
 from engine.journeys.matching import History, Listener
 from engine.journeys.program import Program
 from engine.journeys.run import EventSeen, RunState
+from engine.rules.facts import Facts
 from engine.simulation.forecasting import Coming
 
 
@@ -100,6 +101,16 @@ class Living:
     fired: set[str] = field(default_factory=set)
     """Ids of the events by which firings reached them."""
 
+    known: tuple[datetime, Bundle, Facts] | None = None
+    """The `contact.` facts as they were last read; None once anything about the person has changed."""
+
+    def facts(self, bundle: Bundle, now: datetime) -> Facts:
+        """The `contact.` facts of the person, as the bundle declares them."""
+        known = self.known
+        if known is None or known[0] != now or known[1] is not bundle:
+            known = self.known = now, bundle, contact_facts(self.profile, bundle, now)
+        return known[2]
+
     def sort_runs(self) -> None:
         """Bring the active runs into the order in which production reads them at the start of a batch."""
         if len(self.active) > 1:
@@ -129,6 +140,7 @@ def begin(person: Person, workspace: Workspace, now: datetime) -> Living:
 
 def state(person: Living, traits: Mapping[str, Any], bundle: Bundle, now: datetime) -> None:
     """Write down what a sender states of the person; a new address is from now on that of its platform."""
+    person.known = None
     apply_traits(person.profile, traits, bundle.workspace, now)
     numbers = bundle.workspace.numbers
     for platform in bundle.workspace.identities:

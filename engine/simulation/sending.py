@@ -216,6 +216,7 @@ class Sending:
     def _sent(self, person: Living, wish: Wish, now: datetime) -> None:
         purpose = self._rules.purposes.get(wish.intent.purpose)
         count_send(person.profile, self._bundle, purpose, self._rules.silence, now)
+        person.known = None
         channel = wish.channel or ""
         message = self._outlets.channel.taken.pop(wish.intent.key)
         self._sends.append(
