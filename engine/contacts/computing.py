@@ -18,7 +18,7 @@ from engine.contacts.counting import next_count_turn_at
 from engine.contacts.profile import Profile, contact_facts
 from engine.gate.model import Purpose, Silence
 from engine.gate.tolerance import after_send
-from engine.rules.facts import FactValue
+from engine.rules.facts import Facts, FactValue
 from engine.rules.matcher import Matcher
 from engine.rules.timing import next_turn
 
@@ -65,27 +65,33 @@ class Derived:
 class Deriving(Protocol):
     """How the layers are decided: `derive`, or something that knows its answers."""
 
-    def __call__(self, facts: dict[str, FactValue | None], now: datetime) -> Derived:
-        """What is derived at `now` of the facts, whose `contact.tags` are those that somebody set."""
+    def __call__(self, facts: Facts, tags: frozenset[str], now: datetime) -> Derived:
+        """What is derived at `now` of the facts and of the tags that somebody set."""
 
 
 def compute(
-    profile: Profile, bundle: Bundle, matcher: Matcher, now: datetime, deriving: Deriving | None = None
+    profile: Profile,
+    bundle: Bundle,
+    matcher: Matcher,
+    now: datetime,
+    *,
+    facts: Facts | None = None,
+    deriving: Deriving | None = None,
 ) -> Computed:
     """The profile, changed in place to what the bundle's rules say of it at journey time `now`.
 
-    An audience that the bundle no longer has is left without a crossing: there is nobody to be told. With
-    `deriving` it is asked instead of the matcher.
+    An audience that the bundle no longer has is left without a crossing: there is nobody to be told. Whoever
+    has its `contact_facts` at hand gives them. With `deriving` it is asked instead of the matcher.
     """
     rules = bundle.profile
-    facts = contact_facts(profile, bundle, now)
-    facts["contact.tags"] = frozenset(profile.tags)
-    derived = derive(facts, bundle, matcher, now) if deriving is None else deriving(facts, now)
-    profile.scores, profile.classes = dict(derived.scores), dict(derived.classes)
-    profile.stage, profile.derived_tags = derived.stage, set(derived.tags)
-    before, profile.audiences = profile.audiences, set(derived.audiences)
-    facts.update(derived.facts)
-    facts["contact.tags"] = frozenset(profile.tags | derived.tags)
+    facts = contact_facts(profile, bundle, now) if facts is None else facts
+    tags, before = frozenset(profile.tags), profile.audiences
+    derived = derive(facts, tags, bundle, matcher, now) if deriving is None else deriving(facts, tags, now)
+    if not _is_known(derived, profile):
+        profile.scores, profile.classes = dict(derived.scores), dict(derived.classes)
+        profile.stage, profile.derived_tags = derived.stage, set(derived.tags)
+        profile.audiences = set(derived.audiences)
+        facts = {**facts, **derived.facts, "contact.tags": tags | derived.tags}
     profile.profile_due_at = _due_at(profile, bundle, facts, now)
     if profile.audiences == before:
         return Computed(facts)
@@ -97,9 +103,20 @@ def compute(
     return Computed(facts, tuple(crossings))
 
 
-def derive(facts: Mapping[str, FactValue | None], bundle: Bundle, matcher: Matcher, now: datetime) -> Derived:
-    """What the layers make of the facts, each asked of the matcher; `contact.tags` are those somebody set."""
-    known, rules = dict(facts), bundle.profile
+def _is_known(derived: Derived, profile: Profile) -> bool:
+    """Whether that is what the profile says already; most often it is."""
+    return (
+        profile.audiences == derived.audiences
+        and profile.derived_tags == derived.tags
+        and profile.scores == derived.scores
+        and profile.classes == derived.classes
+        and profile.stage == derived.stage
+    )
+
+
+def derive(facts: Facts, tags: frozenset[str], bundle: Bundle, matcher: Matcher, now: datetime) -> Derived:
+    """What the layers make of the facts and of the tags that somebody set, each asked of the matcher."""
+    known, rules = {**facts, "contact.tags": tags}, bundle.profile
     true = set(matcher.matching(SCORES, known, now)) if rules.scores else set()
     found: dict[str, FactValue | None] = {
         f"contact.{each.id}": next((points for rule, points in each.bands if rule in true), each.otherwise)
@@ -120,14 +137,13 @@ def derive(facts: Mapping[str, FactValue | None], bundle: Bundle, matcher: Match
     stage = found["contact.stage"] = classes.pop(STAGE, None)
     known |= found
     true = set(matcher.matching(TAGS, known, now)) if bundle.tags else set()
-    tags = frozenset(tag.tag for tag in bundle.tags if tag.rule in true)
-    own = known["contact.tags"]
-    known["contact.tags"] = tags | own if isinstance(own, frozenset) else tags
+    more = frozenset(tag.tag for tag in bundle.tags if tag.rule in true)
+    known["contact.tags"] = tags | more
     true = set(matcher.matching(AUDIENCES, known, now)) if rules.audiences else set()
     audiences = frozenset(audience.id for audience in rules.audiences if audience.rule in true)
     found["contact.audiences"] = audiences
     given = {name: value for name, value in classes.items() if value is not None}
-    return Derived(found, scores, stage, given, tags, audiences)
+    return Derived(found, scores, stage, given, more, audiences)
 
 
 def change_tags(profile: Profile, add: Collection[str], remove: Collection[str], now: datetime) -> None:

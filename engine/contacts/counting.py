@@ -98,8 +98,8 @@ def _turns(
 ) -> Iterator[datetime]:
     for path, count, marks in asked:
         value, tally = facts.get(path), profile.counts.get(count.id)
-        # One that is not known says nothing; without a tally there is nothing that could go by.
-        if tally is not None and isinstance(value, int | float):
+        # One that is not known says nothing; without events there is nothing that could go by.
+        if tally is not None and "exact" in tally and isinstance(value, int | float):
             turn = next_turn_at(count, tally, value, now, marks)
             if turn is not None:
                 yield turn

@@ -9,7 +9,7 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.profile_rules import AUDIENCES, CLASSES, SCORES, TAGS
 from engine.contacts.computing import Derived, derive
 from engine.rules.condition import FactRef, Op, Test, tests_of
-from engine.rules.facts import FactValue
+from engine.rules.facts import Facts
 from engine.rules.matcher import Matcher
 from engine.rules.situation import Situations
 
@@ -41,17 +41,15 @@ class Derivations:
         self._labels = _labels(tests)
         self._known: dict[object, Derived] = {}
 
-    def __call__(self, facts: dict[str, FactValue | None], now: datetime) -> Derived:
-        """What is derived at `now` of the facts, whose `contact.tags` are those that somebody set."""
-        tags = facts[_TAGS]
-        assert isinstance(tags, frozenset), "tags are labels"
+    def __call__(self, facts: Facts, tags: frozenset[str], now: datetime) -> Derived:
+        """What is derived at `now` of the facts and of the tags that somebody set."""
         labels = tags if self._labels is None else tags & self._labels
         situation = self._situations.of(facts, now), labels, *map(facts.get, self._as_they_stand)
         found = self._known.get(situation)
         if found is None:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
-            found = self._known[situation] = derive(facts, self._bundle, self._matcher, now)
+            found = self._known[situation] = derive(facts, tags, self._bundle, self._matcher, now)
         return found
 
 

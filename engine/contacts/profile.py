@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.authoring.bundle import Bundle
 from engine.journeys.numbers import distinct_clocks
-from engine.rules.counting import Count, is_current, next_change_at, nothing_yet, value_at
+from engine.rules.counting import Count, is_current, nothing_yet, reading_at
 from engine.rules.facts import FactValue
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -126,8 +126,7 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
     for path, name, kind in named.attributes:
         value = profile.attributes.get(name)
         facts[path] = None if value is None else _typed(value, kind)
-    if named.counts:
-        facts |= counted(profile, named.counts, now).facts
+    facts.update(counted(profile, named.counts, now).facts)
     return facts
 
 
@@ -151,8 +150,7 @@ def counted(profile: Profile, counts: tuple[tuple[str, Count], ...], now: dateti
         if tally is None or not is_current(count, tally):
             facts[path] = None
             continue
-        facts[path] = value_at(count, tally, now)
-        change = next_change_at(count, tally, now)
+        facts[path], change = reading_at(count, tally, now)
         if change is not None and change < until:
             until = change
     profile.counted = Counted(tallies, counts, has_past, now, until, facts)

@@ -125,6 +125,18 @@ def next_change_at(count: Count, tally: Tally, now: datetime) -> datetime | None
     return moment_of(min(moments) + count.width) if moments else None
 
 
+def reading_at(count: Count, tally: Tally, now: datetime) -> tuple[int | float, datetime | None]:
+    """What the count says at `now`, and when that changes by time alone."""
+    exact = tally.get("exact")
+    if not exact:
+        return (0 if count.sums is None else 0.0), None
+    if count.sums is not None or "portions" in tally:
+        return value_at(count, tally, now), next_change_at(count, tally, now)
+    first = _first_after(exact, ticks(now) - count.width)
+    many = len(exact) - first
+    return many, moment_of(exact[first][0] + count.width) if many else None
+
+
 def next_turn_at(
     count: Count, tally: Tally, value: float, now: datetime, marks: Marks | None
 ) -> datetime | None:

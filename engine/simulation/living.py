@@ -190,6 +190,7 @@ class Life:
             state(person, traits, self._bundle, event.received_at)
         count_event(profile, event, self._bundle, self._matcher)
         apply_event(profile, event, known_kind(event.type, self._bundle))
+        person.known = None
         computed = self._computed(person, event.received_at)
         person.sort_runs()
         said = self._say(person, event)
@@ -214,8 +215,11 @@ class Life:
         return _together(self._cross(person, computed, cause, because, now))
 
     def _computed(self, person: Living, now: datetime) -> Computed:
-        computed = compute(person.profile, self._bundle, self._matcher, now, self._deriving)
-        person.known = now, self._bundle, computed.facts
+        facts = person.facts(self._bundle, now)
+        computed = compute(
+            person.profile, self._bundle, self._matcher, now, facts=facts, deriving=self._deriving
+        )
+        person.know(self._bundle, computed.facts)
         return computed
 
     def _cross(

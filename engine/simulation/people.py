@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle, EventType, Workspace
-from engine.contacts.profile import Profile, contact_facts
+from engine.contacts.profile import Counted, Profile, contact_facts, counted
 from engine.contacts.updating import apply_traits, learn_number
 from engine.errors import NotFound
 from engine.gate.consent import ANY, ConsentRecord
@@ -101,15 +101,22 @@ class Living:
     fired: set[str] = field(default_factory=set)
     """Ids of the events by which firings reached them."""
 
-    known: tuple[datetime, Bundle, Facts] | None = None
+    known: tuple[Bundle, Counted | None, Facts] | None = None
     """The `contact.` facts as they were last read; None once anything about the person has changed."""
 
     def facts(self, bundle: Bundle, now: datetime) -> Facts:
         """The `contact.` facts of the person, as the bundle declares them."""
         known = self.known
-        if known is None or known[0] != now or known[1] is not bundle:
-            known = self.known = now, bundle, contact_facts(self.profile, bundle, now)
-        return known[2]
+        if known is None or known[0] is not bundle:
+            return self.know(bundle, contact_facts(self.profile, bundle, now))
+        # By time alone nothing changes but what counts say.
+        here = counted(self.profile, bundle.contact_facts.counts, now)
+        return known[2] if here is known[1] else self.know(bundle, {**known[2], **here.facts})
+
+    def know(self, bundle: Bundle, facts: Facts) -> Facts:
+        """Keep facts of the person that were just read; the same."""
+        self.known = bundle, self.profile.counted, facts
+        return facts
 
     def sort_runs(self) -> None:
         """Bring the active runs into the order in which production reads them at the start of a batch."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from engine.authoring.bundle import Bundle
 from engine.clock import FixedClock
 from engine.contacts.computing import count_send
-from engine.contacts.profile import contact_facts, countries_of_numbers
+from engine.contacts.profile import countries_of_numbers
 from engine.delivery.content import ContentPipeline, Made
 from engine.delivery.gate_rules import gate_rules
 from engine.delivery.intents import IntentState, in_order_of_wishes, move, withdrawn_answer
@@ -248,7 +248,7 @@ class Sending:
         profile = person.profile
         known: Facts = {}
         if self._shows_facts or self._rules.asks_facts:
-            known = contact_facts(profile, self._bundle, self._clock.now())
+            known = person.facts(self._bundle, self._clock.now())
         facts = {
             name.removeprefix("contact."): sorted(value) if isinstance(value, frozenset) else value
             for name, value in (known.items() if self._shows_facts else ())

@@ -116,7 +116,7 @@ def test_a_remembered_answer_is_the_one_that_the_rules_give(
     now, other = NOW + timedelta(hours=hours), deepcopy(contact)
 
     asked = compute(contact, rules, matcher, now)
-    remembered = compute(other, rules, matcher, now, derivations)
+    remembered = compute(other, rules, matcher, now, deriving=derivations)
 
     assert (other, remembered) == (contact, asked)
     assert remembered.facts == contact_facts(contact, rules, now)
@@ -134,10 +134,16 @@ def test_of_whom_the_same_is_true_the_rules_are_asked_once(rules: Bundle, matche
     derivations = Derivations(rules, nobody)
     for number in range(5):
         ann = Profile(f"c{number}", created_at=NOW, last_order_at=NOW - number * DAY, total_spent=number)
-        compute(ann, rules, nobody, NOW, derivations)
+        compute(ann, rules, nobody, NOW, deriving=derivations)
     assert nobody.asked == 4  # one for each layer
 
-    compute(Profile("late", created_at=NOW, last_order_at=NOW - 40 * DAY), rules, nobody, NOW, derivations)
+    compute(
+        Profile("late", created_at=NOW, last_order_at=NOW - 40 * DAY),
+        rules,
+        nobody,
+        NOW,
+        deriving=derivations,
+    )
     assert nobody.asked == 8
 
 
