@@ -38,6 +38,8 @@ def most(cap: Cap) -> int:
     """What the cap allows whoever bears most; 1 for a gap."""
     if cap.limit is None:
         return 1
+    if not cap.scale:
+        return max(1, cap.limit)
     return scaled(cap.limit, max((_UNSCALED, *(scale.factor for scale in cap.scale))))
 
 
