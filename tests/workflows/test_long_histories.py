@@ -125,6 +125,8 @@ async def test_nudges_that_a_server_refuses_because_so_many_wait_lose_nothing(
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
+# On a busy machine the SDK gives a task up after two seconds and takes it again; what it began is dropped.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_hundred_thousand_nudges_keep_every_history_under_ten_thousand_events(
     client: Client, driver: TemporalDriver, working: Any, run_id: str
 ) -> None:
