@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from engine.contacts.computing import OWN_DOING
 from engine.contacts.consent import consent_records
 from engine.delivery.breakers import take_probes
-from engine.delivery.intents import IntentState, is_over, move
-from engine.delivery.places import confirm_places, read_places, take_places
+from engine.delivery.intents import IntentState, move
+from engine.delivery.places import confirm_places, have_lapsed, read_places, take_places
 from engine.delivery.progress import Progress, owned_progress, save_progress
 from engine.delivery.rivals import read_rivals
 from engine.delivery.viewing import Situation, lock_contact, lock_standing, read_situation
@@ -81,8 +81,8 @@ def hand_over(
     standing = lock_standing(session, claim.intent.contact_id)
     situation = _same_rules(read_situation(session, share=True), claim)
     progress = owned_progress(session, claim)
-    if progress.state == IntentState.RESERVED and is_over(progress, now.delivery):
-        # Its places ended with the lease, and may be others' by now.
+    if progress.state == IntentState.RESERVED and have_lapsed(session, claim.intent.key, now.delivery):
+        # Its places ended with their lease, and may be others' by now.
         raise LeaseLost(claim.intent.key)
     reserved = _Reserved(passage, progress)
     stopped = _hand_over(session, claim, reserved, now, lease, standing, situation)

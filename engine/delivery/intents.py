@@ -168,11 +168,6 @@ def is_workable(row: IntentRecord, at: datetime, journey_now: datetime) -> bool:
     )
 
 
-def is_over(row: IntentRecord, at: datetime) -> bool:
-    """Whether the lease on the record is past, so that nothing rests on it any more."""
-    return row.lease_until is None or row.lease_until <= at
-
-
 def hold(row: IntentRecord, answer: Answer, intent: Intent) -> None:
     """Hold the record until the answer's moments; at the latest it is looked at when it expires."""
     move(row, IntentState.HELD)

@@ -26,6 +26,13 @@ _CONFIRM = Prepared(
     .where(_PLACE.c.intent_key == bindparam("key"), _PLACE.c.state == "leased")
     .values(state="confirmed", at=bindparam("moment"), lease_until=None)
 )
+_LAPSED = Prepared(
+    select(_PLACE.c.cap_id).where(
+        _PLACE.c.intent_key == bindparam("key"),
+        _PLACE.c.state == "leased",
+        _PLACE.c.lease_until <= bindparam("delivery_now"),
+    )
+)
 _COLUMNS = tuple(
     _PLACE.c[name]
     for name in ("cap_id", "intent_key", "at", "state", "purpose", "channel", "journey", "tags", "content")
@@ -113,6 +120,11 @@ def take_places(
     for row in rows:
         _INSERT.run(session, row)
     return len(rows)
+
+
+def have_lapsed(session: Session, key: str, at: datetime) -> bool:
+    """Whether places that the intent leased are free again at delivery time `at`, and may be others'."""
+    return bool(_LAPSED.rows(session, {"key": key, "delivery_now": at}))
 
 
 def confirm_places(session: Session, key: str, at: datetime) -> None:

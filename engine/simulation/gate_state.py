@@ -14,7 +14,6 @@ from engine.delivery.intents import (
     IntentState,
     apply_aftermath,
     apply_answer,
-    is_over,
     is_workable,
     let_go,
     move,
@@ -245,8 +244,8 @@ class MemoryGateState:
     def _hand_over(
         self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View
     ) -> Answer | None:
-        if wish.state == IntentState.RESERVED and is_over(wish, now.delivery):
-            # Its places ended with the lease, and may be others' by now.
+        if self._places.have_lapsed(claim.intent.contact_id, claim.intent.key, now.delivery):
+            # Its places ended with their lease, and may be others' by now.
             raise LeaseLost(claim.intent.key)
         answer = check_hand_over(claim.intent, view, now, passage)
         if answer.verdict is not Verdict.ALLOW:

@@ -54,6 +54,11 @@ class Places:
         for place in self._of_intent.pop(key, ()):
             self._confirmed[contact_id, place.cap_id].remove(place)
 
+    def have_lapsed(self, contact_id: str, key: str, at: datetime) -> bool:
+        """Whether what the intent leased is free again at delivery time `at`, and may be others'."""
+        leased = self._leased.get(contact_id, {}).get(key)
+        return leased is not None and bool(leased.places) and leased.until <= at
+
     def of(self, contact_id: str, key: str) -> tuple[Place, ...]:
         """What the intent holds, leased or confirmed."""
         leased = self._leased.get(contact_id, {}).get(key)

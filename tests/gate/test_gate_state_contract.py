@@ -138,6 +138,15 @@ def test_a_reservation_whose_lease_is_over_is_not_handed_over(memory: Any, now: 
     assert memory.found("k1")[0] == "reserved"
 
 
+def test_nor_does_a_renewed_claim_bring_its_places_back(memory: Any, now: Moment) -> None:
+    claim, passage = reserved(memory, now)
+    after = later(now, LEASE)
+    renewed = memory.state.renew(claim, after.delivery)
+    assert isinstance(memory.state.reserve(claimed(memory, after, "k2"), APP, after), Passage)
+    with pytest.raises(LeaseLost):
+        memory.state.hand_over(renewed, passage, after)
+
+
 def test_the_hand_over_confirms_the_places_and_dates_them(memory: Any, now: Moment) -> None:
     claim, passage = reserved(memory, now)
     after = later(now, timedelta(seconds=5))
