@@ -42,5 +42,5 @@ def test_its_numbers_are_those_of_the_code() -> None:
 def test_its_codes_and_reasons_exist() -> None:
     assert set(re.findall(r"R[SW][0-9]{3}", TEXT)) <= set(CODES)
     assert set(
-        re.findall(r"`((?:entry|run|suppressed|experiment|quiet|rate|circuit)\.[a-z_]+)`", TEXT)
+        re.findall(r"`((?:entry|run|suppressed|experiment|cap|quiet|rate|circuit)\.[a-z_]+)`", TEXT)
     ) <= set(REASONS)
