@@ -71,7 +71,8 @@ def conclude(
         give_back_probes(session, passage.probes)
     run = lock_run(session, None if carried or answer.outcome is None else intent.run_id)
     progress = owned_progress(session, claim)
-    release_places(session, [intent.key])
+    if progress.channel is not None:  # no message without a channel has ever had a place
+        release_places(session, [intent.key])
     _note(session, claim, progress, answer, now)
     outcome = apply_answer(progress, answer, claim)
     if is_over:
