@@ -178,4 +178,4 @@ def test_nobody_waits_longer_than_the_cap_looks_ahead_whatever_is_promised(
             break
         assert answer.hold_until is not None and answer.hold_until > now
         now = answer.hold_until
-    assert now <= free_at + hours * HOUR + GRACE
+        assert now <= free_at + hours * HOUR + GRACE
