@@ -73,7 +73,7 @@ REASONS: Mapping[str, Reason] = {
     "consent.pending": Reason("the consent on record was not confirmed yet", CONTACT),
     "consent.lapsed": Reason("the consent asked for was not confirmed in time", CONTACT),
     "consent.unknown_purpose": Reason("the ruleset does not define the purpose", OPERATIONS),
-    "contact.deleted": Reason("the contact has left us, and nothing goes on about them", CONTACT),
+    "run.contact_deleted": Reason("the contact has left us, and nothing goes on about them", CONTACT),
     "quiet.hours": Reason("it is a time at which the contact must not be disturbed", COMPLIANCE),
     "quiet.skipped": Reason("at such a time it is not sent, and it does not wait either", COMPLIANCE),
     "quiet.too_late": Reason("the quiet ends later than the message may wait", OPERATIONS),

@@ -192,7 +192,7 @@ def react(
         heard = _heard(event, facts, now, run)
         if heard is None:
             if is_deletion:
-                endings.append(Ending(run.run_id, Cancelled("contact.deleted")))
+                endings.append(Ending(run.run_id, Cancelled("run.contact_deleted")))
             continue
         match heard.kind:
             case ListenerKind.LEAVE:

@@ -81,7 +81,7 @@ def test_a_wait_of_a_hundred_years_is_slept_through(told: Any) -> None:
 def test_who_is_deleted_while_a_run_waits_gets_nothing_and_the_run_ends_at_once(told: Any) -> None:
     story = told([happens("added"), happens("contact_deleted", DAY / 2)], sleeps=SLEEPS)
 
-    assert reasons(story) == ["entry.entered", "contact.deleted"]
+    assert reasons(story) == ["entry.entered", "run.contact_deleted"]
     assert story[-1][0] - START == DAY / 2
 
 
@@ -94,7 +94,7 @@ def test_nobody_is_left_with_a_task_about_who_was_deleted(told: Any) -> None:
     """
     story = told([happens("added"), happens("contact_deleted", DAY / 2)], asks=asks)
 
-    assert reasons(story) == ["entry.entered", "task.opened", "task.withdrawn", "contact.deleted"]
+    assert reasons(story) == ["entry.entered", "task.opened", "task.withdrawn", "run.contact_deleted"]
 
 
 def test_a_message_that_is_held_is_dropped_when_its_contact_is_deleted(told: Any) -> None:
@@ -107,7 +107,7 @@ def test_a_message_that_is_held_is_dropped_when_its_contact_is_deleted(told: Any
     caps = textwrap.dedent(FILES["caps.yaml"])
     story = told([happens("added"), happens("contact_deleted", DAY / 8)], {"caps.yaml": caps}, capped=capped)
 
-    assert reasons(story)[-2:] == ["contact.deleted", "run.ended"]
+    assert reasons(story)[-2:] == ["run.contact_deleted", "run.ended"]
 
 
 def test_a_journey_that_waits_for_the_deletion_goes_on_with_it(told: Any) -> None:
