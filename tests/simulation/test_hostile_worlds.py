@@ -104,7 +104,10 @@ def test_a_message_that_is_held_is_dropped_when_its_contact_is_deleted(told: Any
       - {send: one, content: text, channels: [email], purpose: marketing}
       - {send: two, content: text, channels: [email], purpose: marketing}
     """
-    caps = textwrap.dedent(FILES["caps.yaml"])
+    caps = (
+        "kind: caps\nid: caps\ntitle: caps\nowner: us\n"
+        "caps: [{id: breathing, counts: {purpose: marketing}, min_gap: 4h, when_full: defer}]\n"
+    )
     story = told([happens("added"), happens("contact_deleted", DAY / 8)], {"caps.yaml": caps}, capped=capped)
 
     assert reasons(story)[-2:] == ["run.contact_deleted", "run.ended"]
