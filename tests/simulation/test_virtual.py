@@ -93,7 +93,7 @@ async def test_nobody_hears_of_us_without_consent(bundle: Bundle) -> None:
     world.close()
 
 
-async def test_a_cap_holds_a_message_until_it_frees(world: VirtualWorld) -> None:
+async def test_a_cap_holds_a_message_until_it_frees_and_the_night_until_morning(world: VirtualWorld) -> None:
     world.feed("ann", "order_paid", START, {"order_id": "o1", "amount": 320})
     world.feed("ann", "contact_added", START + 15 * DAY)
     await world.run_until(START + 17 * DAY)
@@ -102,9 +102,13 @@ async def test_a_cap_holds_a_message_until_it_frees(world: VirtualWorld) -> None
         ("related", 15),
         ("guide", 16),
     ]
-    hold = next(decided for decided in world.decisions if decided.reason == "cap.full")
-    assert hold.hold_until == world.sends[1].at
-    assert world.sends[1].at.astimezone(SHANGHAI).isoformat() == "2026-03-17T00:00:00+08:00"
+    capped = next(decided for decided in world.decisions if decided.reason == "cap.full")
+    assert capped.hold_until is not None
+    assert capped.hold_until.astimezone(SHANGHAI).isoformat() == "2026-03-17T00:00:00+08:00"
+    quiet = next(decided for decided in world.decisions if decided.reason == "quiet.hours")
+    assert (quiet.at, quiet.step) == (capped.hold_until, "related")
+    assert quiet.hold_until == world.sends[1].at
+    assert world.sends[1].at.astimezone(SHANGHAI).strftime("%F %H") == "2026-03-17 08"
 
 
 async def test_a_withdrawal_ends_what_runs_for_its_purpose(world: VirtualWorld) -> None:
