@@ -174,7 +174,7 @@ def build_services(
     except BaseException:
         store.close()
         raise
-    intake = Intake(store, shelf, runs, clock)
+    intake = Intake(store, shelf, runs, clock, secret=secret)
     return Services(
         settings=settings,
         clock=clock,

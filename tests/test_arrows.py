@@ -28,6 +28,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "jinja2": ("plugins/generators/template.py",),
     "aiosmtplib": ("plugins/channels/email.py",),
     "aiosmtpd": ("engine/demo/",),
+    "flufl": ("engine/intake/bounces.py",),
     "ahocorasick_rs": ("plugins/checks/lexicon.py",),
     "jsonschema": ("engine/intake/", "engine/authoring/"),
     "alembic": ("engine/store/",),

@@ -25,6 +25,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "diffing": ("diff",),
     "governing": ("publish", "rollback", "bundles", "db"),
     "consenting": ("consent", "audit"),
+    "suppressing": ("suppress",),
     "testing": ("test",),
     "simulating": ("simulate", "backtest"),
     "explain": ("explain",),

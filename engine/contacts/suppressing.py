@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.errors import NotFound
+from engine.store.bulk import insert_new, is_one_of
 from engine.store.database import lock_contacts
-from engine.store.tables import ContactRow, IdentityRow
+from engine.store.tables import ContactRow, IdentityRow, SuppressionRow
+
+Address = tuple[str, str]
+"""A platform and an address on it, as it is stored."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """One address to be suppressed, known or not."""
+
+    platform: str
+    address: str
+    reason: str
+    """`hard_bounce`, `complaint`, `block_list`, …"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,75 @@ def suppress_address(session: Session, platform: str, address: str, reason: str)
         update(IdentityRow).where(*where, col(IdentityRow.suppressed).is_(None)).values(suppressed=reason)
     )
     return True
+
+
+def block(session: Session, secret: str, found: Sequence[Blocked], *, source: str, now: datetime) -> int:
+    """Suppress addresses for good, those too that nobody has yet; how many were not on the list before.
+
+    The list holds keyed hashes: whoever reads it learns no address, and it outlives the contact.
+    """
+    rows = [
+        {
+            "platform": each.platform,
+            "digest": digest_of(secret, each.platform, each.address),
+            "reason": each.reason,
+            "source": source,
+            "added_at": now,
+        }
+        for each in dict.fromkeys(found)
+    ]
+    new = insert_new(session, SuppressionRow, rows, returning=("digest",)) if rows else []
+    for each in found:
+        suppress_address(session, each.platform, each.address, each.reason)
+    return len(new)
+
+
+def unblock(session: Session, secret: str, platform: str, address: str) -> bool:
+    """Whether the address was suppressed; it may be written to again."""
+    was = session.scalar(
+        select(col(IdentityRow.suppressed)).where(
+            col(IdentityRow.platform) == platform, col(IdentityRow.address) == address
+        )
+    )
+    allow_address(session, platform, address)
+    gone = session.execute(
+        delete(SuppressionRow).where(
+            col(SuppressionRow.platform) == platform,
+            col(SuppressionRow.digest) == digest_of(secret, platform, address),
+        )
+    )
+    return was is not None or bool(getattr(gone, "rowcount", 0))
+
+
+def suppress_returning(session: Session, secret: str, new: Collection[Address]) -> int:
+    """Suppress those of the new addresses that are on the list, however they came back; how many.
+
+    Call it in the transaction that makes them: nothing can be sent to them before.
+    """
+    if not new:
+        return 0
+    digests = {digest_of(secret, *address): address for address in new}
+    query = select(col(SuppressionRow.digest), col(SuppressionRow.reason)).where(
+        is_one_of(session, SuppressionRow.digest, sorted(digests))
+    )
+    listed = session.execute(query).all()
+    for digest, reason in listed:
+        suppress_address(session, *digests[digest], reason)
+    return len(listed)
+
+
+def listed_hashes(session: Session, *, limit: int = 100) -> Iterable[SuppressionRow]:
+    """Entries of the hashed list, the latest first."""
+    query = select(SuppressionRow).order_by(
+        col(SuppressionRow.added_at).desc(), col(SuppressionRow.platform), col(SuppressionRow.digest)
+    )
+    return session.scalars(query.limit(limit)).all()
+
+
+def digest_of(secret: str, platform: str, address: str) -> str:
+    """The keyed hash that stands for an address on the list; another secret gives another one."""
+    text = f"{platform}\x00{address}".encode()
+    return hmac.new(secret.encode(), b"wayline suppression\x00" + text, hashlib.sha256).hexdigest()
 
 
 def allow_address(session: Session, platform: str, address: str) -> None:

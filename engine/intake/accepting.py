@@ -22,6 +22,7 @@ from engine.contacts.identity import Address, RacedError, Resolved, Wanted, reso
 from engine.contacts.profile import Profile
 from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import write_profiles
+from engine.contacts.suppressing import suppress_returning
 from engine.contacts.updating import apply_event, apply_traits, learn_number, learn_timezone
 from engine.gate.consent import ConsentRecord
 from engine.intake import measuring
@@ -96,11 +97,15 @@ class Taken:
 class Intake:
     """Takes events into the store, each exactly once, whoever else takes in the same ones meanwhile."""
 
-    def __init__(self, store: Store, shelf: BundleShelf, runs: Runs, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, shelf: BundleShelf, runs: Runs, clock: Clock, *, secret: str | None = None
+    ) -> None:
+        """`secret` knows suppressed addresses again when they come back; without it none is looked for."""
         self._store = store
         self._shelf = shelf
         self._runs = runs
         self._clock = clock
+        self._secret = secret
         self._schemas = SchemaShelf()
         runs.enter_through(self)
 
@@ -179,6 +184,8 @@ class Intake:
         if not usable:
             return taken
         contact_ids, resolved = _contacts(session, usable, now)
+        if self._secret is not None:
+            suppress_returning(session, self._secret, resolved.new)
         profiles, unread = resolved.profiles, set(resolved.new)
         ordered: list[tuple[Usable, Event]] = []
         for position, item in _in_order(usable):

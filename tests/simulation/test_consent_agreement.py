@@ -23,7 +23,7 @@ from engine.store.database import Store
 from tests.simulation.test_agreement import FILES, PEOPLE, Happening, SqlLife, live_in_memory
 
 CONSENT: Mapping[str, str] = {
-    **{name: FILES[name] for name in ("wayline.yaml", "channels.yaml", "events.yaml", "caps.yaml")},
+    **{name: FILES[name] for name in ("wayline.yaml", "channels.yaml", "events.yaml")},
     "purposes.yaml": """
         kind: purposes
         id: purposes
@@ -43,6 +43,20 @@ CONSENT: Mapping[str, str] = {
             max_hold: 2d
             consent: {double_opt_in: {within: 2d, channels: [email]}}
           - {id: service, title: service, version: "1", kind: transactional, max_hold: 1d}
+        """,
+    "caps.yaml": """
+        kind: caps
+        id: caps
+        title: caps
+        owner: us
+        caps:
+          - id: one_a_day
+            counts: {purpose: marketing}
+            limit: 1
+            window: {calendar: day, timezone: contact}
+            when_full: defer
+            max_defer: 36h
+          - {id: breathing, counts: {purpose: news}, min_gap: 4h, when_full: defer}
         """,
     "content.yaml": """
         kind: content

@@ -9,6 +9,7 @@ from engine.store.tables.contacts import (
     IdentityRow,
     PatternRow,
     ProfileSweepRow,
+    SuppressionRow,
 )
 from engine.store.tables.experiments import ExposureRow, StratumRow
 from engine.store.tables.governance import BundleRow, ControlRow, InFlightRow, OverlayRow, SwitchRow
@@ -49,6 +50,7 @@ __all__ = [
     "RunRow",
     "ScheduleRow",
     "StratumRow",
+    "SuppressionRow",
     "SwitchRow",
     "TaskRow",
     "WaitRow",

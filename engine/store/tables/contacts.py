@@ -71,6 +71,22 @@ class IdentityRow(SQLModel, table=True):
     """Why this address must not be used: `hard_bounce`, `complaint`, …; None when it may."""
 
 
+class SuppressionRow(SQLModel, table=True):
+    """An address that must not be written to, by a keyed hash: it can be known again, and not read.
+
+    It stays when its contact is erased, so that the address is still suppressed should it ever come back.
+    """
+
+    __tablename__ = "suppression"
+
+    platform: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    reason: str
+    source: str
+    """Who brought it: an operator, a block list, a mail system's answer."""
+    added_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
 class EventRow(SQLModel, table=True):
     """An immutable fact about a contact. `seq` orders the events of one contact, whose row is locked."""
 
