@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mailbox
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -214,8 +215,9 @@ def _mails(files: list[Path]) -> Iterator[tuple[str, bytes]]:
         elif not file.is_file():
             raise CommandError(f"{file}: there is no such file")
         elif _is_mbox(file):
-            for number, each in enumerate(mailbox.mbox(file, create=False), 1):
-                yield f"{file}#{number}", each.as_bytes()
+            with closing(mailbox.mbox(file, create=False)) as box:
+                for number, each in enumerate(box, 1):
+                    yield f"{file}#{number}", each.as_bytes()
         else:
             yield str(file), file.read_bytes()
 
