@@ -45,7 +45,7 @@ def test_lint_of_a_broken_workspace_shows_openable_places_and_ends_with_1() -> N
         f"{folder}/journeys/welcome.yaml:8:43: RS045 steps[0].channels[0]: 'emails' is not" in result.output
     )
     assert "    hint: did you mean 'email'?\n" in result.output
-    assert result.output.endswith(f"{folder}: 2 problems\n")
+    assert result.output.endswith(f"{folder}: 4 problems\n")
 
 
 def test_lint_gives_programs_the_same_as_data() -> None:

@@ -71,7 +71,7 @@ def test_publishing_checks_what_plugins_need_as_linting_does(published: Command,
     channels.write_text(channels.read_text(encoding="utf-8").replace("plugin: webhook", "plugin: pigeon"))
     shown = published("publish", folder)
     assert (shown.status, shown.out) == (1, "")
-    assert f"{folder}/channels.yaml:17:13: RS060" in shown.err
+    assert f"{folder}/channels.yaml:18:13: RS060" in shown.err
     assert len(published("bundles", "--format", "json").json) == 1
 
 

@@ -189,7 +189,7 @@ def test_a_stated_zone_is_not_replaced_by_a_guess() -> None:
 
 NUMBERS = {
     "+8613812345678": ["Asia/Shanghai"],
-    "+447911123456": ["Europe/London"],
+    "+819012345678": ["Asia/Tokyo"],
     "+34612345678": ["Atlantic/Canary", "Europe/Madrid"],
     "+15555550123": [],
 }

@@ -22,7 +22,7 @@ from engine.store.database import Store
 from engine.store.tables import ContactRow
 from tests.simulation.test_agreement import FILES, PEOPLE, Happening, SqlLife, live_in_memory
 
-_KEPT = ("wayline.yaml", "purposes.yaml", "channels.yaml", "content.yaml", "caps.yaml")
+_KEPT = ("wayline.yaml", "purposes.yaml", "channels.yaml", "content.yaml")
 _HEAD = "kind: journey\nid: {0}\ntitle: {0}\nowner: us\npurpose: service\n"
 _MORE = {
     "events.yaml": """
@@ -41,6 +41,19 @@ _MORE = {
                 stars: {type: integer, minimum: 1, maximum: 5}
                 topics: {type: array, items: {type: string}}
           - {id: called, title: called, schema: {type: object, properties: {stars: {type: integer}}}}
+        """,
+    "caps.yaml": """
+        kind: caps
+        id: caps
+        title: caps
+        owner: us
+        caps:
+          - id: one_a_day
+            counts: {purpose: marketing}
+            limit: 1
+            window: {calendar: day, timezone: contact}
+            when_full: defer
+            max_defer: 36h
         """,
     "shop.yaml": """
         kind: calendar
