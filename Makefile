@@ -32,7 +32,8 @@ browser: ## install Chromium for the tests of pages, where there is none (Debian
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup browser ## every test but those marked long
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not long"
+	@# Three processes on two cores: a third of the tests wait most of their time (tests/spreading.py).
+	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not long"
 
 test-long: setup ## the tests that take minutes to hours
 	$(BIN)/pytest -q -m long --timeout 14400

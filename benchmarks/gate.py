@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from benchmarks.ground import WORKSPACE, databases, machine, set_up
+from benchmarks.spending import database_server, spent
 from engine.clock import SystemClock
 from engine.contacts.consent import ConsentEntry, record_consent
 from engine.delivery.places import read_places
@@ -40,9 +41,11 @@ from engine.store.tables import CapPlaceRow, ContactRow, DecisionRow, IdentityRo
 from plugins.generators import template
 
 PROCESSES = 4
-CONTACTS = 800
+CONTACTS = 2_000
 EACH = 5
 """Messages for each contact: two are sent, one is capped and two are held."""
+PAGE = 200
+"""As many as a dispatcher takes up at a time."""
 HISTORIES = (10, 1_000, 10_000)
 DAY = timedelta(days=1)
 FILES = WORKSPACE | {
@@ -114,14 +117,15 @@ async def work(url: str) -> None:
     registry = load_registry(entry_points=False, extra=[channel, template])
     with closing(Store(url)) as store:
         shelf = BundleShelf()
-        delivery = Delivery(
-            store, shelf, registry, SystemClock(), public_url="http://bench", secret="s" * 32, at_once=8
-        )
+        delivery = Delivery(store, shelf, registry, SystemClock(), public_url="http://bench", secret="s" * 32)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.readline)
-        while await delivery.deliver_due(50):
+        while await delivery.deliver_due(PAGE):
             pass
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.readline)
         await delivery.close()
         shelf.close()
 
@@ -133,25 +137,42 @@ def decide(url: str) -> None:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)
     ]
+    with closing(Store(url)) as store:
+        server = database_server(store)
+        _told(processes, "ready")
+        pids = [process.pid for process in processes]
+        before, before_database = spent(pids), spent(server)
+        begun = perf_counter()
+        _tell(processes)
+        _told(processes, "done")
+        took = perf_counter() - begun
+        ours, database = spent(pids) - before, spent(server) - before_database
+        _tell(processes)
+        assert [process.wait() for process in processes] == [0] * PROCESSES
+        with store.read() as session:
+            reasons = Counter(session.scalars(select(col(DecisionRow.reason))).all())
+            states = Counter(session.scalars(select(col(IntentRow.state))).all())
+    total, held = sum(reasons.values()), states["held"]
+    mix = f"{reasons['sent.accepted']:,} sent, {held:,} held, {reasons['cap.full'] - held:,} capped"
+    print(f"  {total / took:,.0f} decisions/s: {total:,} in {took:.1f} s by {PROCESSES} processes ({mix})")
+    each, database_each = 1e3 * ours / total, 1e3 * database / total
+    print(
+        f"  {each:.2f} ms of processor time each and {database_each:.2f} of the database: "
+        f"{2e3 / (each + database_each):,.0f}/s is what two cores would do at best"
+    )
+
+
+def _tell(processes: Sequence[subprocess.Popen[str]]) -> None:
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
+def _told(processes: Sequence[subprocess.Popen[str]], word: str) -> None:
     for process in processes:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    begun = perf_counter()
-    for process in processes:
-        process.communicate("go\n")
-    took = perf_counter() - begun
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert [process.returncode for process in processes] == [0] * PROCESSES
-    with closing(Store(url)) as store, store.read() as session:
-        reasons = Counter(session.scalars(select(col(DecisionRow.reason))).all())
-        states = Counter(session.scalars(select(col(IntentRow.state))).all())
-    total = sum(reasons.values())
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    held = states["held"]
-    mix = f"{reasons['sent.accepted']} sent, {held} held, {reasons['cap.full'] - held} capped"
-    print(f"  {total / took:,.0f} decisions/s: {total:,} in {took:.1f} s by {PROCESSES} processes ({mix})")
-    print(f"  {1e3 * spent / total:.2f} ms of processor time each, start included, database apart")
+        assert process.stdout.readline() == f"{word}\n"
 
 
 def look_back(name: str, url: str) -> None:

@@ -53,7 +53,8 @@ class JourneyTime:
 
     def at(self, real: datetime) -> datetime:
         """The journey moment at a real moment."""
-        return self.journey_origin + (real - self.origin) * self.scale
+        since = real - self.origin
+        return self.journey_origin + (since if self.scale == 1.0 else since * self.scale)
 
     def real(self, journey: datetime) -> datetime:
         """The real moment at which journey time reaches `journey`."""

@@ -13,6 +13,22 @@ _LINK = re.compile(r"/u/[\w-]+\.[\w-]+")
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@/]+@")
 
 
+_SHORTEST_SECRET = 8
+"""Characters; a shorter one may be part of any word."""
+_secrets: set[str] = set()
+_any_secret: re.Pattern[str] | None = None
+
+
+def keep_secret(text: str) -> None:
+    """Have this text masked from now on wherever this process masks anything; short ones are not."""
+    global _any_secret  # noqa: PLW0603 - what a process must not say is of the whole process
+    if len(text) < _SHORTEST_SECRET or text in _secrets:
+        return
+    _secrets.add(text)
+    longest_first = sorted(_secrets, key=len, reverse=True)
+    _any_secret = re.compile("|".join(map(re.escape, longest_first)))
+
+
 def mask_address(address: str) -> str:
     """One address or name, recognisable to who knows it and to nobody else."""
     local, at, domain = address.rpartition("@")
@@ -26,7 +42,9 @@ def mask_address(address: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """The text with every e-mail address, phone number, key and signed link in it masked."""
+    """The text with every e-mail address, phone number, key, signed link and known secret in it masked."""
+    if _any_secret is not None:
+        text = _any_secret.sub("***", text)
     text = _PASSWORD.sub(r"\1:***@", text)
     text = _EMAIL.sub(lambda found: mask_address(found[0]), text)
     text = _PHONE.sub(lambda found: mask_address(found[0]), text)

@@ -13,14 +13,24 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol, cast
 
+import structlog
+from prometheus_client import Gauge
+
 from engine.calls.service import Calls
 from engine.clock import Clock, SystemClock
+from engine.delivery.by_hand import ByHand
 from engine.delivery.service import Delivery
 from engine.errors import CommandError
+from engine.governance.budgets import BudgetKeeper
+from engine.governance.erasing import Eraser
 from engine.governance.in_flight import PeopleKeeper
 from engine.governance.plans import PlanKeeper
 from engine.intake.accepting import Intake
+from engine.intake.callbacks import Callbacks
 from engine.intake.dispatcher import Dispatcher
+from engine.intake.merging import Merger
+from engine.intake.polling import Polling
+from engine.intake.returning import Returns
 from engine.intake.scheduling import Schedules
 from engine.intake.sweeping import Sweeper
 from engine.journeys.driver import Driver, OpenWorkflow
@@ -34,8 +44,13 @@ from engine.store.database import Store, open_store
 
 DRIVERS = "wayline.drivers"
 SECRET_FILE = "secret.key"
+RETURNS_AT_ONCE = 200
+"""Addresses that came back of which one round tells."""
 CALLS_AT_ONCE = 100
 """Calls that a process takes up in one round."""
+BROKEN_PLUGINS = Gauge("wayline_plugins_broken", "Plugins of which something was left out at start.")
+
+_log = structlog.get_logger(__name__)
 
 
 class DurableDriver(Driver, Protocol):
@@ -115,10 +130,17 @@ class Services:
     calls: Calls
     runs: Runs
     intake: Intake
+    callbacks: Callbacks
+    polling: Polling
+    merger: Merger
+    eraser: Eraser
+    returns: Returns
     sweeper: Sweeper
     schedules: Schedules
     plans: PlanKeeper
+    budgets: BudgetKeeper
     tasks: TaskWatch
+    by_hand: ByHand
     people: PeopleKeeper
     secret_key: str
     """Signs unsubscribe links."""
@@ -141,8 +163,13 @@ class Services:
             more={
                 "schedules": self.schedules.fire_due,
                 "plans": self.plans.end_due,
+                "budgets": self.budgets.turn_due,
                 "tasks": self.tasks.measure,
+                "by_hand": self.by_hand.expire_due,
                 "in_flight": self.people.take_over,
+                "returns": lambda: self.returns.tell(RETURNS_AT_ONCE),
+                "polls": self.polling.ask_due,
+                "callbacks": self.callbacks.forget,
                 "calls": lambda: self.calls.perform_due(CALLS_AT_ONCE),
             },
         )
@@ -160,13 +187,14 @@ def build_services(
 ) -> Services:
     """Open the store and wire the services over it.
 
-    CommandError when the database cannot be reached or is not migrated; PluginError when a plugin is broken.
+    CommandError when the database cannot be reached or is not migrated. A plugin that is broken is left out
+    and told in the log.
     """
     clock = clock or SystemClock()
     store = open_store(settings.database)
     try:
-        registry = registry or load_registry()
-        shelf = BundleShelf()
+        registry = registry or installed_plugins(settings)
+        shelf = BundleShelf(registry.windows, registry.knowing)
         secret = secret_of(settings)
         delivery = Delivery(store, shelf, registry, clock, public_url=settings.public_address, secret=secret)
         calls = Calls(store, shelf, registry, clock)
@@ -175,6 +203,7 @@ def build_services(
         store.close()
         raise
     intake = Intake(store, shelf, runs, clock, secret=secret)
+    callbacks = Callbacks(store, shelf, delivery.outlets, intake, clock, secret=secret)
     return Services(
         settings=settings,
         clock=clock,
@@ -185,13 +214,33 @@ def build_services(
         calls=calls,
         runs=runs,
         intake=intake,
+        callbacks=callbacks,
+        polling=Polling(store, shelf, registry, delivery.outlets, callbacks, runs, clock),
+        merger=Merger(store, shelf, intake, clock),
+        eraser=Eraser(store, clock, secret),
+        returns=Returns(store, intake, runs),
         plans=PlanKeeper(store, shelf, clock),
+        budgets=BudgetKeeper(store, shelf, clock),
         tasks=TaskWatch(store, clock),
+        by_hand=ByHand(store, clock),
         people=PeopleKeeper(store, shelf, clock),
         schedules=Schedules(store, shelf, intake, runs, clock),
         sweeper=Sweeper(store, shelf, runs, clock),
         secret_key=secret,
     )
+
+
+def installed_plugins(settings: Settings) -> Registry:
+    """The plugins of this installation but the disabled ones; what is broken about them is logged."""
+    registry = load_registry(disabled=settings.disabled_plugins)
+    for fault in registry.faults:
+        _log.error(
+            "a plugin is broken and left out", code=fault.code, plugin=fault.plugin, fault=fault.message
+        )
+    for note in registry.notes:
+        _log.warning("a plugin should be mended", code=note.code, plugin=note.plugin, fault=note.message)
+    BROKEN_PLUGINS.set(len({fault.plugin for fault in registry.faults}))
+    return registry
 
 
 def load_driver_module() -> DriverModule:

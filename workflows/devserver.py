@@ -25,6 +25,9 @@ UI_PORT = 8233
 """Where people look for the pages; another one when it is taken."""
 START_WITHIN = timedelta(seconds=30)
 STOP_WITHIN = timedelta(seconds=15)
+LAUNCHES = 4
+"""How often it is tried before it is said not to start: installations that start at once all find the same
+port free, one gets it, and the servers of the others end."""
 POLL = 0.05
 FLAGS = (
     "--sqlite-pragma", "journal_mode=wal",
@@ -64,6 +67,10 @@ def free_port(preferred: int = 0) -> int:
                 probe.bind((LOOPBACK, port))
                 return int(probe.getsockname()[1])
     raise CommandError(f"no free port on {LOOPBACK}")
+
+
+class _EndedAtOnce(Exception):
+    """The server's process ended before it was healthy."""
 
 
 class EmbeddedServer:
@@ -114,10 +121,21 @@ class EmbeddedServer:
         return self.address
 
     async def _launch(self) -> None:
-        if self._port is None:
+        fixed = self._port
+        for launch in range(1, LAUNCHES + 1):
             # Not the usual one: of two installations that start at once, the second would find the first's
             # server healthy there and take it for its own.
-            self._port = free_port()
+            self._port = fixed or free_port()
+            try:
+                await self._launch_once()
+            except _EndedAtOnce as error:
+                if launch == LAUNCHES:
+                    raise self._not_started() from error
+            else:
+                return
+
+    async def _launch_once(self) -> None:
+        """Start the process; return once it is healthy; _EndedAtOnce when a port was taken, say."""
         with self._log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(find_binary()),
@@ -131,11 +149,15 @@ class EmbeddedServer:
         record(self._state_file, Recorded(self.address, self._process.pid))
         try:
             await asyncio.wait_for(self._until_healthy(), START_WITHIN.total_seconds())
-        except (TimeoutError, DriverUnavailable) as error:
+        except TimeoutError as error:
             await self.stop()
-            raise DriverUnavailable(
-                f"the embedded Temporal server did not start; see {self._log_file}"
-            ) from error
+            raise self._not_started() from error
+        except _EndedAtOnce:
+            await self.stop()
+            raise
+
+    def _not_started(self) -> DriverUnavailable:
+        return DriverUnavailable(f"the embedded Temporal server did not start; see {self._log_file}")
 
     async def exited(self) -> int:
         """Return the exit code when the server ends by itself; waits for ever while it runs well."""
@@ -182,12 +204,25 @@ class EmbeddedServer:
         return [*arguments, "--headless"]
 
     async def _adopt(self) -> bool:
-        """Whether a server of an earlier start still serves this folder."""
+        """Whether a server of an earlier start still serves this folder.
+
+        One that is there and does not answer yet is waited for: another one over the same file would only
+        find it locked. DriverUnavailable when it does not answer in time.
+        """
         found = recorded(self._state_file)
-        if found is None or not is_alive(found.pid):
+        if found is None:
             return False
-        if not await _is_healthy(found.address, self._namespace):
-            return False
+        try:
+            async with asyncio.timeout(START_WITHIN.total_seconds()):
+                while not await _is_healthy(found.address, self._namespace):
+                    if not is_alive(found.pid) or not _listens(found.address):
+                        return False
+                    await asyncio.sleep(POLL)
+        except TimeoutError:
+            raise DriverUnavailable(
+                f"the embedded Temporal server of an earlier start (process {found.pid}) listens at "
+                f"{found.address} and does not answer; end it, and start again"
+            ) from None
         self._process = None
         self._adopted, self._port = found.pid, int(found.address.rpartition(":")[2])
         return True
@@ -195,7 +230,7 @@ class EmbeddedServer:
     async def _until_healthy(self) -> None:
         while not await _is_healthy(self.address, self._namespace):
             if self._process is None or self._process.returncode is not None:
-                raise DriverUnavailable("it ended at once")
+                raise _EndedAtOnce
             await asyncio.sleep(POLL)
 
     async def _gone(self, pid: int) -> None:
@@ -210,13 +245,18 @@ def embedded_server(settings: Settings) -> EmbeddedServer:
     return EmbeddedServer(settings.data_dir, with_ui=True, namespace=settings.temporal_namespace)
 
 
-async def _is_healthy(address: str, namespace: str) -> bool:
-    """Whether the frontend answers and the namespace exists; both take a moment on a fresh file."""
+def _listens(address: str) -> bool:
+    """Whether somebody takes connections there."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.settimeout(0.2)
         host, _, port = address.rpartition(":")
-        if probe.connect_ex((host, int(port))) != 0:
-            return False
+        return probe.connect_ex((host, int(port))) == 0
+
+
+async def _is_healthy(address: str, namespace: str) -> bool:
+    """Whether the frontend answers and the namespace exists; both take a moment on a fresh file."""
+    if not _listens(address):
+        return False
     try:
         client = await connect(address, namespace)
         await client.workflow_service.describe_namespace(

@@ -9,21 +9,30 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from engine.api import (
+    budgets,
+    callbacks,
+    checks,
     confirming,
     consents,
+    contacts,
     documenting,
     events,
     experiments,
     health,
+    inbound,
     journeys,
     operating,
     plans,
+    plugins,
     preferring,
+    receipts,
     records,
+    reviews,
     simulations,
     tasks,
     unsubscribing,
 )
+from engine.api.links import answer_dead_links
 from engine.api.problems import answer_with_problems
 from engine.api.services import Services
 from engine.intake.carrying import Carrier
@@ -57,13 +66,18 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.secret = secret_of(services.settings)
     answer_with_problems(app)
+    answer_dead_links(app)
     for module in (
         health,
         events,
         records,
         operating,
         plans,
+        plugins,
+        budgets,
+        checks,
         journeys,
+        reviews,
         tasks,
         experiments,
         simulations,
@@ -71,6 +85,10 @@ def create_app(services: Services) -> FastAPI:
         preferring,
         confirming,
         consents,
+        contacts,
+        receipts,
+        callbacks,
+        inbound,
         documenting,
     ):
         app.include_router(module.router)

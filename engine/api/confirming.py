@@ -10,15 +10,16 @@ from fastapi.responses import HTMLResponse
 
 from engine.api.access import Asked
 from engine.api.bodies import read_body
-from engine.api.consenting import Standing, Wish, standing_of, take_in
+from engine.api.consenting import Standing, Wish, take_in
+from engine.api.links import LARGEST_FORM, DeadLinkError, meaning_of, whose
 from engine.api.pages import language_of, page, paragraph
+from engine.api.services import Services
 from engine.authoring.built_in import CONSENT_CONFIRMED
 from engine.contacts.unsubscribe import Confirmation, read_confirmation
 from engine.gate.consent import ConsentRecord, confirmable
 
 SOURCE = "confirmation"
 
-_LARGEST_FORM = 16 * 1024
 _TEXTS = {
     "zh": {
         "title": "确认订阅",
@@ -27,7 +28,6 @@ _TEXTS = {
         "button": "确认",
         "done": "已确认，谢谢。您可以随时退订。",
         "nothing": "没有等待确认的请求：链接可能已过期、已使用，或您之后已退订。",
-        "wrong": "链接无效。请使用消息中的完整链接。",
     },
     "en": {
         "title": "Confirm your subscription",
@@ -39,7 +39,6 @@ _TEXTS = {
             "Nothing waits to be confirmed: the link may be too old or used already, or you have "
             "unsubscribed since."
         ),
-        "wrong": "This link is not valid. Please use the whole link from the message.",
     },
 }
 
@@ -50,13 +49,7 @@ router = APIRouter(tags=["consent"], default_response_class=HTMLResponse)
 async def show(token: str, request: Request, services: Asked) -> HTMLResponse:
     """Ask, and confirm nothing: mail scanners follow every link."""
     texts = _TEXTS[language_of(request)]
-    asked = _read(request, token)
-    standing = None if asked is None else await standing_of(services, asked.contact_id)
-    if asked is None or standing is None:
-        return page(request, texts["title"], paragraph(texts["wrong"]), 404)
-    waiting = _waiting(asked, standing)
-    if not waiting:
-        return page(request, texts["title"], paragraph(texts["nothing"]), 410)
+    _, standing, waiting = await _asked(token, request, services)
     names = dict.fromkeys(_title(each, standing, language_of(request)) for each in waiting)
     listed = "".join(f"<li>{escape(name)}</li>" for name in names)
     form = f'<form method="post"><button>{escape(texts["button"])}</button></form>'
@@ -66,30 +59,27 @@ async def show(token: str, request: Request, services: Asked) -> HTMLResponse:
 @router.post("/confirm/{token}")
 async def confirm(token: str, request: Request, services: Asked) -> HTMLResponse:
     """Make consents of what waits for this link; repeating it does no harm."""
-    await read_body(request, _LARGEST_FORM)
-    texts = _TEXTS[language_of(request)]
-    asked = _read(request, token)
-    standing = None if asked is None else await standing_of(services, asked.contact_id)
-    if asked is None or standing is None:
-        return page(request, texts["title"], paragraph(texts["wrong"]), 404)
-    waiting = _waiting(asked, standing)
-    if not waiting:
-        return page(request, texts["title"], paragraph(texts["nothing"]), 410)
+    await read_body(request, LARGEST_FORM)
+    asked, _, waiting = await _asked(token, request, services)
     wishes: list[Wish] = [
         (CONSENT_CONFIRMED, {"purpose": each.purpose, "channel": each.channel, "over": asked.channel})
         for each in waiting
     ]
     await take_in(request, services, asked.contact_id, wishes, source=SOURCE)
+    texts = _TEXTS[language_of(request)]
     return page(request, texts["title"], paragraph(texts["done"], role="status"))
 
 
-def _read(request: Request, token: str) -> Confirmation | None:
-    secret: str = request.app.state.secret
-    return read_confirmation(secret, token)
-
-
-def _waiting(asked: Confirmation, standing: Standing) -> Sequence[ConsentRecord]:
-    return confirmable(standing.records, asked.channel, asked.asked_until, standing.now)
+async def _asked(
+    token: str, request: Request, services: Services
+) -> tuple[Confirmation, Standing, Sequence[ConsentRecord]]:
+    """What the link asks for, of whom, and what of it still waits; DeadLinkError when nothing does."""
+    asked = meaning_of(request, token, _TEXTS, read_confirmation)
+    standing = await whose(services, asked.contact_id, _TEXTS)
+    waiting = confirmable(standing.records, asked.channel, asked.asked_until, standing.now)
+    if not waiting:
+        raise DeadLinkError(_TEXTS, "nothing", 410)
+    return asked, standing, waiting
 
 
 def _title(record: ConsentRecord, standing: Standing, language: str) -> str:

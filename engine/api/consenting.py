@@ -14,11 +14,11 @@ from engine.api.problems import ProblemError
 from engine.api.services import Services
 from engine.authoring.bundle import Bundle
 from engine.contacts.consent import consent_records
-from engine.contacts.identity import addresses_of
+from engine.contacts.identity import addresses_of, survivors_of
 from engine.delivery.viewing import read_situation
 from engine.errors import NotFound
 from engine.gate.consent import ConsentRecord
-from engine.intake.accepting import Receipt
+from engine.intake.answering import Receipt
 from engine.intake.carrying import Carrier
 from engine.intake.incoming import IncomingEvent
 from engine.store.tables import ContactRow
@@ -45,13 +45,15 @@ async def standing_of(services: Services, contact_id: str) -> Standing | None:
 
     def look() -> Standing | None:
         with services.store.read() as session:
-            row = session.get(ContactRow, contact_id)
+            # A link outlives the contact it was made for, who may be part of another one by now.
+            named = survivors_of(session, [contact_id]).get(contact_id, contact_id)
+            row = session.get(ContactRow, named)
             if row is None or row.erased_at is not None:
                 return None
             return Standing(
-                contact_id,
-                consent_records(session, contact_id),
-                frozenset(each.platform for each in addresses_of(session, [contact_id]).get(contact_id, [])),
+                named,
+                consent_records(session, named),
+                frozenset(each.platform for each in addresses_of(session, [named]).get(named, [])),
                 services.shelf.live(session),
                 read_situation(session).time.at(services.clock.now()),
             )

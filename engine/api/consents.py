@@ -13,7 +13,7 @@ from engine.api.problems import ProblemError
 from engine.api.services import Services
 from engine.governance.consents import Said, consent_report, journey_now, said_event
 from engine.governance.records import Record, find_contact
-from engine.intake.accepting import Receipt
+from engine.intake.answering import Receipt
 from engine.intake.carrying import Carrier
 
 router = APIRouter(prefix="/v1/contacts", tags=["consent"], dependencies=[Depends(require_operator)])
@@ -27,7 +27,9 @@ class SaidRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision: Literal["granted", "denied", "withdrawn"]
-    purpose: Name = Field(description="A purpose, `personalisation`, or `*` for all (not of a grant).")
+    purpose: Name = Field(
+        description="A purpose, `personalisation`, `cross_border`, or `*` for all (not of a grant)."
+    )
     channel: Name = Field(default="*", description="A channel, or `*` for all.")
     legal_basis: Annotated[str, Field(max_length=100)] | None = None
     notice: Annotated[str, Field(max_length=20_000)] | None = Field(

@@ -12,7 +12,7 @@ from engine.api.bodies import read_json
 from engine.api.problems import ProblemError
 from engine.api.services import Services
 from engine.errors import NotFound
-from engine.intake.accepting import Receipt
+from engine.intake.answering import Receipt
 from engine.intake.carrying import Carrier
 from engine.intake.segment import translate
 
@@ -116,7 +116,8 @@ for _kind, _title in {
     "page": "A page somebody looked at; an event of the type `page`.",
     "screen": "A screen somebody looked at; an event of the type `screen`.",
     "group": "What somebody belongs to; an event of the type `group`.",
-    "alias": "Not supported yet: becomes a dead letter.",
+    "alias": "Two ids are one person: `userId` is who they are, `previousId` who they were. Their "
+    "contacts are merged, with a record.",
 }.items():
     router.add_api_route(
         f"/{_kind}",

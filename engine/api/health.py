@@ -22,8 +22,12 @@ async def healthy() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def ready(services: Asked) -> dict[str, str]:
-    """Events can be taken in: the database is there and migrated, a bundle is live; 503 otherwise."""
+async def ready(services: Asked) -> dict[str, str | list[str]]:
+    """Events can be taken in: the database is there and migrated, a bundle is live; 503 otherwise.
+
+    `broken_plugins` names what is broken and left out. The process is ready all the same: what needs such a
+    plugin is held or blocked with its reason, and turning events away would lose them.
+    """
 
     def look() -> str | None:
         if current_revision(services.store.engine) != newest_revision():
@@ -38,7 +42,8 @@ async def ready(services: Asked) -> dict[str, str]:
     fault = await services.store.run(look)
     if fault is not None:
         raise ProblemError(503, "not_ready", fault)
-    return {"status": "ready"}
+    broken = sorted({each.plugin for each in services.registry.faults})
+    return {"status": "ready", **({"broken_plugins": broken} if broken else {})}
 
 
 @router.get("/metrics")

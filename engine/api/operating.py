@@ -193,12 +193,12 @@ async def kill(wanted: KillRequest, services: Asked, operator: Operator) -> Kill
 
 @router.get("/breakers")
 async def list_breakers(services: Asked) -> dict[str, list[Record]]:
-    """Every breaker in every scope it can have, as the gate reads it."""
+    """Every breaker in every scope it can have, as the gate reads it, with the figure it watches."""
 
     def look() -> list[Record]:
         with services.store.read() as session:
-            rows = breakers.list_breakers(session, services.shelf.live(session))
-            return [breaker_record(row) for row in rows]
+            bundle, now = services.shelf.live(session), services.clock.now()
+            return [breaker_record(*each) for each in breakers.read_breakers(session, bundle, now)]
 
     return {"breakers": await services.store.run(look)}
 

@@ -6,11 +6,18 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from engine.api.access import Asked, require_operator
+from engine.api.problems import ProblemError
 from engine.delivery import explaining
+from engine.delivery.story import as_data
+from engine.gate.decision import Decision, Kind
+from engine.gate.model import Outcome, Verdict
+from engine.gate.reasons import FAMILIES
 from engine.governance import records, timeline
+from engine.governance.consents import journey_now
+from engine.governance.decisions import TOKEN, Wanted, decision_of, list_decisions
 from engine.governance.records import LONGEST_LIST, Record
 from engine.intake import deadletters
 from engine.intake.carrying import Carrier
@@ -32,7 +39,9 @@ async def contact(contact: str, services: Asked) -> Record:
 
     def look() -> Record:
         with services.store.read() as session:
-            return records.contact_record(session, records.find_contact(session, contact))
+            now = journey_now(session, services.clock.now())
+            contact_id = records.find_contact(session, contact)
+            return records.contact_record(session, contact_id, bundle=services.shelf.live(session), now=now)
 
     return await services.store.run(look)
 
@@ -48,15 +57,21 @@ class TimelinePage(BaseModel):
 async def contact_timeline(
     contact: str,
     services: Asked,
-    before: Annotated[str | None, Query(max_length=80, description="Continue a list: its `next`.")] = None,
+    before: Annotated[str | None, Query(max_length=160, description="Continue a list: its `next`.")] = None,
     limit: Limit = 50,
 ) -> TimelinePage:
-    """All that happened to a contact in one list, the latest first: events, decisions, tasks, consents."""
+    """All that happened to a contact in one list, the latest first: events, decisions, sends, tasks,
+    consents, addresses that were closed; each with a title in English and Chinese."""
 
     def look() -> TimelinePage:
         with services.store.read() as session:
             page = timeline.contact_timeline(
-                session, records.find_contact(session, contact), before=before, limit=limit
+                session,
+                records.find_contact(session, contact),
+                shelf=services.shelf,
+                secret=services.secret_key,
+                before=before,
+                limit=limit,
             )
         return TimelinePage(timeline=page.entries, next=page.next)
 
@@ -94,31 +109,68 @@ async def run(run_id: str, services: Asked) -> Record:
     return await services.store.run(look)
 
 
-@router.get("/decisions")
+class DecisionPage(BaseModel):
+    """Some decisions, the latest first, and where the list goes on."""
+
+    decisions: list[Decision]
+    next: str | None = Field(
+        description="Give it as `before` for the next page; null at the end. A page may hold less than "
+        "was asked for, even nothing, and still go on: it looks at a bounded number of decisions."
+    )
+
+
+@router.get("/decisions", response_model_by_alias=True)
 async def decisions(
     services: Asked,
-    contact: str | None = None,
+    contact: Annotated[str | None, Query(description="An id, or an identity as `user:42`.")] = None,
     journey: str | None = None,
     run: str | None = None,
-    intent: str | None = None,
-    before: Before = None,
+    intent: Annotated[str | None, Query(description="The key of a message or of a call.")] = None,
+    reason: Annotated[
+        str | None,
+        Query(pattern=r"^[a-z]+(\.[A-Za-z0-9_.-]+)?$", max_length=100, description="A code or a family."),
+    ] = None,
+    outcome: Outcome | None = None,
+    verdict: Verdict | None = None,
+    kind: Annotated[Kind | None, Query(description="What was decided.")] = None,
+    channel: str | None = None,
+    since: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Journey time, from then on.")
+    ] = None,
+    until: Annotated[
+        AwareDatetime | None, Query(alias="to", description="Journey time, before then.")
+    ] = None,
+    before: Annotated[
+        str | None, Query(pattern=TOKEN, description="Continue a list: the `next` of its page before.")
+    ] = None,
     limit: Limit = 100,
-) -> dict[str, list[Record]]:
-    """Decisions, the latest first."""
+) -> DecisionPage:
+    """Decisions, the latest first, as `decision.v1` records (`schemas/decision.v1.json`)."""
+    family = reason.partition(".")[0] if reason is not None else None
+    if family is not None and family not in FAMILIES:
+        raise ProblemError(
+            422, "unknown_family", "there is no such family of reasons", known_families=list(FAMILIES)
+        )
 
-    def look() -> list[Record]:
+    def look() -> DecisionPage:
         with services.store.read() as session:
-            return records.list_decisions(
-                session,
+            wanted = Wanted(
                 contact_id=records.find_contact(session, contact) if contact else None,
                 journey=journey,
                 run_id=run,
                 intent_key=intent,
-                before=before,
-                limit=limit,
+                reason=reason,
+                outcome=outcome,
+                verdict=verdict,
+                kind=kind,
+                channel=channel,
+                since=since,
+                until=until,
             )
+            page = list_decisions(session, wanted, before=before, limit=limit)
+            return DecisionPage(decisions=[decision_of(row) for row in page.rows], next=page.next)
 
-    return {"decisions": await services.store.run(look)}
+    return await services.store.run(look)
 
 
 @router.get("/intents/{key}")
@@ -127,7 +179,7 @@ async def intent(key: str, services: Asked) -> Record:
 
     def look() -> Record:
         with services.store.read() as session:
-            return explaining.as_data(explaining.explain_intent(session, services.shelf, key))
+            return as_data(explaining.explain_intent(session, services.shelf, key))
 
     return await services.store.run(look)
 

@@ -6,7 +6,10 @@ from typing import Protocol
 
 from engine.clock import Clock
 from engine.delivery.service import Delivery
+from engine.governance.erasing import Eraser
 from engine.intake.accepting import Intake
+from engine.intake.callbacks import Callbacks
+from engine.intake.merging import Merger
 from engine.plugin.registry import Registry
 from engine.runs.service import Runs
 from engine.settings import Settings
@@ -38,7 +41,21 @@ class Services(Protocol):
     def intake(self) -> Intake: ...
 
     @property
+    def callbacks(self) -> Callbacks:
+        """Takes in what platforms tell."""
+
+    @property
+    def merger(self) -> Merger: ...
+
+    @property
+    def eraser(self) -> Eraser: ...
+
+    @property
     def runs(self) -> Runs: ...
 
     @property
     def delivery(self) -> Delivery: ...
+
+    @property
+    def secret_key(self) -> str:
+        """Signs links and keys the list of suppressed addresses."""

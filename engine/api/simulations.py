@@ -20,7 +20,7 @@ from engine.rules.duration import parse_duration
 from engine.simulation.histories import Happening, History
 from engine.simulation.people import Person
 from engine.simulation.population import contact_ids, from_store
-from engine.simulation.stories import stories, story_data
+from engine.simulation.stories import not_simulated, stories, story_data
 from engine.simulation.testing import own_generator_only
 from engine.store.control import read_control
 
@@ -75,6 +75,7 @@ class SimulationAnswer(BaseModel):
     start: datetime
     until: datetime
     stories: list[dict[str, Any]]
+    not_simulated: list[str] = Field(description="What the stories leave out.")
 
 
 @router.post("")
@@ -108,7 +109,11 @@ def _simulated(services: Services, wanted: SimulationRequest) -> SimulationAnswe
         )
     )
     return SimulationAnswer(
-        bundle=bundle.hash, start=start, until=until, stories=[story_data(each) for each in found]
+        bundle=bundle.hash,
+        start=start,
+        until=until,
+        stories=[story_data(each) for each in found],
+        not_simulated=not_simulated(bundle),
     )
 
 

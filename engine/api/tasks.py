@@ -52,7 +52,7 @@ class DecideAnswer(BaseModel):
     """The decision as it stands."""
 
     task_id: str
-    run_id: str
+    run_id: str | None = Field(description="Null for a message that no run wished.")
     choice: str
     title: str
     decided_by: str
@@ -92,7 +92,8 @@ async def list_tasks(
 
 @router.get("/{task_id}")
 async def task(task_id: str, services: Asked) -> Record:
-    """One task: the question with its answers, the contact, what brought them in, what was decided before."""
+    """One task: the question with its answers, the contact, what brought them in, what was decided before; of
+    an open one to bring a message, whom it goes to and its text."""
 
     def look() -> Record:
         with services.store.read() as session:
@@ -105,7 +106,7 @@ async def task(task_id: str, services: Asked) -> Record:
 async def decide(
     task_id: str, wanted: DecideRequest, services: Asked, operator: Operator, key: Key = None
 ) -> DecideAnswer:
-    """Decide a task; its run goes on that way.
+    """Decide a task; its run goes on that way, or its message is said to be delivered or not.
 
     409 when it takes no answer any more, with who decided what: `task_decided`, `task_expired`,
     `task_withdrawn`; `task_key_taken` when the key has decided something else. 422 for a choice it lacks.
@@ -121,6 +122,8 @@ async def decide(
                 now=services.clock.now(),
                 key=key,
                 note=wanted.note,
+                secret=services.secret_key,
+                shelf=services.shelf,
             )
 
     try:

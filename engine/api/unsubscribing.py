@@ -10,14 +10,14 @@ from fastapi.responses import HTMLResponse
 from engine.api.access import Asked
 from engine.api.bodies import read_body
 from engine.api.consenting import take_in
+from engine.api.links import LARGEST_FORM, meaning_of
 from engine.api.pages import language_of, page, paragraph
 from engine.api.services import Services
-from engine.contacts.unsubscribe import Unsubscribe, read_token
+from engine.contacts.unsubscribe import read_token
 from engine.errors import NotFound
 
 SOURCE = "unsubscribe"
 
-LARGEST_FORM = 16 * 1024
 _TEXTS = {
     "zh": {
         "title": "退订",
@@ -26,7 +26,6 @@ _TEXTS = {
         "button": "确认退订",
         "done": "已退订。您不会再收到这类消息。",
         "choose": "选择接收哪些消息",
-        "wrong": "链接无效。请使用消息中的完整链接。",
     },
     "en": {
         "title": "Unsubscribe",
@@ -35,7 +34,6 @@ _TEXTS = {
         "button": "Unsubscribe",
         "done": "You are unsubscribed. You will not receive this kind of message again.",
         "choose": "Choose what you receive",
-        "wrong": "This link is not valid. Please use the whole link from the message.",
     },
 }
 
@@ -46,9 +44,7 @@ router = APIRouter(tags=["consent"], default_response_class=HTMLResponse)
 async def show(token: str, request: Request, services: Asked) -> HTMLResponse:
     """Ask, and change nothing: mail scanners follow every link."""
     texts = _TEXTS[language_of(request)]
-    wish = wish_of(request, token)
-    if wish is None:
-        return page(request, texts["title"], paragraph(texts["wrong"]), 404)
+    wish = meaning_of(request, token, _TEXTS, read_token)
     what = await services.store.run(_title_of, services, wish.purpose, language_of(request)) or texts["these"]
     form = (
         '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
@@ -62,18 +58,10 @@ async def withdraw(token: str, request: Request, services: Asked) -> HTMLRespons
     """Withdraw the consent the link names, at once; repeating it does no harm."""
     await read_body(request, LARGEST_FORM)
     texts = _TEXTS[language_of(request)]
-    wish = wish_of(request, token)
-    if wish is None:
-        return page(request, texts["title"], paragraph(texts["wrong"]), 404)
+    wish = meaning_of(request, token, _TEXTS, read_token)
     said = {"purpose": wish.purpose, "channel": wish.channel, "mechanism": "one_click"}
     await take_in(request, services, wish.contact_id, [("consent_withdrawn", said)], source=SOURCE)
     return page(request, texts["title"], f"{paragraph(texts['done'], role='status')}{_more(request)}")
-
-
-def wish_of(request: Request, token: str) -> Unsubscribe | None:
-    """What the link's token stands for; None when it was not signed here."""
-    secret: str = request.app.state.secret
-    return read_token(secret, token)
 
 
 def _more(request: Request) -> str:

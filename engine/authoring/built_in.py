@@ -7,7 +7,20 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from engine.authoring.bundle import EventType
-from engine.journeys.event import AUDIENCE_ENTERED, AUDIENCE_LEFT, JOURNEY_REQUESTED, SCHEDULE_FIRED
+from engine.journeys.event import (
+    AUDIENCE_ENTERED,
+    AUDIENCE_LEFT,
+    CONTACT_ADDED,
+    CONTACT_MERGED,
+    CONTACT_PARTED,
+    JOURNEY_REQUESTED,
+    MARKETING_RESUMED,
+    MARKETING_STOPPED,
+    MESSAGE_BOUNCED,
+    MESSAGE_COMPLAINED,
+    MESSAGE_RECEIVED,
+    SCHEDULE_FIRED,
+)
 
 _CONSENT = {
     "type": "object",
@@ -46,6 +59,8 @@ _CONFIRMED = {
     },
     "required": ["purpose", "channel"],
 }
+RECEIVED = "received"
+"""The effect of what somebody wrote to us: a word of opting out withdraws consent."""
 CONSENT_PENDING, CONSENT_CONFIRMED = "consent_pending", "consent_confirmed"
 
 _AUDIENCE = {
@@ -77,12 +92,55 @@ _REQUESTED = {
     "properties": {"journey": {"type": "string", "title": "旅程"}},
     "required": ["journey"],
 }
+_MERGED = {
+    "type": "object",
+    "properties": {
+        "contact": {"type": "string", "title": "并入的联系人"},
+        "because": {
+            "type": "string",
+            "title": "起因：alias 消息、共有的身份，或人工",
+            "enum": ["alias", "identity", "operator"],
+        },
+    },
+    "required": ["contact", "because"],
+}
+OPT_OUT = "opt_out"
+"""The property that says of which list of opt-out words a message is one; only Wayline writes it."""
+LONGEST_TEXT = 10_000
+_RECEIVED = {
+    "type": "object",
+    "properties": {
+        "channel": {"type": "string", "title": "渠道", "maxLength": 64},
+        "text": {"type": "string", "title": "内容", "maxLength": LONGEST_TEXT},
+        "answers": {"type": "string", "title": "所回复的消息（意图的键）", "maxLength": 300},
+        OPT_OUT: {"type": "string", "title": "退订词表的编号；由系统判定", "maxLength": 64},
+    },
+}
+STOPPED = "stopped"
+"""The effect of what somebody told a platform: they want no more marketing, which withdraws consent to it."""
+_PREFERENCE = {
+    "type": "object",
+    "properties": {
+        "channel": {"type": "string", "title": "渠道；省略为全部", "maxLength": 64},
+        "said": {"type": "string", "title": "平台的原话", "maxLength": 300},
+    },
+}
+_CAME_BACK = {
+    "type": "object",
+    "properties": {"platform": {"type": "string", "title": "身份平台"}},
+    "required": ["platform"],
+}
+_PARTED = {
+    "type": "object",
+    "properties": {"contact": {"type": "string", "title": "被拆分出的另一位联系人"}},
+    "required": ["contact"],
+}
 
 BUILT_IN_EVENTS = MappingProxyType(
     {
         kind.id: kind
         for kind in (
-            EventType("contact_added", "新增联系人", {"type": "object"}, None, counts_as_activity=False),
+            EventType(CONTACT_ADDED, "新增联系人", {"type": "object"}, None, counts_as_activity=False),
             EventType("consent_granted", "同意", _CONSENT, "consent_granted", counts_as_activity=False),
             EventType(
                 "consent_withdrawn", "撤回同意", _CONSENT, "consent_withdrawn", counts_as_activity=False
@@ -99,6 +157,13 @@ BUILT_IN_EVENTS = MappingProxyType(
             EventType(
                 "contact_deleted", "删除联系人", {"type": "object"}, "deleted", counts_as_activity=False
             ),
+            EventType(CONTACT_MERGED, "合并联系人", _MERGED, None, counts_as_activity=False, is_own=True),
+            EventType(MESSAGE_RECEIVED, "收到消息", _RECEIVED, RECEIVED),
+            EventType(MARKETING_STOPPED, "停止接收营销消息", _PREFERENCE, STOPPED, counts_as_activity=False),
+            EventType(MARKETING_RESUMED, "恢复接收营销消息", _PREFERENCE, None, counts_as_activity=False),
+            EventType(MESSAGE_BOUNCED, "硬退信", _CAME_BACK, None, counts_as_activity=False, is_own=True),
+            EventType(MESSAGE_COMPLAINED, "投诉", _CAME_BACK, None, counts_as_activity=False, is_own=True),
+            EventType(CONTACT_PARTED, "拆分联系人", _PARTED, None, counts_as_activity=False, is_own=True),
             EventType(SCHEDULE_FIRED, "定时触发", _FIRED, None, counts_as_activity=False, is_own=True),
             EventType(
                 JOURNEY_REQUESTED, "请求进入旅程", _REQUESTED, None, counts_as_activity=False, is_own=True

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.authoring.profile_rules import NOTHING_TO_COMPUTE, STAGE, ProfileRules
 from engine.authoring.rule_tests.tests import Landmarks, Suite
+from engine.content.platforms import Platform
 from engine.errors import Place
 from engine.experiments.holding_out import HoldOut
+from engine.gate.budgets import Budget
 from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
 from engine.gate.model import Cap, Purpose, Silence
+from engine.gate.opt_outs import OptOut
 from engine.gate.rates import Provider
+from engine.gate.reviewing import ReviewPolicy, ReviewStage
+from engine.gate.telling import Ground
+from engine.gate.windows import ChannelWindows
+from engine.gate.worth import EVERYBODY_THE_SAME, ContactValue
 from engine.journeys.calendar import WorkingCalendar
 from engine.journeys.localtime import MIDNIGHT, clock_moment
-from engine.journeys.program import Program
+from engine.journeys.program import Program, Send
+from engine.plugin.brand import BrandBook
 from engine.plugin.contracts import ContentSpec, Lexicon
+from engine.plugin.counting import Counting
+from engine.plugin.knowing import NOBODY, Knowing
+from engine.risk.metrics import Metric
 from engine.risk.model import Breaker
 from engine.rules.condition import Condition, Rule, YamlPath
 from engine.rules.counting import Count
 from engine.rules.facts import Catalogue
 from engine.rules.sequences.pattern import Pattern
+
+
+@dataclass(frozen=True)
+class Merging:
+    """How it is noticed that two contacts are one person."""
+
+    by: tuple[str, ...] = ()
+    """Platforms of identities that one person has alone; `anonymous` joins whoever has no user id."""
+    at_most: int = 5
+    """How many contacts may become one without an operator."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,7 @@ class Workspace:
     """Platforms whose addresses are phone numbers -> whose numbers those without + are, as CN."""
     residence: Residence = NOWHERE_STATED
     """How it is known in which country a contact lives."""
+    merging: Merging = Merging()
     queues: Mapping[str, str] = field(default_factory=dict)
     """Lists of tasks for people -> what stands above them."""
 
@@ -60,6 +83,8 @@ class ChannelConfig:
     identity: str
     settings: Mapping[str, Any]
     """Values; a secret stands as `{"env": NAME}` and is resolved only where the channel is built."""
+    platform: str | None = None
+    """The entry of the rule book that its texts keep to."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,53 @@ class ActionConfig:
     plugin: str
     settings: Mapping[str, Any]
     """As those of a channel."""
+    identity: str | None = None
+    """The platform whose address of the contact the action is told."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What texts cost; amounts of money are millionths of the currency."""
+
+    currency: str
+    asked: Decimal
+    """For a million tokens, in the currency: so for one token, in millionths."""
+    answered: Decimal
+    as_of: str
+    a_day: int
+    """The most a day, in millionths."""
+
+    def most(self, tokens: int) -> int:
+        """What so many tokens cost at most, asked or answered."""
+        return _whole(max(self.asked, self.answered) * tokens)
+
+    def of(self, tokens: int, answered: int | None) -> int:
+        """What a text cost that took `tokens`, `answered` of them for the answer; None: all of the dearer."""
+        if answered is None:
+            return self.most(tokens)
+        return _whole(self.asked * (tokens - answered) + self.answered * answered)
+
+
+def _whole(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_CEILING))
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """One generator that asks somebody else, as the ruleset configures it."""
+
+    id: str
+    plugin: str
+    settings: Mapping[str, Any]
+    """As those of a channel."""
+    residents: tuple[str, ...]
+    """Countries whose residents' facts it may be told."""
+    tokens_a_day: int
+    located: str | None = None
+    """The country in which it reads them."""
+    grounds: tuple[Ground, ...] = ()
+    """On which facts are taken there without a consent of its own."""
+    price: Price | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +178,32 @@ class EventType:
     counts_as_activity: bool = True
     is_own: bool = False
     """Written by Wayline itself; refused when somebody sends it in."""
+
+
+@dataclass(frozen=True)
+class DeclaredFact:
+    """The fact `contact.<name>` of a plugin, as it was declared when the bundle was published."""
+
+    name: str
+    type: str
+    title: str
+    reads: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    personal: bool = False
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class DeclaredMetric:
+    """A metric of a plugin, as it was declared when the bundle was published."""
+
+    name: str
+    title: str
+    of: str
+    receipts: tuple[str, ...]
+    events: tuple[str, ...]
+    within: timedelta
+    scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -186,8 +284,11 @@ class Bundle:
     """Journeys that are entered by a pattern -> it; the fact `event.patterns` says when it is complete."""
     hold_outs: tuple[HoldOut, ...] = ()
     quiet_hours: tuple[QuietRule, ...] = ()
+    opt_outs: tuple[OptOut, ...] = ()
     silence: Silence | None = None
     """When marketing leaves contacts alone who do not answer."""
+    budgets: tuple[Budget, ...] = ()
+    contact_value: ContactValue = EVERYBODY_THE_SAME
     content_values: Mapping[str, float] = field(default_factory=dict)
     """Contents whose value is not 1."""
     providers: Mapping[str, Provider] = field(default_factory=dict)
@@ -197,10 +298,70 @@ class Bundle:
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)
     plain_contents: Mapping[str, Mapping[str, ContentSpec]] = field(default_factory=dict)
     """content id -> locale -> the text for contacts who refused personalisation"""
+    brand: BrandBook | None = None
+    channel_contents: Mapping[str, Mapping[str, Mapping[str, ContentSpec]]] = field(default_factory=dict)
+    """content id -> channel -> locale -> the text written for that channel"""
+    plain_channel_contents: Mapping[str, Mapping[str, Mapping[str, ContentSpec]]] = field(
+        default_factory=dict
+    )
+    """The same for contacts who refused personalisation."""
+    platforms: Mapping[str, Platform] = field(default_factory=dict)
+    """The rule book, by id."""
+    reviews: tuple[ReviewPolicy, ...] = ()
+    """Which texts people have to approve; the first policy that fits a text is its own."""
+    review_stages: tuple[ReviewStage, ...] = ()
+    generators: Mapping[str, GeneratorConfig] = field(default_factory=dict)
+    """Those that ask somebody else; contents may name plugins as well, which work alone."""
     landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
     """Journey -> what there is in it for tests to reach."""
     switches: Mapping[tuple[str, str], Place] = field(default_factory=dict)
     """(`plan` or `breaker`, id) -> where it is written: what operators switch, and tests should."""
+    plugin_facts: tuple[str, ...] = ()
+    """Names of the facts of contacts that plugins know."""
+    knowing: Knowing = field(default=NOBODY, compare=False, repr=False)
+    """Asks the plugins of this process for them; they are no part of the bundle."""
+    windows: Mapping[str, ChannelWindows] = field(default_factory=dict)
+    """Channel -> in which time its platform lets us write, as its plugin says here; without those that may
+    always write. Not of the files: whoever reads them with the plugins at hand adds it (`with_windows`)."""
+
+    @property
+    def counting(self) -> Counting:
+        """Asks the plugins of this process whether what was told counts in their metrics."""
+        return self.knowing.counting
+
+    def metrics_told_by_receipt(self, said: str) -> tuple[Metric, ...]:
+        """The metrics that breakers watch and to which such receipts matter."""
+        return tuple(each for each in self._watched if said in each.receipts)
+
+    def metrics_told_by_event(self, kind: str) -> tuple[Metric, ...]:
+        """The metrics that breakers watch and to which events of this type matter."""
+        return tuple(each for each in self._watched if kind in each.events)
+
+    @cached_property
+    def _watched(self) -> tuple[Metric, ...]:
+        return tuple({each.metric.name: each.metric for each in self.breakers}.values())
+
+    def with_windows(self, of_plugins: Mapping[str, ChannelWindows]) -> Bundle:
+        """The bundle with what plugins (by name) say of their windows."""
+        found = {
+            name: of_plugins[each.plugin] for name, each in self.channels.items() if each.plugin in of_plugins
+        }
+        return replace(self, windows=found) if found != self.windows else self
+
+    @cached_property
+    def openers(self) -> Mapping[str, tuple[str, ...]]:
+        """Type of event -> the channels of which it opens or closes a window."""
+        found: dict[str, tuple[str, ...]] = {}
+        for channel, said in self.windows.items():
+            for kind in said.heard_by:
+                found[kind] = (*found.get(kind, ()), channel)
+        return found
+
+    @cached_property
+    def texts(self) -> tuple[ContentSpec, ...]:
+        """Every text of every content, variants included; one object for as long as the bundle lives."""
+        groups = (*self.contents.values(), *self.plain_contents.values())
+        return tuple(spec for texts in groups for spec in texts.values())
 
     @cached_property
     def contact_facts(self) -> ContactFacts:
@@ -214,6 +375,23 @@ class Bundle:
             ),
             counts=tuple((f"contact.{count.id}", count) for count in self.counts),
         )
+
+    def platform_of(self, channel: str) -> Platform | None:
+        """The rules that texts on a channel keep to; None where the rule book has none of it."""
+        config = self.channels.get(channel)
+        return None if config is None or config.platform is None else self.platforms.get(config.platform)
+
+    @property
+    def generators_asked(self) -> tuple[str, ...]:
+        """The generators that contents of journeys name and that ask somebody else, by their ids."""
+        sent = {
+            step.content
+            for each in self.programs.values()
+            for step in each.steps.values()
+            if isinstance(step, Send)
+        }
+        named = {spec.generator for name in sent for spec in self.contents.get(name, {}).values()}
+        return tuple(sorted(named & set(self.generators)))
 
     def condition(self, rule_id: str) -> Condition:
         """The condition behind a rule id; KeyError when the bundle has no such rule."""

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.compiling.catalogues import nested_lists, step_id, walk
+from engine.authoring.compiling.nesting import nested_lists, step_id, walk
 from engine.authoring.definitions import Defined
 from engine.authoring.loading import definitions_of
 from engine.authoring.models.journey import JourneyFile

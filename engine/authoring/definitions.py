@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from engine.authoring.declared import NOTHING, Declared
 from engine.authoring.models.actions import ActionEntry, ActionsFile
+from engine.authoring.models.brand import BrandFile
 from engine.authoring.models.breakers import BreakerEntry, BreakersFile
 from engine.authoring.models.budgets import BudgetEntry, BudgetsFile
 from engine.authoring.models.calendars import CalendarFile
@@ -15,24 +17,24 @@ from engine.authoring.models.channels import ChannelEntry, ChannelsFile
 from engine.authoring.models.checks import CheckEntry, ChecksFile, LexiconFile
 from engine.authoring.models.contents import ContentEntry, ContentFile
 from engine.authoring.models.counts import CountEntry
+from engine.authoring.models.events import EventEntry, EventsFile
 from engine.authoring.models.experiment import ExperimentFile
+from engine.authoring.models.generators import GeneratorEntry, GeneratorsFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import CapEntry, CapsFile
+from engine.authoring.models.opt_outs import OptOutEntry, OptOutsFile
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.plans import PlanFile
+from engine.authoring.models.platforms import PlatformEntry, PlatformsFile
 from engine.authoring.models.profile import AudienceFile, ClassEntry, ScoreEntry
+from engine.authoring.models.purposes import PurposeEntry, PurposesFile
 from engine.authoring.models.quiet import QuietEntry, QuietHoursFile
 from engine.authoring.models.review import ReviewFile
-from engine.authoring.models.workspace import (
-    EventEntry,
-    EventsFile,
-    PurposeEntry,
-    PurposesFile,
-    TagEntry,
-    TagsFile,
-    WorkspaceFile,
-)
+from engine.authoring.models.scripts import ScriptEntry, ScriptsFile
+from engine.authoring.models.tags import TagEntry, TagsFile
+from engine.authoring.models.workspace import WorkspaceFile
 from engine.authoring.reading.source import Source, dotted
+from engine.authoring.scripts import with_scripts
 from engine.errors import Place, Problem
 from engine.rules.condition import YamlPath
 
@@ -67,9 +69,13 @@ class Definitions:
     events: dict[str, Defined[EventEntry]] = field(default_factory=dict)
     channels: dict[str, Defined[ChannelEntry]] = field(default_factory=dict)
     actions: dict[str, Defined[ActionEntry]] = field(default_factory=dict)
+    generators: dict[str, Defined[GeneratorEntry]] = field(default_factory=dict)
     contents: dict[str, Defined[ContentEntry]] = field(default_factory=dict)
+    """With the scripts that they name put in; as they are written, they stand in their sources."""
+    scripts: dict[str, Defined[ScriptEntry]] = field(default_factory=dict)
     checks: dict[str, Defined[CheckEntry]] = field(default_factory=dict)
     lexicons: dict[str, Defined[LexiconFile]] = field(default_factory=dict)
+    platforms: dict[str, Defined[PlatformEntry]] = field(default_factory=dict)
     caps: dict[str, Defined[CapEntry]] = field(default_factory=dict)
     breakers: dict[str, Defined[BreakerEntry]] = field(default_factory=dict)
     tags: dict[str, Defined[TagEntry]] = field(default_factory=dict)
@@ -85,8 +91,11 @@ class Definitions:
     """All files that could be read, also those that are switched off."""
     budgets: dict[str, Defined[BudgetEntry]] = field(default_factory=dict)
     quiet_hours: dict[str, Defined[QuietEntry]] = field(default_factory=dict)
+    opt_outs: dict[str, Defined[OptOutEntry]] = field(default_factory=dict)
     policies: list[Defined[CapsFile | ReviewFile | ExperimentFile]] = field(default_factory=list)
     """Files that say something as a whole, beside what they define."""
+    brands: list[Defined[BrandFile]] = field(default_factory=list)
+    """The files of the brand book, in the order of their names."""
     journeys: dict[str, Defined[JourneyFile]] = field(default_factory=dict)
     journey_files: list[Defined[JourneyFile]] = field(default_factory=list)
     """All of them, also two with one id: each is checked."""
@@ -97,6 +106,8 @@ class Definitions:
     problems: list[Problem] = field(default_factory=list)
     test_files: list[Source] = field(default_factory=list)
     """The files of tests; they define nothing."""
+    declared: Declared = NOTHING
+    """What plugins declare; what the files define by the same name takes its place."""
     sources: list[Source] = field(default_factory=list)
     """The files that count: readable, switched on, no tests."""
 
@@ -123,6 +134,9 @@ def collect(
             continue
         found.sources.append(source)
         _sort_in(found, source, head)
+    scripts = {name: defined.item for name, defined in found.scripts.items()}
+    for name, content in found.contents.items():
+        found.contents[name] = replace(content, item=with_scripts(content.item, scripts))
     return found
 
 
@@ -156,10 +170,16 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             _add(found, found.channels, "channel", "channels", head.channels, source)
         case ActionsFile():
             _add(found, found.actions, "action", "actions", head.actions, source)
+        case GeneratorsFile():
+            _add(found, found.generators, "generator", "generators", head.generators, source)
         case ContentFile():
             _add(found, found.contents, "content", "contents", head.contents, source)
+        case ScriptsFile():
+            _add(found, found.scripts, "script", "scripts", head.scripts, source)
         case ChecksFile():
             _add(found, found.checks, "check", "checks", head.checks, source)
+        case PlatformsFile():
+            _add(found, found.platforms, "platform", "platforms", head.platforms, source)
         case CapsFile():
             _add(found, found.caps, "cap", "caps", head.caps, source)
             found.policies.append(Defined(head, source, ()))
@@ -167,6 +187,10 @@ def _sort_in(found: Definitions, source: Source, head: Head) -> None:
             _add(found, found.budgets, "budget", "budgets", head.budgets, source)
         case QuietHoursFile():
             _add(found, found.quiet_hours, "quiet hour", "quiet_hours", head.quiet_hours, source)
+        case OptOutsFile():
+            _add(found, found.opt_outs, "opt-out list", "opt_outs", head.opt_outs, source)
+        case BrandFile():
+            found.brands.append(Defined(head, source, ()))
         case ReviewFile() | ExperimentFile():
             found.policies.append(Defined(head, source, ()))
         case BreakersFile():
@@ -223,8 +247,11 @@ def _names(found: Definitions) -> Iterator[str]:
         "event type": found.events,
         "channel": found.channels,
         "action": found.actions,
+        "generator": found.generators,
         "content": found.contents,
+        "script": found.scripts,
         "lexicon": found.lexicons,
+        "platform": found.platforms,
         "calendar": found.calendars,
         "journey": found.journeys,
         "audience": found.audiences,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from engine.authoring.bundle import Bundle
@@ -11,24 +12,30 @@ from engine.authoring.checking.journeys import check_journey
 from engine.authoring.checking.plugins import check_plugins
 from engine.authoring.checking.proofreading import proofread
 from engine.authoring.checking.references import References
+from engine.authoring.checking.texts import examine_texts
 from engine.authoring.checking.unacted import refused, unacted_in
 from engine.authoring.checking.workspace import check
 from engine.authoring.compiling.assembling import compile_bundle
+from engine.authoring.compiling.brand import check_claims_last
 from engine.authoring.compiling.conditions import NOTHING, Rulebook
 from engine.authoring.compiling.overlaying import check_plans, together, with_plans
+from engine.authoring.compiling.platforms import check_platforms_last
+from engine.authoring.declared import FILE as DECLARED_FILE
+from engine.authoring.declared import declared_in, with_declared
 from engine.authoring.definitions import WORKSPACE_FILE, Definitions, collect
+from engine.authoring.linting.fitting import check_fitting
+from engine.authoring.linting.lasting import check_calendars_last
 from engine.authoring.linting.linter import advice, check_meaning, check_whole
 from engine.authoring.linting.secrets import secrets_in
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.kinds import KINDS, model_of
+from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Head
 from engine.authoring.models.workspace import WorkspaceFile
 from engine.authoring.reading.folders import meant_text, read_folder
-from engine.authoring.reading.renaming import renamed
-from engine.authoring.reading.source import Source, read
-from engine.authoring.reading.validating import validate
+from engine.authoring.reading.source import Source
 from engine.authoring.rule_tests.landmarks import landmarks, switches
 from engine.authoring.rule_tests.reading import TEST_SUFFIX, read_tests
+from engine.authoring.understanding import RECENT, Memory
 from engine.errors import Problem, RulesetError
 from engine.plugin.registry import Registry
 from engine.rules.faults import FAULTS
@@ -50,7 +57,15 @@ class Loaded:
         return tuple(problem for problem in self.problems if problem.is_warning)
 
 
-def load_folder(path: Path | str, registry: Registry | None = None, *, advise: bool = False) -> Loaded:
+def load_folder(
+    path: Path | str,
+    registry: Registry | None = None,
+    *,
+    advise: bool = False,
+    memory: Memory | None = None,
+    today: date | None = None,
+    declared_by: Registry | None = None,
+) -> Loaded:
     """The workspace in a folder, as `load_files` has it; places are relative to it.
 
     CommandError when there is no such folder.
@@ -62,7 +77,15 @@ def load_folder(path: Path | str, registry: Registry | None = None, *, advise: b
         for problem in problems
         if problem.code in {"RS019", "RS133"} and not problem.place.file.endswith(TEST_SUFFIX)
     }
-    loaded = load_files(files, registry, advise=advise and not problems, unread=unread)
+    loaded = load_files(
+        files,
+        registry,
+        advise=advise and not problems,
+        unread=unread,
+        memory=memory,
+        today=today,
+        declared_by=declared_by,
+    )
     both = tuple(sorted({*problems, *loaded.problems}))
     is_usable = not any(not problem.is_warning for problem in problems)
     return Loaded(loaded.bundle if is_usable else None, both)
@@ -74,6 +97,9 @@ def load_files(
     *,
     advise: bool = False,
     unread: Mapping[str, str] = NOTHING,
+    memory: Memory | None = None,
+    today: date | None = None,
+    declared_by: Registry | None = None,
 ) -> Loaded:
     """The workspace in a mapping from relative path to text.
 
@@ -81,25 +107,40 @@ def load_files(
     such a file may define is not told to be missing.
 
     With a registry, the plugins and settings they name are checked too, and templates filled in for trial.
+    What its plugins declare becomes a file of the bundle; with `declared_by` alone, that and no more.
     With `advise`, what nobody uses is told too: for people who write, not for those who only load.
+    With `today`, calendars and claims that have ended are told.
+    With a `memory` that served earlier loads, files that have not changed since are not read again, however
+    many there are; without one, those that this process read last.
     """
-    found, problems = _read_all(files, unread)
+    if plugins := declared_by or registry:
+        files = with_declared(files, plugins)
+    found, problems = _read_all(files, unread, memory)
     bundle = _check_all(found, files, problems)
     suites, more = read_tests(found.test_files, found, bundle)
     problems.extend(more)
     if bundle is not None:
         marks = {name: landmarks(journey) for name, journey in found.journeys.items()}
         bundle = replace(bundle, suites=suites, landmarks=marks, switches=switches(found))
+    if bundle is not None and plugins is not None:
+        bundle = replace(bundle, knowing=plugins.knowing)
     if registry is not None:
+        bundle = bundle.with_windows(registry.windows) if bundle is not None else None
         problems.extend(check_plugins(found, registry))
         if bundle is not None and found.is_complete(*KINDS):
             problems.extend(proofread(found, bundle, registry))
+            problems.extend(examine_texts(found, bundle, registry))
     for file, text in files.items():
         problems.extend(secrets_in(text, file))
     if bundle is not None and all(problem.is_warning for problem in problems):
         problems.extend(_with_each_plan(found, files))
         problems.extend(check_whole(found, bundle))
+        problems.extend(check_fitting(found, bundle, registry))
         problems.extend(advice(found, suites) if advise else ())
+        if today is not None:
+            problems.extend(check_calendars_last(found, today))
+            problems.extend(check_claims_last(found, today))
+            problems.extend(check_platforms_last(found, today))
     ordered = tuple(sorted(set(problems)))
     is_usable = not any(not problem.is_warning for problem in ordered)
     return Loaded(bundle if is_usable else None, ordered)
@@ -111,30 +152,30 @@ def definitions_of(files: Mapping[str, str]) -> Definitions:
 
 
 def _read_all(
-    files: Mapping[str, str], unread: Mapping[str, str] = NOTHING
+    files: Mapping[str, str], unread: Mapping[str, str] = NOTHING, memory: Memory | None = None
 ) -> tuple[Definitions, list[Problem]]:
     """Everything that the files define, and the problems with reading them one by one."""
     documents: list[tuple[Source, Head]] = []
     unreadable = [Source(file, None) for file in unread]
     tests: list[Source] = []
     problems: list[Problem] = []
-    for file in sorted(files):
-        source = read(files[file], file)
-        problems.extend(source.problems)
+    if memory is None:
+        memory = RECENT
+    else:
+        memory.keep_only(files)
+    for file in sorted(name for name in files if name != DECLARED_FILE):
+        each = memory.understood(files[file], file)
+        problems.extend(each.problems)
         if file.endswith(TEST_SUFFIX):
-            tests.append(source)
-            continue
-        head = None
-        if not source.problems:
-            source, head, more = _understood(source)
-            problems.extend(more)
-        if head is None:
-            unreadable.append(source)
-        elif isinstance(head, WorkspaceFile) and file != WORKSPACE_FILE:
-            problems.append(_misplaced(source))
+            tests.append(each.source)
+        elif each.head is None:
+            unreadable.append(each.source)
+        elif isinstance(each.head, WorkspaceFile) and file != WORKSPACE_FILE:
+            problems.append(_misplaced(each.source))
         else:
-            documents.append((source, head))
+            documents.append((each.source, each.head))
     found = collect(documents, unreadable, {**files, **unread})
+    found.declared = declared_in(files)
     found.test_files = tests
     for defined in found.plans.values():
         # What a plan switches on is as good as switched on.
@@ -144,25 +185,18 @@ def _read_all(
     return found, problems
 
 
-def _understood(source: Source) -> tuple[Source, Head | None, list[Problem]]:
-    """A readable file under the present names of its keys, and as its model unless a problem forbids it."""
-    model = model_of(source.data)
-    if model is None:
-        return source, *validate(source)
-    source, problems = renamed(source, model)
-    head, more = validate(source)
-    problems += more
-    if head is not None and head.enabled:
-        problems += unacted_in(source, model)
-    return source, head, problems
-
-
 def _misplaced(source: Source) -> Problem:
     message = f"the workspace is described in {WORKSPACE_FILE} at the top of the folder, not here"
     return Problem(source.place(("kind",)), "RS041", "kind", message, f"move it to {WORKSPACE_FILE}")
 
 
-def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Problem]) -> Bundle | None:
+def _check_all(
+    found: Definitions,
+    files: Mapping[str, str],
+    problems: list[Problem],
+    done: Sequence[tuple[Source, Head]] = (),
+) -> Bundle | None:
+    """The bundle; problems are added. What conditions in files of `done` mean was looked into before."""
     problems.extend(check(found))
     references = References(found)
     for journey in found.journey_files:
@@ -172,7 +206,8 @@ def _check_all(found: Definitions, files: Mapping[str, str], problems: list[Prob
     rulebook = Rulebook()
     bundle, more = compile_bundle(found, files, rulebook)
     problems.extend(more)
-    problems.extend(check_meaning(rulebook.written))
+    seen = {id(source) for source, _ in done}
+    problems.extend(check_meaning([each for each in rulebook.written if id(each.defined.source) not in seen]))
     return bundle
 
 
@@ -180,7 +215,7 @@ def _with_each_plan(found: Definitions, files: Mapping[str, str]) -> list[Proble
     """What is wrong with the workspace once a plan is on, or two that may be on together."""
     problems: list[Problem] = []
     for plans in [*((name,) for name in sorted(found.plans)), *together(found)]:
-        for fault in _faults_with(found, files, plans)[1]:
+        for fault in _faults_with(found, files, plans, found.documents)[1]:
             names = " and ".join(f"'{name}'" for name in plans)
             message = f"with {names} on, {fault.place.file}:{fault.place.line} is wrong: {fault.message}"
             hint = f"{fault.code} {fault.path}" + (f": {fault.hint}" if fault.hint else "")
@@ -189,25 +224,40 @@ def _with_each_plan(found: Definitions, files: Mapping[str, str]) -> list[Proble
 
 
 def _faults_with(
-    found: Definitions, files: Mapping[str, str], plans: Sequence[str]
+    found: Definitions,
+    files: Mapping[str, str],
+    plans: Sequence[str],
+    done: Sequence[tuple[Source, Head]] = (),
 ) -> tuple[Bundle | None, list[Problem]]:
-    """The workspace with these plans on, and every problem of it that is no warning."""
+    """The workspace with these plans on, and every problem of it that is no warning; `done` as before."""
     overlaid, problems = with_plans(found, plans)
-    bundle = _check_all(overlaid, files, problems)
+    bundle = _check_all(overlaid, files, problems, done)
     return bundle, [problem for problem in problems if not problem.is_warning]
 
 
-def bundle_with_plans(files: Mapping[str, str], plans: Sequence[str]) -> Bundle:
-    """The bundle of good files with these plans on; RulesetError with every problem when they do not fit.
+class Overlays:
+    """Good files, read once, with this or that plan on."""
 
-    KeyError for a plan that the files do not define.
-    """
-    found, problems = _read_all(files)
-    bundle, faults = _faults_with(found, files, plans)
-    faults += [problem for problem in problems if not problem.is_warning]
-    if bundle is None or faults:
-        raise RulesetError(faults)
-    return bundle
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+        self._found, problems = _read_all(files)
+        self._faults = [problem for problem in problems if not problem.is_warning]
+
+    def bundle(self, plans: Sequence[str]) -> Bundle:
+        """The bundle with these plans on; RulesetError with every problem when they do not fit.
+
+        KeyError for a plan that the files do not define.
+        """
+        bundle, faults = _faults_with(self._found, self._files, plans)
+        faults += self._faults
+        if bundle is None or faults:
+            raise RulesetError(faults)
+        return bundle
+
+
+def bundle_with_plans(files: Mapping[str, str], plans: Sequence[str]) -> Bundle:
+    """The bundle of good files with these plans on, as `Overlays` makes it."""
+    return Overlays(files).bundle(plans)
 
 
 def bundle_of(files: Mapping[str, str], registry: Registry | None = None) -> Bundle:
@@ -230,14 +280,17 @@ def bundle_to_publish(files: Mapping[str, str], registry: Registry | None = None
     return loaded.bundle
 
 
-def published_bundle(files: Mapping[str, str], plans: Sequence[str] = ()) -> Bundle:
+def published_bundle(
+    files: Mapping[str, str], plans: Sequence[str] = (), *, memory: Memory | None = None
+) -> Bundle:
     """The bundle of files that were published, perhaps by an earlier version of Wayline with milder checks,
     with these plans on.
 
     People may be on their way in it, so it is used as long as every file and every condition in it can be
-    read: to leave one out could let through what it forbids. RulesetError when one cannot.
+    read: to leave one out could let through what it forbids. RulesetError when one cannot. `memory` as for
+    `load_files`.
     """
-    found, problems = _read_all(files)
+    found, problems = _read_all(files, memory=memory)
     if plans:
         found, more = with_plans(found, plans)
         problems += more

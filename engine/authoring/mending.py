@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.authoring.loading import load_files
 from engine.authoring.reading.folders import read_folder
 from engine.authoring.reading.source import MAX_CHARACTERS, read
+from engine.authoring.understanding import Memory
 from engine.errors import Place, Problem
 from engine.plugin.registry import Registry
 
@@ -54,8 +55,9 @@ def mend(files: Mapping[str, str], registry: Registry | None = None) -> Mended:
     for file, text in files.items():
         if len(text) <= MAX_CHARACTERS:
             texts[file] = _readable(file, text, changes)
+    memory = Memory()
     for _ in range(_MOST_ROUNDS):
-        problems = load_files(texts, registry).problems
+        problems = load_files(texts, registry, memory=memory).problems
         before = dict(texts)
         for file in sorted(texts):
             _swap_words(file, texts, problems, changes)

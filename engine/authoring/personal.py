@@ -18,9 +18,12 @@ def personal_fact(text: str) -> str | None:
 
 
 def is_personal(texts: Iterable[ContentSpec]) -> bool:
-    """Whether what is sent depends on who gets it, as far as anybody can tell: a generator may use all."""
+    """Whether what is sent depends on who gets it, as far as anybody can tell.
+
+    A generator with instructions is told the facts that the content names; another one may use all.
+    """
     return any(
-        spec.generator != TEMPLATE
+        (spec.generator != TEMPLATE and (spec.facts or not spec.instructions))
         or any(personal_fact(part) for part in (spec.subject, spec.body, spec.call_to_action))
         for spec in texts
     )

@@ -1,4 +1,4 @@
-"""JSON Schemas for editors, generated from the models: one per kind of file."""
+"""JSON Schemas generated from the models: of every kind of file, and of records that are given out."""
 
 from __future__ import annotations
 
@@ -11,22 +11,35 @@ from engine.authoring.models.kinds import KINDS
 from engine.authoring.models.part import Part
 from engine.authoring.models.rule_test import RuleTestFile
 from engine.authoring.snippets import snippets_of
+from engine.gate.decision import Decision
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _DATA = {"examples", "enum", "const", "default", "defaultSnippets"}
 """Keywords whose values are data of files, not schemas."""
 
 
+_RECORDS = {"decision.v1": Decision}
+"""Forms of records that are given out."""
+
+
 def schema_files() -> dict[str, str]:
-    """File name -> text of the schema of every kind, the same on every machine."""
+    """File name -> text of the schema of every kind and of every form, the same on every machine."""
     files: dict[str, str] = {}
     models: dict[str, type[Part]] = {**KINDS, "test": RuleTestFile}
     for kind, model in models.items():
         written = _as_written(model.model_json_schema(by_alias=True))
         schema = {"$schema": _DRAFT, "$id": f"{kind}.schema.json", **written, **snippets_of(model.__name__)}
         schema["title"] = f"Wayline: {kind}"
-        files[f"{kind}.schema.json"] = json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+        files[f"{kind}.schema.json"] = _text(schema)
+    for form, record in _RECORDS.items():
+        # In records null is given, so these are left as they are.
+        told = record.model_json_schema(by_alias=True)
+        files[f"{form}.json"] = _text({"$schema": _DRAFT, "$id": f"{form}.json", **told})
     return files
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def _as_written(schema: Any) -> Any:

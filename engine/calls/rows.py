@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.calls.settling import DEADLINE, DROPPED, STAGE, Aftermath, CallState
+from engine.gate.decision import SCHEMA
 from engine.gate.model import Answer, Verdict
 from engine.journeys.run import CallWish
 from engine.store.bulk import insert_new, is_one_of, table_of
@@ -196,7 +197,7 @@ def drop(session: Session, run_ids: Collection[str], at: Moments) -> None:
 def record(session: Session, row: CallRow, answer: Answer, journey_now: datetime) -> None:
     """Write the decision that an answer is."""
     values = {
-        "schema_version": "decision.v1",
+        "schema_version": SCHEMA,
         "at": journey_now,
         "kind": "call",
         "contact_id": row.contact_id,

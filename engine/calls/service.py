@@ -43,7 +43,7 @@ from engine.calls.settling import (
 from engine.clock import Clock
 from engine.delivery.gate_rules import gate_rules
 from engine.delivery.recording import lock_run, tell_run
-from engine.delivery.viewing import Situation, lock_standing, read_situation
+from engine.delivery.viewing import Situation, address_of, lock_standing, read_situation
 from engine.errors import NotFound, PluginError
 from engine.gate.model import Answer, Intent, Verdict
 from engine.gate.stages import check_halt
@@ -169,7 +169,8 @@ class Calls:
         """Whether the action may be called now; an end or a hold when not."""
         live = self._shelf.live(session)
         tried = Tried(row.attempts, row.state == CallState.HANDED_OVER, row.deadline_at)
-        action = self._action(self._config(session, row, live))
+        config = self._config(session, row, live)
+        action = self._action(config)
         if tried.in_doubt and action is not None and not action.idempotent:
             return unknown(tried.attempts)
         if now >= row.deadline_at:
@@ -193,7 +194,13 @@ class Calls:
         except ValidationError:
             evidence = {"attempts": tried.attempts, "code": "values"}
             return failed("call.failed", evidence, "the step told the action what it takes", "values")
-        call = Call(values, row.contact_id, row.journey, row.step_id, row.run_id, row.variables)
+        address = ""
+        if config is not None and config.identity is not None:
+            found = address_of(session, row.contact_id, config.identity)
+            if found is None:
+                return unknown(tried.attempts) if tried.in_doubt else _without_address(config.identity)
+            address = found
+        call = Call(values, row.contact_id, row.journey, row.step_id, row.run_id, row.variables, address)
         return _Begun(call, action, row.key, _new_lease(), replace(tried, attempts=tried.attempts + 1))
 
     def _settle(self, begun: _Begun, result: ActionResult, carried: bool) -> str | None:
@@ -263,6 +270,12 @@ def _gone(standing: Standing | None) -> Aftermath | None:
     if standing.is_merged:
         return failed("suppressed.merged", {}, "the call is meant for the merged contact", "merged")
     return None
+
+
+def _without_address(platform: str) -> Aftermath:
+    """The end of a call that is about an address the contact does not have."""
+    would_pass_if = f"the contact has an address on {platform}"
+    return failed("channel.no_identity", {"identity": platform}, would_pass_if, "no_identity")
 
 
 def _halt(row: CallRow, live: Bundle, situation: Situation, now: datetime) -> Answer | None:

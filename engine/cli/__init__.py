@@ -19,7 +19,8 @@ from engine.errors import RulesetError, WaylineError
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "author": ("lint", "init", "facts", "schemas", "graph"),
-    "plugins": ("plugins",),
+    "plugins": ("plugins", "plugin"),
+    "checking": ("check",),
     "data": ("ingest", "deadletter"),
     "records": ("contact", "run"),
     "diffing": ("diff",),
@@ -29,9 +30,12 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "testing": ("test",),
     "simulating": ("simulate", "backtest"),
     "explain": ("explain",),
+    "reasons": ("reasons",),
     "risk": ("breaker", "kill"),
     "switching": ("plan", "journey"),
+    "budgets": ("budget",),
     "tasks": ("task",),
+    "reviews": ("review",),
     "experiments": ("experiment",),
     "processes": ("up", "api", "dispatch", "worker"),
     "doctor": ("doctor",),

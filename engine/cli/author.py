@@ -11,7 +11,9 @@ import orjson
 import typer
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.compiling.catalogues import calendar_facts, program_facts, property_facts
+from engine.authoring.compiling.catalogues import calendar_facts
+from engine.authoring.compiling.event_facts import property_facts
+from engine.authoring.compiling.run_facts import program_facts
 from engine.authoring.mending import mend_folder
 from engine.authoring.picturing import picture
 from engine.authoring.reading.validating import known_list, nearest
@@ -20,12 +22,12 @@ from engine.authoring.schemas import stale_schemas, write_schemas
 from engine.authoring.starting import start_workspace
 from engine.authoring.upcoming import Upcoming, upcoming
 from engine.cli.output import Format, FormatOption, print_json
-from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace
+from engine.cli.platforms import show_platforms
+from engine.cli.workspaces import Folder, bundle_in, folder_of, load_workspace, plugins_at_hand
 from engine.clock import SystemClock
 from engine.errors import CommandError
 from engine.journeys.drawing import Counts
 from engine.journeys.graph import to_mermaid
-from engine.plugin.registry import load_registry
 from engine.rules.facts import BUILT_IN, Fact
 
 
@@ -65,14 +67,14 @@ def lint(
         raise CommandError("--dry-run only means something with --fix")
     where = folder_of(folder)
     if fix:
-        changes = mend_folder(where, load_registry(), write=not dry_run)
+        changes = mend_folder(where, plugins_at_hand(), write=not dry_run)
         # Programs read one document on stdout.
         for change in changes:
             typer.echo(f"{where}/{change}", err=output is Format.JSON)
         noun = "change" if len(changes) == 1 else "changes"
         done = "would be made" if dry_run else "made"
         typer.echo(f"{where}: {len(changes)} {noun} {done}", err=output is Format.JSON)
-    loaded = load_workspace(where, advise=True)
+    loaded = load_workspace(where, advise=True, today=SystemClock().now().date())
     problems, bundle = loaded.problems, loaded.bundle
     if output is Format.JSON:
         print_json({"problems": as_data(problems)})
@@ -99,13 +101,22 @@ def facts(
     schedule: Annotated[
         bool, typer.Option("--schedule", help="Instead, the next five firings of each schedule.")
     ] = False,
+    platforms: Annotated[
+        bool,
+        typer.Option("--platforms", help="Instead, what each platform takes of a text."),
+    ] = False,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """List what conditions may ask about: facts of contacts, event types and journeys' runs, and tags.
 
     Example: wayline facts rulesets
     """
+    if schedule and platforms:
+        raise CommandError("--schedule and --platforms are two lists: ask for one of them")
     bundle = bundle_in(folder_of(folder))
+    if platforms:
+        show_platforms(bundle, output)
+        return
     if schedule:
         _show_firings(upcoming(bundle, SystemClock().now()), output)
         return

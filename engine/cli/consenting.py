@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.database import read, who
+from engine.cli.database import read, who, with_services
 from engine.cli.output import Format, FormatOption, print_json, print_table, progress
 from engine.cli.records import OF_A_CONTACT, Contact
 from engine.errors import CommandError
@@ -44,7 +43,9 @@ def register(app: typer.Typer) -> None:
 
 def grant(
     contact: Contact,
-    purpose: Annotated[str, typer.Argument(help="A purpose of the workspace, or personalisation.")],
+    purpose: Annotated[
+        str, typer.Argument(help="A purpose of the workspace, personalisation or cross_border.")
+    ],
     channel: Annotated[str, typer.Option(help="A channel, or * for all.")] = "*",
     legal_basis: Annotated[str, typer.Option(help="On what the permission rests.")] = "consent",
     notice: Annotated[
@@ -71,7 +72,7 @@ def grant(
 
 def withdraw(
     contact: Contact,
-    purpose: Annotated[str, typer.Argument(help="A purpose, personalisation, or * for all.")],
+    purpose: Annotated[str, typer.Argument(help="A purpose, personalisation, cross_border, or * for all.")],
     channel: Annotated[str, typer.Option(help="A channel, or * for all.")] = "*",
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -114,6 +115,8 @@ def show(
     print_table(report["state"], _STATE, nothing="the workspace has no channel")
     if not report["personalisation"]:
         typer.echo("\npersonalisation is refused: contents with a variant for that are sent in it")
+    if report["cross_border"]:
+        typer.echo("\nfacts may leave the contact's country, on their separate consent")
     typer.echo("\nledger")
     print_table(report["ledger"], ["id", *OF_A_CONTACT["consents"], "mechanism", "actor"], nothing="")
 
@@ -158,7 +161,7 @@ def import_file(
                     await services.runs.carry(run_id)
                 bar.to(lines[-1].bytes_read)
 
-    _with_services(take_in)
+    with_services(take_in)
     if output is Format.JSON:
         print_json({**counted, "faults": faults})
     else:
@@ -228,26 +231,12 @@ def _record(
         for run_id in receipt.run_ids:
             await services.runs.carry(run_id)
 
-    _with_services(take_in)
+    with_services(take_in)
     if output is Format.JSON:
         stated = {name: value for name, value in told.items() if value is not None}
         print_json({"decision": decision, **about, "purpose": purpose, "channel": channel, **stated})
     else:
         typer.echo(decision)
-
-
-def _with_services(work: Any) -> None:
-    from engine.services import build_services
-    from engine.settings import Settings
-
-    async def do() -> None:
-        services = build_services(Settings())
-        try:
-            await work(services)
-        finally:
-            await services.close()
-
-    asyncio.run(do())
 
 
 def _moment(text: str) -> datetime:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.database import read
-from engine.cli.output import Bar, Format, FormatOption, print_fields, print_json, print_table, progress
+from engine.cli.output import (
+    Bar,
+    Format,
+    FormatOption,
+    print_fields,
+    print_json,
+    print_table,
+    progress,
+    say_rows,
+)
 from engine.errors import CommandError
 
 if TYPE_CHECKING:
@@ -107,10 +116,7 @@ def list_letters(
 
     found = read(lambda session, _: list_dead_letters(session, limit=limit, with_resolved=resolved))
     rows = [_letter(letter) for letter in found]
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        print_table(rows, ["id", "received_at", "source", "code", "message"], nothing="no dead letters")
+    say_rows(output, rows, ["id", "received_at", "source", "code", "message"], nothing="no dead letters")
 
 
 def show_letter(

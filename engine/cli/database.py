@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 # Nothing heavy is imported until a command really opens the database: `wayline lint` must stay quick.
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from engine.services import Services
     from engine.store.bundles import BundleShelf
     from engine.store.database import Store
 
@@ -41,6 +44,21 @@ def write(work: Callable[[Session, BundleShelf, datetime], T]) -> T:
         return work(session, shelf, SystemClock().now())
 
 
+def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
+    """What `work` returns, with all that an installation's processes work with; closed afterwards."""
+    from engine.services import build_services
+    from engine.settings import Settings
+
+    async def do() -> T:
+        services = build_services(Settings())
+        try:
+            return await work(services)
+        finally:
+            await services.close()
+
+    return asyncio.run(do())
+
+
 def who() -> str:
     """The account that gives the command, as records name it."""
     try:
@@ -52,11 +70,17 @@ def who() -> str:
 
 @contextmanager
 def _opened() -> Iterator[tuple[Store, BundleShelf]]:
+    from engine.plugin.knowing import Knowing
+    from engine.plugin.registry import load_registry
     from engine.settings import Settings
     from engine.store.bundles import BundleShelf
     from engine.store.database import open_store
 
-    store, shelf = open_store(Settings().database), BundleShelf()
+    settings = Settings()
+    # Only where a bundle has facts of plugins, and only when somebody asks for one.
+    registry = cache(lambda: load_registry(disabled=settings.disabled_plugins))
+    knowing = Knowing(lambda: registry().facts, lambda: registry().metrics)
+    store, shelf = open_store(settings.database), BundleShelf(knowing=knowing)
     try:
         yield store, shelf
     finally:

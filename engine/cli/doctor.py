@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.examining import Checked, Examiner
+from engine.cli.examining import Checked, Examiner, loaded_plugins
 from engine.cli.output import Format, FormatOption, print_json
 from engine.errors import WaylineError
 from engine.services import build_services
@@ -52,7 +52,7 @@ async def examine(settings: Settings, *, repair: bool) -> list[Checked]:
     except WaylineError as error:
         return [Checked("set-up", False, str(error))]
     try:
-        set_up = Checked("set-up", True, "the database is migrated and every plugin loads")
-        return [set_up, *await Examiner(services, repair=repair).examine()]
+        set_up = Checked("set-up", True, "the database is migrated")
+        return [set_up, loaded_plugins(services.registry), *await Examiner(services, repair=repair).examine()]
     finally:
         await services.close()

@@ -13,6 +13,7 @@ from engine.gate.rates import read
 from engine.intake import outbox
 from engine.journeys.driver import Nudge, OpenWorkflow, RunRef, Standing
 from engine.journeys.lanes import lane_of
+from engine.plugin.registry import Registry
 from engine.runs.examining import SETTLED, carried_runs, count_left_behind, pinned_bundles, standing_waits
 from engine.services import Services
 from engine.store.tables import ProviderRow
@@ -50,6 +51,16 @@ class Disagreement:
     """Active runs that wait elsewhere than their workflow, as after a restore, or whose time is long over."""
 
 
+def loaded_plugins(registry: Registry) -> Checked:
+    """Whether every plugin that is installed and not disabled is whole."""
+    if registry.faults:
+        return Checked("plugins", False, "; ".join(map(str, registry.faults)))
+    disabled = sorted(origin.name for origin in registry.plugins if origin.is_disabled)
+    whole = len(registry.plugins) - len(disabled)
+    told = f"; disabled: {', '.join(disabled)}" if disabled else ""
+    return Checked("plugins", True, f"{whole} are loaded and whole{told}")
+
+
 class Examiner:
     """Looks an installation over, and repairs what can be repaired without asking anybody."""
 
@@ -77,6 +88,8 @@ class Examiner:
                 services.registry.channel(channel.plugin, channel.settings)
             for action in bundle.actions.values():
                 services.registry.action(action.plugin, action.settings)
+            for generator in bundle.generators.values():
+                services.registry.generator(generator.plugin, generator.settings)
         except (NotFound, RulesetError, PluginError) as error:
             return Checked("bundle", False, str(error))
         return Checked(

@@ -8,7 +8,7 @@ import typer
 
 from engine.cli.database import read, who, write
 from engine.cli.diffing import Policy, print_people, read_policies
-from engine.cli.output import Format, FormatOption, print_json, print_table
+from engine.cli.output import Format, FormatOption, print_json, say_rows
 from engine.cli.workspaces import Folder, folder_of, load_workspace
 from engine.errors import RulesetError
 
@@ -114,11 +114,8 @@ def bundles(
         ]
 
     rows = read(look)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ["number", "hash", "published_at", "published_by", "live"]
-        print_table(rows, columns, nothing="nothing is published")
+    columns = ["number", "hash", "published_at", "published_by", "live"]
+    say_rows(output, rows, columns, nothing="nothing is published")
 
 
 def upgrade() -> None:

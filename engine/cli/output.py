@@ -45,6 +45,29 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, no
         typer.echo("  ".join(padded).rstrip())
 
 
+def say(output: Format, data: Any, text: str) -> None:
+    """What a command has done, as it was asked to tell it."""
+    if output is Format.JSON:
+        print_json(data)
+    else:
+        typer.echo(text)
+
+
+def say_rows(
+    output: Format,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    nothing: str,
+    told: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """What a command has found, as it was asked to tell it; people see `told` in place of the rows."""
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        print_table(rows if told is None else told, columns, nothing=nothing)
+
+
 def print_fields(record: Mapping[str, Any], tables: Mapping[str, Sequence[str]] | None = None) -> None:
     """The record's fields, one a line; below them its lists of records as tables of the columns named."""
     tables = tables or {}

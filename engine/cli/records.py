@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.contacts import add_commands
 from engine.cli.database import read
-from engine.cli.output import Format, FormatOption, print_fields, print_json, print_table
+from engine.cli.output import Format, FormatOption, print_fields, print_json, print_table, say_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from engine.store.bundles import BundleShelf
 
 OF_A_CONTACT = {
-    "identities": ["platform", "address", "added_at", "suppressed"],
+    "identities": ["platform", "address", "added_at", "suppressed", "is_shared", "merged_from"],
+    "merges": ["at", "gone", "joined_to", "because", "by", "reason", "undone_at", "undone_by"],
     "consents": ["recorded_at", "decision", "purpose", "channel", "legal_basis", "source", "valid_until"],
     "arms": ["experiment", "arm", "by", "since"],
     "runs": ["id", "journey", "status", "outcome", "position", "waiting", "due_at"],
@@ -51,6 +53,13 @@ class RunStatus(StrEnum):
     ENDED = "ended"
 
 
+class Language(StrEnum):
+    """In which titles are told."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 Contact = Annotated[str, typer.Argument(help="An id, or an identity such as user:42 or email:a@b.c.")]
 
 
@@ -59,6 +68,7 @@ def register(app: typer.Typer) -> None:
     contact = typer.Typer(no_args_is_help=True, help="People who may receive messages.")
     contact.command("show")(show_contact)
     contact.command("timeline")(show_timeline)
+    add_commands(contact)
     app.add_typer(contact, name="contact")
     run = typer.Typer(no_args_is_help=True, help="Contacts going through journeys.")
     run.command("list")(list_runs)
@@ -71,9 +81,16 @@ def show_contact(contact: Contact, output: FormatOption = Format.TEXT) -> None:
 
     Example: wayline contact show user:42
     """
+    from engine.clock import SystemClock
     from engine.governance import records
+    from engine.governance.consents import journey_now
 
-    record = read(lambda session, _: records.contact_record(session, records.find_contact(session, contact)))
+    def look(session: Session, shelf: BundleShelf) -> Record:
+        now = journey_now(session, SystemClock().now())
+        contact_id = records.find_contact(session, contact)
+        return records.contact_record(session, contact_id, bundle=shelf.live(session), now=now)
+
+    record = read(look)
     if output is Format.JSON:
         print_json(record)
     else:
@@ -86,23 +103,35 @@ def show_timeline(
     contact: Contact,
     before: Annotated[str | None, typer.Option(help="Go on where a page ended, as it said.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many entries.")] = 50,
+    language: Annotated[Language, typer.Option(help="Of the titles.")] = Language.EN,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Show all that happened to a contact in one list, the latest first: events, decisions, tasks, consents.
+    """Show all that happened to a contact in one list, the latest first: events, decisions, sends, tasks,
+    consents, addresses that were closed.
 
-    Example: wayline contact timeline user:42
+    Example: wayline contact timeline user:42 --language zh
     """
     from engine.governance import records, timeline
+    from engine.services import secret_of
+    from engine.settings import Settings
 
+    secret = secret_of(Settings())
     page = read(
-        lambda session, _: timeline.contact_timeline(
-            session, records.find_contact(session, contact), before=before, limit=limit
+        lambda session, shelf: timeline.contact_timeline(
+            session,
+            records.find_contact(session, contact),
+            shelf=shelf,
+            secret=secret,
+            before=before,
+            limit=limit,
         )
     )
     if output is Format.JSON:
         print_json({"timeline": page.entries, "next": page.next})
         return
-    print_table(page.entries, ["at", "kind", "journey", "what", "detail"], nothing="nothing has happened yet")
+    entries = [{**entry, "title": entry["title"][language.value]} for entry in page.entries]
+    columns = ["at", "kind", "journey", "title", "what", "detail"]
+    print_table(entries, columns, nothing="nothing has happened yet")
     if page.next is not None:
         typer.echo(f"more: --before {page.next}")
 
@@ -127,11 +156,8 @@ def list_runs(
         return records.list_runs(session, journey=journey, contact_id=contact_id, status=status, limit=limit)
 
     rows = read(look)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ["id", "journey", "contact_id", "status", "outcome", "position", "waiting", "due_at"]
-        print_table(rows, columns, nothing="no runs")
+    columns = ["id", "journey", "contact_id", "status", "outcome", "position", "waiting", "due_at"]
+    say_rows(output, rows, columns, nothing="no runs")
 
 
 def show_run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.database import read, who, write
-from engine.cli.output import Format, FormatOption, print_json, print_table
+from engine.cli.output import Format, FormatOption, print_json, say, say_rows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,22 +46,36 @@ def register(app: typer.Typer) -> None:
 
 
 def list_all(output: FormatOption = Format.TEXT) -> None:
-    """List every breaker in every scope it watches.
+    """List every breaker in every scope it watches, with its figure as it is now.
+
+    `figure` is the share of `samples` that is `against`; of messages and of what is told of them, each counts
+    in the window of its breaker.
 
     Example: wayline breaker list --format json
     """
+    from engine.clock import SystemClock
     from engine.delivery import breakers
     from engine.governance.records import breaker_record
 
     def look(session: Session, shelf: BundleShelf) -> list[Record]:
-        return [breaker_record(row) for row in breakers.list_breakers(session, shelf.live(session))]
+        found = breakers.read_breakers(session, shelf.live(session), SystemClock().now())
+        return [breaker_record(*each) for each in found]
 
     rows = read(look)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ["breaker", "scope", "state", "level", "probes_left", "ramp", "since", "by"]
-        print_table(rows, columns, nothing="the ruleset has no breakers")
+    columns = [
+        "breaker",
+        "scope",
+        "state",
+        "level",
+        "metric",
+        "figure",
+        "samples",
+        "probes_left",
+        "ramp",
+        "since",
+        "by",
+    ]
+    say_rows(output, rows, columns, nothing="the ruleset has no breakers")
 
 
 def trip(
@@ -124,7 +138,7 @@ def kill_off(output: FormatOption = Format.TEXT) -> None:
 
     Example: wayline kill off
     """
-    from engine.delivery.intents import wake
+    from engine.delivery.waking import wake
     from engine.gate.stages import KILL_SCOPE
     from engine.governance.control import unkill
 
@@ -148,7 +162,4 @@ def _say(breaker: str, scope: str, look: Look, output: Format) -> None:
 
 
 def _say_kill(data: dict[str, object], said: str, output: Format) -> None:
-    if output is Format.JSON:
-        print_json(data)
-    else:
-        typer.echo(f"kill switch {data['state']}: {said}")
+    say(output, data, f"kill switch {data['state']}: {said}")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from engine.authoring.reading.validating import known_list, nearest
 from engine.cli.database import opened
+from engine.cli.finishing import finished
+from engine.cli.moments import midnight, named_moment
 from engine.cli.output import Format, FormatOption, print_json, progress
-from engine.cli.workspaces import Folder, bundle_in, folder_of
+from engine.cli.workspaces import Folder, bundle_in, folder_of, plugins_at_hand
 from engine.errors import CommandError
 from engine.rules.duration import parse_duration
 
@@ -72,28 +72,31 @@ def simulate(
 
     Example: wayline simulate rulesets --journey welcome --event "2d product_viewed {product_id: p1}"
     """
-    from engine.plugin.registry import load_registry
-    from engine.simulation.stories import stories, story_data, story_lines
+    from engine.simulation.stories import not_simulated, stories, story_data, story_lines
     from engine.simulation.testing import own_generator_only
 
     if sample is not None and (contact is not None or event):
         raise CommandError("--sample takes contacts as they are; leave out --contact and --event")
     where = folder_of(folder)
-    bundle = bundle_in(where)
+    bundle = bundle_in(where).with_windows(plugins_at_hand().windows)
     chosen = list(journey or ())
     for name in chosen:
         if name not in bundle.programs:
             hint = nearest(name, bundle.programs) or known_list(bundle.programs)
             raise CommandError(f"there is no journey {name!r}: {hint}")
-    begin = _moment(start, bundle, "--start") if start else _midnight(datetime.now(UTC).date(), bundle)
+    begin = (
+        named_moment(start, bundle.workspace.timezone, "--start")
+        if start
+        else midnight(datetime.now(UTC).date(), bundle.workspace.timezone)
+    )
     until = begin + _length(length, "--for")
     if sample is not None:
         with _reading() as (session, _):
             histories = list(_recorded(session, bundle, begin, until, sample=sample, seed=seed))
     else:
         histories = [_made_up(bundle, contact, event or (), chosen, begin)]
-    registry = own_generator_only(load_registry())
-    found = asyncio.run(stories(bundle, histories, begin, until, journeys=chosen, registry=registry))
+    registry = own_generator_only(plugins_at_hand())
+    found = finished(stories(bundle, histories, begin, until, journeys=chosen, registry=registry))
     if output is Format.JSON:
         print_json(
             {
@@ -101,6 +104,7 @@ def simulate(
                 "start": begin,
                 "until": until,
                 "seed": seed,
+                "not_simulated": not_simulated(bundle),
                 "stories": [story_data(each) for each in found],
             }
         )
@@ -109,6 +113,8 @@ def simulate(
         typer.echo("" if number else f"{begin:%Y-%m-%d %H:%M}Z to {until:%Y-%m-%d %H:%M}Z")
         for line in story_lines(story, bundle, chosen, str(where)):
             typer.echo(line)
+    for left_out in not_simulated(bundle) if found else ():
+        typer.echo(f"not simulated: {left_out}")
     if not found:
         typer.echo("the database has no contacts to draw from")
 
@@ -178,7 +184,7 @@ def backtest(
             sampled = sample is not None
             source = Source(f"the database{', a sample' if sampled else ''}", seed=seed if sampled else None)
         with progress("backtest", total) as bar:
-            done = asyncio.run(run(_counted(histories, bar), bundle, period, other))
+            done = finished(run(_counted(histories, bar), bundle, period, other))
     if html is not None:
         html.write_text(web_page(done, source), encoding="utf-8")
     if output is Format.JSON:
@@ -202,29 +208,13 @@ def _counted(histories: Iterable[History], bar: Any) -> Iterator[History]:
 def _period(since: str, to: str, lead: str, bundle: Bundle) -> Period:
     from engine.simulation.tallying import Period
 
-    first, last = _moment(since, bundle, "--from"), _moment(to, bundle, "--to", is_end=True)
+    first, last = (
+        named_moment(since, bundle.workspace.timezone, "--from"),
+        named_moment(to, bundle.workspace.timezone, "--to", is_end=True),
+    )
     if last <= first:
         raise CommandError("--to must lie after --from")
     return Period(begin=first - _length(lead, "--lead"), since=first, until=last)
-
-
-def _moment(text: str, bundle: Bundle, option: str, *, is_end: bool = False) -> datetime:
-    """A day's first moment in the workspace's zone, of an end the next day's; or the moment that is named."""
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return _midnight(date.fromisoformat(text) + timedelta(days=int(is_end)), bundle)
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        raise CommandError(f"{option}: {text!r} is no date, as 2026-03-01, and no moment") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(bundle.workspace.timezone))
-    return moment.astimezone(UTC)
-
-
-def _midnight(day: date, bundle: Bundle) -> datetime:
-    from engine.journeys.localtime import clock_moment
-
-    return clock_moment(day, time(0), ZoneInfo(bundle.workspace.timezone))
 
 
 def _length(text: str, option: str) -> timedelta:
@@ -326,7 +316,7 @@ def _happening(text: str, bundle: Bundle, begin: datetime) -> Happening:
 
 def _person(contact: str | None, bundle: Bundle) -> Person:
     """The contact that was described; of whom nothing is said can be reached everywhere and agrees to all."""
-    from engine.authoring.models.rule_test import PersonEntry
+    from engine.authoring.models.people import PersonEntry
     from engine.authoring.reading.source import read
     from engine.authoring.reading.validating import validate_as
     from engine.authoring.reporting import report

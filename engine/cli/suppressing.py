@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.database import read, who, write
-from engine.cli.output import Format, FormatOption, print_json, print_table
+from engine.cli.output import Format, FormatOption, say, say_rows
 from engine.errors import CommandError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def add(
         block(session, _secret(), [Blocked(platform, address, reason)], source=f"cli:{who()}", now=now)
 
     write(work)
-    _say({"suppressed": named, "reason": reason}, "suppressed", output)
+    say(output, {"suppressed": named, "reason": reason}, "suppressed")
 
 
 def remove(named: Named, contact: Whole = False, output: FormatOption = Format.TEXT) -> None:
@@ -76,7 +76,7 @@ def remove(named: Named, contact: Whole = False, output: FormatOption = Format.T
             raise CommandError("this address is not suppressed")
 
     write(work)
-    _say({"allowed": named}, "may be written to again", output)
+    say(output, {"allowed": named}, "may be written to again")
 
 
 def show(
@@ -115,11 +115,8 @@ def show(
         return [*known, *hashed]
 
     rows = read(look)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ["what", "platform", "address", "reason", "contact_id", "source", "added_at"]
-        print_table(rows, columns, nothing="nothing is suppressed")
+    columns = ["what", "platform", "address", "reason", "contact_id", "source", "added_at"]
+    say_rows(output, rows, columns, nothing="nothing is suppressed")
 
 
 def import_list(
@@ -158,7 +155,7 @@ def import_list(
     for fault in faults:
         typer.echo(fault, err=True)
     said = {"addresses": total, "new": new, "not_usable": len(faults)}
-    _say(said, f"suppressed {total}, of which {new} new; not usable {len(faults)}", output)
+    say(output, said, f"suppressed {total}, of which {new} new; not usable {len(faults)}")
     if faults:
         raise typer.Exit(1)
 
@@ -174,7 +171,10 @@ def bounces(
 
     Example: wayline suppress bounces /var/mail/bounces
     """
-    from engine.contacts.suppressing import Blocked, block
+    from engine.contacts.suppressing import Blocked, block, newly_returned
+    from engine.delivery.marks import mark_returned
+    from engine.delivery.viewing import read_situation
+    from engine.gate.state import Moment
     from engine.intake.bounces import read_returned
 
     returned: list[tuple[str, str]] = []
@@ -197,13 +197,18 @@ def bounces(
             for text, reason in returned
             if (address := _normal(platform, text, numbers)) is not None
         ]
-        return block(session, _secret(), blocked, source="mail", now=now)
+        told = newly_returned(session, blocked)
+        added = block(session, _secret(), blocked, source="mail", now=now)
+        if told:
+            time = read_situation(session).time
+            mark_returned(session, shelf.live(session), told, platform, Moment.of(now, time))
+        return added
 
     new = write(work)
     reasons = {name: sum(reason == name for _, reason in returned) for name in ("hard_bounce", "complaint")}
     said = {**counted, **reasons, "new": new}
     line = "mails {mails}: hard bounces {hard_bounce}, complaints {complaint}, others {other}, unreadable"
-    _say(said, f"{line} {{unreadable}}; newly suppressed {{new}}".format(**said), output)
+    say(output, said, f"{line} {{unreadable}}; newly suppressed {{new}}".format(**said))
 
 
 def _mails(files: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -257,10 +262,3 @@ def _secret() -> str:
     from engine.settings import Settings
 
     return secret_of(Settings())
-
-
-def _say(record: Mapping[str, Any], text: str, output: Format) -> None:
-    if output is Format.JSON:
-        print_json(record)
-    else:
-        typer.echo(text)

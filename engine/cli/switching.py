@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.database import read, who, write
-from engine.cli.output import Format, FormatOption, print_json, print_table, shown
+from engine.cli.output import Format, FormatOption, say, say_rows, shown
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -53,12 +53,8 @@ def list_plans(output: FormatOption = Format.TEXT) -> None:
         }
         for state in states
     ]
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        print_table(
-            rows, ["plan", "title", "state", "since", "until", "by", "why"], nothing="there are no plans"
-        )
+    columns = ["plan", "title", "state", "since", "until", "by", "why"]
+    say_rows(output, rows, columns, nothing="there are no plans")
 
 
 def switch_on(
@@ -81,10 +77,7 @@ def switch_on(
         return plans.switch_on(session, shelf, plan, until=ends, by=who(), reason=why, now=now)
 
     ends = write(act)
-    if output is Format.JSON:
-        print_json({"plan": plan, "state": "on", "until": ends.isoformat()})
-    else:
-        typer.echo(f"{plan} is on until {shown(ends)}")
+    say(output, {"plan": plan, "state": "on", "until": ends.isoformat()}, f"{plan} is on until {shown(ends)}")
 
 
 def switch_off(
@@ -102,10 +95,8 @@ def switch_off(
         return plans.switch_off(session, shelf, plan, by=who(), reason=why, now=now)
 
     changed = write(act)
-    if output is Format.JSON:
-        print_json({"plan": plan, "state": "off", "changed": changed})
-    else:
-        typer.echo(f"{plan} is off" if changed else f"{plan} was not on")
+    text = f"{plan} is off" if changed else f"{plan} was not on"
+    say(output, {"plan": plan, "state": "off", "changed": changed}, text)
 
 
 def list_journeys(output: FormatOption = Format.TEXT) -> None:
@@ -116,13 +107,10 @@ def list_journeys(output: FormatOption = Format.TEXT) -> None:
     from engine.governance import journeys
 
     rows: list[Record] = read(journeys.list_journeys)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ["journey", "title", "enters_by", "active_runs", "in_flight", "paused"]
-        columns += ["next_at", "fired_at", "missed"]
-        told = [{**row, "in_flight": _in_flight(row["in_flight"])} for row in rows]
-        print_table(told, columns, nothing="there are no journeys")
+    columns = ["journey", "title", "enters_by", "active_runs", "in_flight", "paused"]
+    columns += ["next_at", "fired_at", "missed"]
+    told = [{**row, "in_flight": _in_flight(row["in_flight"])} for row in rows]
+    say_rows(output, rows, columns, nothing="there are no journeys", told=told)
 
 
 def _in_flight(order: Record | None) -> str:
@@ -161,7 +149,5 @@ def resume(journey: Journey, why: Why = "", output: FormatOption = Format.TEXT) 
 
 
 def _say(journey: str, state: str, changed: bool, output: Format) -> None:
-    if output is Format.JSON:
-        print_json({"journey": journey, "state": state, "changed": changed})
-    else:
-        typer.echo(f"{journey} is {state}" if changed else f"{journey} was {state} already")
+    text = f"{journey} is {state}" if changed else f"{journey} was {state} already"
+    say(output, {"journey": journey, "state": state, "changed": changed}, text)

@@ -78,7 +78,8 @@ def list_tasks(
 
 
 def show_task(task_id: Task, output: FormatOption = Format.TEXT) -> None:
-    """Show a task: the question with its answers, the contact, what brought them in, what was decided before.
+    """Show a task: the question with its answers, the contact, what brought them in, what was decided before;
+    of one to bring a message, whom it goes to and its text.
 
     Example: wayline task show 3f6c0d5b2a9e4f718c0b1d2e3f405162
     """
@@ -90,7 +91,14 @@ def show_task(task_id: Task, output: FormatOption = Format.TEXT) -> None:
         print_json(record)
         return
     tables = {"choices": ["id", "title"], "decisions": ["at", "kind", "verdict", "channel", "reason"]}
+    message = record.pop("message", None)
     print_fields(record, tables)
+    if message is not None:
+        typer.echo("\nmessage")
+        print_fields({name: message[name] for name in ("channel", "to", "link")})
+        typer.echo("\ntext to copy")
+        for line in message["text"].splitlines():
+            typer.echo(shown(line))
 
 
 def decide(
@@ -102,15 +110,20 @@ def decide(
     ] = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Decide a task; its run goes on that way. Refused once somebody else has decided, or its time is up.
+    """Decide a task; its run goes on that way, or its message is said to be delivered or not.
+
+    Refused once somebody else has decided, or its time is up.
 
     Example: wayline task decide 3f6c0d5b2a9e4f718c0b1d2e3f405162 solved --note "refund agreed"
     """
     from engine.runs import deciding
+    from engine.services import secret_of
+    from engine.settings import Settings
 
+    secret = secret_of(Settings())
     decision = write(
-        lambda session, _, now: deciding.decide(
-            session, task_id, choice, by=who(), now=now, key=key, note=note
+        lambda session, shelf, now: deciding.decide(
+            session, task_id, choice, by=who(), now=now, key=key, note=note, secret=secret, shelf=shelf
         )
     )
     if output is Format.JSON:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -13,10 +12,11 @@ import typer
 
 from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.reporting import as_data, count_of, report
+from engine.authoring.understanding import Memory
+from engine.cli.finishing import finished
 from engine.cli.output import Format, FormatOption, print_json
-from engine.cli.workspaces import Folder, folder_of, load_workspace
+from engine.cli.workspaces import Folder, folder_of, load_workspace, plugins_at_hand
 from engine.errors import CommandError
-from engine.plugin.registry import load_registry
 
 if TYPE_CHECKING:
     from engine.authoring.bundle import Bundle
@@ -86,7 +86,8 @@ class Running:
         output: Format = Format.TEXT,
     ) -> None:
         self.where = where
-        self._registry = load_registry()
+        self._registry = plugins_at_hand()
+        self._memory = Memory()
         self._only = only
         self._least = least
         self._coverage = coverage
@@ -97,7 +98,7 @@ class Running:
         from engine.simulation.testing import run_tests
 
         began = time.perf_counter()
-        loaded = load_workspace(self.where, self._registry)
+        loaded = load_workspace(self.where, self._registry, memory=self._memory)
         if loaded.bundle is None:
             if self._output is Format.JSON:
                 print_json({"passed": False, "problems": as_data(loaded.errors)})
@@ -106,7 +107,7 @@ class Running:
                 typer.echo(f"{self.where}: {count_of(loaded.errors)}; no test was run")
             return False
         bundle = loaded.bundle
-        done = asyncio.run(run_tests(bundle, self._registry, chosen=self._is_chosen))
+        done = finished(run_tests(bundle, self._registry, chosen=self._is_chosen))
         if not done.results:
             self._nothing_ran(bundle)
             return False

@@ -7,13 +7,14 @@ the rules.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.profile_rules import AUDIENCES, CLASSES, SCORES, STAGE, TAGS
+from engine.changing import frozen
 from engine.contacts.counting import next_count_turn_at
 from engine.contacts.profile import Profile, contact_facts
 from engine.gate.model import Purpose, Silence
@@ -39,17 +40,19 @@ class Crossing:
     entered: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Computed:
     """What came out beside the profile itself."""
 
     facts: Mapping[str, FactValue | None]
     """The `contact.` facts as they stand now."""
+    outlook: Outlook = field(compare=False)
+    """What time alone will make of the profile."""
     crossings: tuple[Crossing, ...] = ()
     """Those left, then those entered, each by name."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Derived:
     """What the layers make of the facts before them."""
 
@@ -62,11 +65,76 @@ class Derived:
     audiences: frozenset[str]
 
 
-class Deriving(Protocol):
-    """How the layers are decided: `derive`, or something that knows its answers."""
+@dataclass(slots=True)
+class Situation:
+    """What is derived in it, and the situations into which time alone brings a contact from it."""
 
-    def __call__(self, facts: Facts, tags: frozenset[str], now: datetime) -> Derived:
+    derived: Derived
+    later: dict[Hashable, tuple[Situation, bool]] = field(default_factory=dict)
+    """What turns -> the situation then, and whether the same is derived in it."""
+
+
+Turning = tuple[datetime, Hashable | None]
+"""When tests turn by time alone, and what turns then; None: that is not known."""
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What becomes of a contact by time alone."""
+
+    until: datetime | None
+    """The first moment at which something else may be derived; None: never."""
+    then: Situation | None
+    """The situation at that moment, where it is known already."""
+    turns: Iterator[Turning]
+    """What turns after that moment."""
+
+
+class Deriving(Protocol):
+    """How the layers are decided, and how far ahead."""
+
+    def find(self, facts: Facts, tags: frozenset[str], now: datetime) -> Situation:
         """What is derived at `now` of the facts and of the tags that somebody set."""
+
+    def look_ahead(
+        self,
+        situation: Situation,
+        profile: Profile,
+        facts: Facts,
+        now: datetime,
+        turns: Iterator[Turning] | None = None,
+    ) -> Outlook:
+        """What time alone makes of the profile after `now`.
+
+        `situation` is what was found for its `facts` at `now`. Who has an outlook that has come true, and in
+        which nothing else has happened since it was made, gives its `turns`.
+        """
+
+
+class AtEveryTurn:
+    """`Deriving` that asks the matcher every time, and says nothing of what comes after the next turn."""
+
+    def __init__(self, bundle: Bundle, matcher: Matcher) -> None:
+        self._bundle = bundle
+        self._matcher = matcher
+
+    def find(self, facts: Facts, tags: frozenset[str], now: datetime) -> Situation:
+        return Situation(derive(facts, tags, self._bundle, self._matcher, now))
+
+    def look_ahead(
+        self,
+        situation: Situation,
+        profile: Profile,
+        facts: Facts,
+        now: datetime,
+        turns: Iterator[Turning] | None = None,
+    ) -> Outlook:
+        rules = self._bundle.profile
+        moments = [next_turn(rules.turns, facts, now)]
+        if rules.counts:
+            moments.append(next_count_turn_at(profile, self._bundle, now))
+        until = min((moment for moment in moments if moment is not None), default=None)
+        return Outlook(until, None, iter(()))
 
 
 def compute(
@@ -77,30 +145,39 @@ def compute(
     *,
     facts: Facts | None = None,
     deriving: Deriving | None = None,
+    outlook: Outlook | None = None,
 ) -> Computed:
     """The profile, changed in place to what the bundle's rules say of it at journey time `now`.
 
     An audience that the bundle no longer has is left without a crossing: there is nobody to be told. Whoever
-    has its `contact_facts` at hand gives them. With `deriving` it is asked instead of the matcher.
+    has its `contact_facts` at hand gives them. With `deriving` it is asked instead of the matcher; and where
+    nothing has happened to the contact since `deriving` made this `outlook`, it is not asked what it foresaw.
     """
     rules = bundle.profile
     facts = contact_facts(profile, bundle, now) if facts is None else facts
     tags, before = frozenset(profile.tags), profile.audiences
-    derived = derive(facts, tags, bundle, matcher, now) if deriving is None else deriving(facts, tags, now)
+    deriving = AtEveryTurn(bundle, matcher) if deriving is None else deriving
+    turns: Iterator[Turning] | None = None
+    if outlook is not None and outlook.until == now and outlook.then is not None:
+        situation, turns = outlook.then, outlook.turns
+    else:
+        situation = deriving.find(facts, tags, now)
+    derived = situation.derived
     if not _is_known(derived, profile):
         profile.scores, profile.classes = dict(derived.scores), dict(derived.classes)
         profile.stage, profile.derived_tags = derived.stage, set(derived.tags)
         profile.audiences = set(derived.audiences)
         facts = {**facts, **derived.facts, "contact.tags": tags | derived.tags}
-    profile.profile_due_at = _due_at(profile, bundle, facts, now)
+    ahead = deriving.look_ahead(situation, profile, facts, now, turns)
+    profile.profile_due_at = ahead.until
     if profile.audiences == before:
-        return Computed(facts)
+        return Computed(facts, ahead)
     left = (before - profile.audiences) & rules.audience_ids
     crossings = [
         *(Crossing(audience, False) for audience in sorted(left)),
         *(Crossing(audience, True) for audience in sorted(profile.audiences - before)),
     ]
-    return Computed(facts, tuple(crossings))
+    return Computed(facts, ahead, tuple(crossings))
 
 
 def _is_known(derived: Derived, profile: Profile) -> bool:
@@ -165,6 +242,23 @@ def count_send(
         _make_due(profile, now)
 
 
+def spare_sweep(profile: Profile, facts: Facts, now: datetime, deriving: Deriving) -> Outlook | None:
+    """Let a profile that is only due for what was just done at `now` wait until that makes a difference.
+
+    `facts` are the contact's at `now`. What comes of it is what the sweep a minute later would find. What it
+    waits for; None when it is due as before.
+    """
+    soon = now + OWN_DOING
+    if profile.profile_due_at != soon:
+        return None
+    situation = deriving.find(facts, frozenset(profile.tags), now)
+    if not _is_known(situation.derived, profile):
+        return None
+    outlook = deriving.look_ahead(situation, profile, facts, now)
+    profile.profile_due_at = None if outlook.until is None else max(outlook.until, soon)
+    return outlook
+
+
 def recomputes_on_send(bundle: Bundle) -> bool:
     """Whether some rule asks about messages sent."""
     return not bundle.profile.reads.isdisjoint(_SEND_FACTS)
@@ -173,14 +267,3 @@ def recomputes_on_send(bundle: Bundle) -> bool:
 def _make_due(profile: Profile, now: datetime) -> None:
     at = now + OWN_DOING
     profile.profile_due_at = at if profile.profile_due_at is None else min(profile.profile_due_at, at)
-
-
-def _due_at(
-    profile: Profile, bundle: Bundle, facts: Mapping[str, FactValue | None], now: datetime
-) -> datetime | None:
-    """The first moment after `now` at which some rule may say something else by time alone."""
-    rules = bundle.profile
-    moments = [next_turn(rules.turns, facts, now)]
-    if rules.counts:
-        moments.append(next_count_turn_at(profile, bundle, now))
-    return min((moment for moment in moments if moment is not None), default=None)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import String, bindparam, insert, or_, select, union_all, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.gate.consent import ConsentRecord
-from engine.store.bulk import insert_new, table_of
+from engine.store.bulk import insert_new, is_one_of, table_of
 from engine.store.prepared import Prepared
-from engine.store.tables import ChainRow, ConsentRow
+from engine.store.tables import ChainRow, ConsentRow, ContactRow, MergeRow
 
 CHAIN = "consent"
 # Built once and over the table: every send asks it twice.
-_CONSENT = table_of(ConsentRow)
+_CONSENT, _CONTACT = table_of(ConsentRow), table_of(ContactRow)
+_OF_DECISIONS = tuple(name for name in (each.name for each in fields(ConsentRecord)) if name in _CONSENT.c)
+# What is sealed keeps the id it was said under, so those who are part of a contact are asked for, too.
+_THEM = union_all(
+    select(bindparam("contact_id", type_=String).label("id")),
+    select(_CONTACT.c.id).where(_CONTACT.c.merged_into == bindparam("contact_id")),
+)
 _RECORDS = Prepared(
-    select(*(_CONSENT.c[field.name] for field in fields(ConsentRecord)))
-    .where(_CONSENT.c.contact_id == bindparam("contact_id"))
+    select(_CONSENT.c.contact_id, *(_CONSENT.c[name] for name in _OF_DECISIONS))
+    .where(_CONSENT.c.contact_id.in_(_THEM))
     .order_by(_CONSENT.c.id)
 )
 
@@ -68,9 +74,6 @@ class ConsentEntry:
         return ConsentRecord(**{name: getattr(self, name) for name in _OF_DECISIONS})
 
 
-_OF_DECISIONS = tuple(field.name for field in fields(ConsentRecord))
-
-
 @dataclass(frozen=True)
 class ChainFault:
     """Where the ledger is not what was written; `entry_id` is None when entries at the end are missing."""
@@ -112,8 +115,76 @@ def record_consents(session: Session, entries: Sequence[ConsentEntry]) -> None:
 
 
 def consent_records(session: Session, contact_id: str) -> list[ConsentRecord]:
-    """Everything the ledger holds of one contact, in the order written, as decisions need it."""
-    return [ConsentRecord(*row) for row in _RECORDS.rows(session, {"contact_id": contact_id})]
+    """Everything the ledger holds of one contact, in the order written, as decisions need it.
+
+    What those said who were joined with this contact is there under their names: see `ConsentRecord.joined`.
+    """
+    return consent_records_of(session, [contact_id])[0]
+
+
+def consent_records_of(session: Session, contact_ids: Sequence[str]) -> list[list[ConsentRecord]]:
+    """`consent_records` of each of these contacts."""
+    asked = [{"contact_id": contact_id} for contact_id in contact_ids]
+    return [
+        _told(session, contact_id, rows)
+        for contact_id, rows in zip(contact_ids, _RECORDS.rows_for(session, asked), strict=True)
+    ]
+
+
+def _told(session: Session, contact_id: str, rows: Sequence[Any]) -> list[ConsentRecord]:
+    if all(row[0] == contact_id for row in rows):
+        return [ConsentRecord(*row[1:]) for row in rows]
+    ways = joined_ways(session, contact_id, {row[0] for row in rows})
+    return [replace(ConsentRecord(*row[1:]), **said_under(row[0], contact_id, ways)) for row in rows]
+
+
+Ways = Mapping[str, tuple[tuple[str, datetime], ...]]
+"""Contact -> with whom it was joined, and when, step by step up to the one that is asked for."""
+
+
+def joined_ways(session: Session, contact_id: str, others: Collection[str]) -> Ways:
+    """How `others` came to be part of the contact."""
+    steps = {
+        row.gone: (row.joined_to, row.at)
+        for row in session.scalars(
+            select(MergeRow).where(
+                col(MergeRow.undone_at).is_(None), is_one_of(session, MergeRow.survivor, [contact_id])
+            )
+        )
+    }
+    ways: dict[str, tuple[tuple[str, datetime], ...]] = {}
+    for other in others:
+        here = other
+        way: list[tuple[str, datetime]] = []
+        while here in steps and here != contact_id and len(way) <= len(steps):
+            here, at = steps[here]
+            way.append((here, at))
+        ways[other] = tuple(way)
+    return ways
+
+
+def ways_at(session: Session, contact_id: str, at: datetime) -> Ways:
+    """Whom the contact was made of at that moment (journey time), and how; itself included."""
+    ways: dict[str, tuple[tuple[str, datetime], ...]] = {contact_id: ()}
+    last = [contact_id]
+    while last:
+        query = select(MergeRow).where(
+            is_one_of(session, MergeRow.joined_to, last),
+            col(MergeRow.at) <= at,
+            or_(col(MergeRow.undone_at).is_(None), col(MergeRow.undone_at) > at),
+        )
+        found = [row for row in session.scalars(query) if row.gone not in ways]
+        ways |= {row.gone: ((row.joined_to, row.at), *ways[row.joined_to]) for row in found}
+        last = [row.gone for row in found]
+    return ways
+
+
+def said_under(named: str, contact_id: str, ways: Ways) -> dict[str, Any]:
+    """`said_by` and `joined` of an entry that stands under a name."""
+    if named == contact_id:
+        return {}
+    way = tuple(("" if into == contact_id else into, at) for into, at in ways.get(named, ()))
+    return {"said_by": named, "joined": way}
 
 
 def forget_proofs(session: Session, contact_id: str) -> int:

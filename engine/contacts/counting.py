@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from engine.authoring.bundle import Bundle
-from engine.contacts.profile import Profile, counted
+from engine.contacts.profile import NEVER, Counted, Profile, Turns, counted
 from engine.journeys.event import Event, event_facts
-from engine.rules.counting import Count, is_current, next_turn_at, nothing_yet, tallied
-from engine.rules.facts import Facts
+from engine.rules.counting import Count, is_current, nothing_yet, tallied, turns_ahead
 from engine.rules.matcher import Matcher
 from engine.rules.timing import Marks
 
@@ -28,8 +27,12 @@ def count_event(profile: Profile, event: Event, bundle: Bundle, matcher: Matcher
         return profile
     if not profile.last_event_seq:
         begin(profile, bundle)
-    current = [count for count in bundle.counts if is_current(count, profile.counts.get(count.id))]
-    add_to(profile, current, event, matcher, event.received_at)
+    counting = [
+        count
+        for count in bundle.counts
+        if event.type in count.events and is_current(count, profile.counts.get(count.id))
+    ]
+    add_to(profile, counting, event, matcher, event.received_at)
     return profile
 
 
@@ -73,11 +76,50 @@ def stale_counts(profile: Profile, bundle: Bundle) -> list[Count]:
 
 def next_count_turn_at(profile: Profile, bundle: Bundle, now: datetime) -> datetime | None:
     """The first moment after `now` at which a count that rules ask for passes a mark by time alone."""
+    return next((at for at, _, _ in count_turns_ahead(profile, bundle, now)), None)
+
+
+def count_turns_ahead(
+    profile: Profile, bundle: Bundle, now: datetime
+) -> Sequence[tuple[datetime, str, int | None]]:
+    """When counts that rules ask for pass marks by time alone after `now`, in the order of time.
+
+    Each with the count's path, and where among its marks it is from then on; None: somewhere, ask again then.
+    """
     known, asked = counted(profile, bundle.contact_facts.counts, now), bundle.profile.counts
-    if known.marked is not asked:
-        # While every count says the same, none has passed a mark: the moment is the same, too.
-        known.marked, known.turn = asked, min(_turns(profile, asked, known.facts, now), default=None)
-    return known.turn
+    if known.turns_of is not asked:
+        known.turns, known.turns_of, known.ahead = {}, asked, None
+    if known.ahead is None or not known.ahead[0] <= now < known.ahead[1]:
+        known.ahead = _turns(profile, asked, known, now)
+    ahead = known.ahead[2]
+    if not ahead or ahead[0][0] > now:
+        return ahead
+    return [turn for turn in ahead if turn[0] > now]
+
+
+def _turns(
+    profile: Profile, asked: Sequence[tuple[str, Count, Marks | None]], known: Counted, now: datetime
+) -> tuple[datetime, datetime, list[tuple[datetime, str, int | None]]]:
+    until = NEVER
+    found: list[tuple[datetime, str, int | None]] = []
+    for path, count, marks in asked:
+        value, tally = known.facts.get(path), profile.counts.get(count.id)
+        # One that is not known says nothing; without events there is nothing that could go by.
+        if tally is None or "exact" not in tally or not isinstance(value, int | float):
+            continue
+        turns = known.turns.get(path)
+        if turns is None or turns.tally is not tally or not turns.since <= now < turns.until:
+            ahead = turns_ahead(count, tally, value, now, marks)
+            is_open = bool(ahead) and ahead[-1].place is None
+            turns = known.turns[path] = Turns(tally, now, ahead, ahead[-1].at if is_open else NEVER)
+        until = min(until, turns.until)
+        found += [(each.at, path, each.place) for each in turns.ahead]
+    found.sort(key=_moment)
+    return now, until, found
+
+
+def _moment(turn: tuple[datetime, str, int | None]) -> datetime:
+    return turn[0]
 
 
 def amount_of(event: Event, count: Count) -> float:
@@ -91,15 +133,3 @@ def amount_of(event: Event, count: Count) -> float:
 def longest_window(counts: Iterable[Count]) -> timedelta:
     """How far back the counts look."""
     return max((count.within for count in counts), default=timedelta())
-
-
-def _turns(
-    profile: Profile, asked: Sequence[tuple[str, Count, Marks | None]], facts: Facts, now: datetime
-) -> Iterator[datetime]:
-    for path, count, marks in asked:
-        value, tally = facts.get(path), profile.counts.get(count.id)
-        # One that is not known says nothing; without events there is nothing that could go by.
-        if tally is not None and "exact" in tally and isinstance(value, int | float):
-            turn = next_turn_at(count, tally, value, now, marks)
-            if turn is not None:
-                yield turn

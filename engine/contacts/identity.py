@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from engine.contacts.profile import Profile
 from engine.contacts.rows import lock_profiles
-from engine.errors import WaylineError
+from engine.errors import NotFound, WaylineError
 from engine.store.bulk import insert_new, insert_rows, is_one_of
 from engine.store.tables import ContactRow, IdentityRow
 
@@ -69,19 +69,58 @@ def resolve_batch(
 
     Contacts are locked before anything is made, those named in `also` among them: resolve everything that a
     transaction needs in one call, before it locks anything else. Of two transactions that meet the same new
-    address at once, one waits and gets RacedError: what the other made is there when it begins anew. Raises
-    ValueError for an entry without identities.
+    address at once, one waits and gets RacedError: what the other made is there when it begins anew. So does
+    one that meets a contact who has just become part of another. Raises ValueError for an entry without
+    identities.
     """
     if any(not entry.identities for entry in wanted):
         raise ValueError("an entry without identities cannot be resolved")
     known = _look_up(session, {address for entry in wanted for address in entry.identities})
     profiles = lock_profiles(session, {*known.values(), *also})
+    if any(profile.merged_into is not None for profile in profiles.values()):
+        raise RacedError("a contact has become part of another one meanwhile")
     found, new = _assign(wanted, known, _with_user(session, wanted, known))
     made = sorted(set(new.values()) - set(known.values()))
     _make_contacts(session, made, now)
     _make_identities(session, new, now)
     profiles |= {contact_id: Profile(contact_id, created_at=now) for contact_id in made}
     return Resolved(tuple(found), profiles, {**known, **new}, frozenset(new))
+
+
+def survivors_of(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """Those of these contacts that are part of another one -> that one; nothing is locked."""
+    if not ids:
+        return {}
+    query = select(col(ContactRow.id), col(ContactRow.merged_into)).where(
+        is_one_of(session, ContactRow.id, sorted(set(ids))), col(ContactRow.merged_into).is_not(None)
+    )
+    return {gone: survivor for gone, survivor in session.execute(query).all() if survivor is not None}
+
+
+def mark_shared(session: Session, address: Address, *, is_shared: bool) -> bool:
+    """Say whether several people use an address; False when nobody has it."""
+    row = session.get(IdentityRow, address)
+    if row is None:
+        return False
+    row.is_shared = is_shared
+    return True
+
+
+def living(session: Session, contact_id: str) -> str:
+    """The contact, or the one that it is part of by now; nothing is locked.
+
+    NotFound for an id that nobody has, and for somebody who was erased.
+    """
+    named = survivors_of(session, [contact_id]).get(contact_id, contact_id)
+    row = session.get(ContactRow, named)
+    if row is None or row.erased_at is not None:
+        raise NotFound("there is no such contact")
+    return named
+
+
+def owners_of(session: Session, addresses: Iterable[Address]) -> dict[Address, str]:
+    """Whose these addresses are, as far as they are known; nothing is locked."""
+    return _look_up(session, addresses)
 
 
 def _assign(

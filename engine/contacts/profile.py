@@ -5,14 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.authoring.bundle import Bundle
 from engine.journeys.numbers import distinct_clocks
-from engine.rules.counting import Count, is_current, nothing_yet, reading_at
+from engine.rules.counting import Ahead, Count, is_current, reading_at
 from engine.rules.facts import FactValue
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Reading(NamedTuple):
+    """What one tally says from `since` until `until`."""
+
+    tally: object
+    since: datetime
+    until: datetime
+    value: int | float
+
+
+class Turns(NamedTuple):
+    """When one tally, asked at `since`, passes marks by time alone."""
+
+    tally: object
+    since: datetime
+    ahead: tuple[Ahead, ...]
+    until: datetime
+    """From then on it must be asked again."""
 
 
 @dataclass(slots=True)
@@ -25,10 +44,14 @@ class Counted:
     since: datetime
     until: datetime
     facts: Mapping[str, FactValue | None]
-    marked: object = None
-    """Whose marks `turn` is about; None until somebody has asked."""
-    turn: datetime | None = None
-    """When a count passes one of those marks by time alone."""
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """By path: what was read off each tally; some of it holds longer than the whole."""
+    turns: dict[str, Turns] = field(default_factory=dict)
+    """By path, as far as somebody has asked."""
+    turns_of: object = None
+    """Whose marks those are about."""
+    ahead: tuple[datetime, datetime, list[tuple[datetime, str, int | None]]] | None = None
+    """From when until when that is so, and all of them by their moments; None until somebody has asked."""
 
 
 @dataclass
@@ -104,7 +127,6 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
         "contact.created_at": profile.created_at,
         "contact.timezone": profile.timezone,
         "contact.locale": profile.locale,
-        "contact.tags": frozenset(profile.tags | profile.derived_tags),
         "contact.stage": profile.stage,
         "contact.last_active_at": profile.last_active_at,
         "contact.first_order_at": profile.first_order_at,
@@ -114,9 +136,8 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
         "contact.average_order_value": (
             profile.total_spent / profile.order_count if profile.order_count else None
         ),
-        "contact.last_send_at": profile.last_send_at,
-        "contact.sends_since_active": profile.sends_since_active,
         "contact.audiences": frozenset(profile.audiences),
+        **own_doings(profile),
     }
     named = bundle.contact_facts
     for path, name in named.scores:
@@ -126,8 +147,20 @@ def contact_facts(profile: Profile, bundle: Bundle, now: datetime) -> dict[str, 
     for path, name, kind in named.attributes:
         value = profile.attributes.get(name)
         facts[path] = None if value is None else _typed(value, kind)
+    if bundle.plugin_facts:
+        # Before the counts, which time alone changes: no fact of a plugin is made of them.
+        facts.update(bundle.knowing.values(bundle.plugin_facts, facts))
     facts.update(counted(profile, named.counts, now).facts)
     return facts
+
+
+def own_doings(profile: Profile) -> dict[str, FactValue | None]:
+    """Those of the `contact.` facts that Wayline itself changes, by what it sends and by tags of steps."""
+    return {
+        "contact.tags": frozenset(profile.tags | profile.derived_tags),
+        "contact.last_send_at": profile.last_send_at,
+        "contact.sends_since_active": profile.sends_since_active,
+    }
 
 
 def counted(profile: Profile, counts: tuple[tuple[str, Count], ...], now: datetime) -> Counted:
@@ -142,18 +175,29 @@ def counted(profile: Profile, counts: tuple[tuple[str, Count], ...], now: dateti
     ):
         return known
     facts: dict[str, FactValue | None] = {}
-    until = _NEVER
+    until = NEVER
+    before = known if known is not None and known.counts is counts else None
+    readings: dict[str, Reading] = {}
     for path, count in counts:
         tally = tallies.get(count.id)
-        if tally is None and not has_past:
-            tally = nothing_yet(count)
-        if tally is None or not is_current(count, tally):
-            facts[path] = None
-            continue
-        facts[path], change = reading_at(count, tally, now)
-        if change is not None and change < until:
-            until = change
-    profile.counted = Counted(tallies, counts, has_past, now, until, facts)
+        read = before.readings.get(path) if before is not None else None
+        if read is None or read.tally is not tally or not read.since <= now < read.until:
+            if tally is None and not has_past:
+                facts[path] = 0 if count.sums is None else 0.0
+                continue
+            if tally is None or not is_current(count, tally):
+                facts[path] = None
+                continue
+            value, change = reading_at(count, tally, now)
+            read = Reading(tally, now, change or NEVER, value)
+        readings[path] = read
+        facts[path] = read.value
+        if read.until < until:
+            until = read.until
+    turns, marked = (before.turns, before.turns_of) if before is not None else ({}, None)
+    profile.counted = Counted(
+        tallies, counts, has_past, now, until, facts, readings=readings, turns=turns, turns_of=marked
+    )
     return profile.counted
 
 

@@ -17,6 +17,10 @@ from engine.store.bulk import insert_new, is_one_of
 from engine.store.database import lock_contacts
 from engine.store.tables import ContactRow, IdentityRow, SuppressionRow
 
+HARD_BOUNCE = "hard_bounce"
+CAME_BACK = (HARD_BOUNCE, "complaint")
+"""Reasons that are something new about the contact, and not an operator's word."""
+_SAID = {HARD_BOUNCE: "bounced", "complaint": "complained"}
 Address = tuple[str, str]
 """A platform and an address on it, as it is stored."""
 
@@ -41,16 +45,21 @@ class Suppression:
     reason: str
 
 
-def suppress_address(session: Session, platform: str, address: str, reason: str) -> bool:
+def suppress_address(
+    session: Session, platform: str, address: str, reason: str, *, tell: bool = True
+) -> bool:
     """Whether the address is known; it is suppressed then (`hard_bounce`, `complaint`, …).
 
-    The first reason stays: a complaint is not turned into a bounce by what comes after it.
+    The first reason stays: a complaint is not turned into a bounce by what comes after it. What came back is
+    told to the journeys once, soon afterwards, unless `tell` is False: it is nothing new then.
     """
     where = (col(IdentityRow.platform) == platform, col(IdentityRow.address) == address)
     if session.scalar(select(col(IdentityRow.contact_id)).where(*where)) is None:
         return False
     session.execute(
-        update(IdentityRow).where(*where, col(IdentityRow.suppressed).is_(None)).values(suppressed=reason)
+        update(IdentityRow)
+        .where(*where, col(IdentityRow.suppressed).is_(None))
+        .values(suppressed=reason, is_told=not (tell and reason in CAME_BACK))
     )
     return True
 
@@ -76,6 +85,26 @@ def block(session: Session, secret: str, found: Sequence[Blocked], *, source: st
     return len(new)
 
 
+def newly_returned(session: Session, found: Sequence[Blocked]) -> dict[str, set[str]]:
+    """Contacts whose addresses are among these and were not closed before, with what was said of them.
+
+    As a receipt would say it: bounced | complained. An address that is closed had its message told of then.
+    """
+    told: dict[str, set[str]] = {}
+    for each in dict.fromkeys(found):
+        said = _SAID.get(each.reason)
+        contact_id = session.scalar(
+            select(col(IdentityRow.contact_id)).where(
+                col(IdentityRow.platform) == each.platform,
+                col(IdentityRow.address) == each.address,
+                col(IdentityRow.suppressed).is_(None),
+            )
+        )
+        if said is not None and contact_id is not None:
+            told.setdefault(contact_id, set()).add(said)
+    return told
+
+
 def unblock(session: Session, secret: str, platform: str, address: str) -> bool:
     """Whether the address was suppressed; it may be written to again."""
     was = session.scalar(
@@ -93,6 +122,28 @@ def unblock(session: Session, secret: str, platform: str, address: str) -> bool:
     return was is not None or bool(getattr(gone, "rowcount", 0))
 
 
+def reopen(session: Session, secret: str | None, found: Collection[Address]) -> int:
+    """Let addresses be written to again that bounced for good, for they have turned out to be in use; how
+    many. What was closed for another reason stays so."""
+    reopened = 0
+    for platform in sorted({platform for platform, _ in found}):
+        named = sorted({address for where, address in found if where == platform})
+        bounced = session.scalars(
+            select(col(IdentityRow.address)).where(
+                col(IdentityRow.platform) == platform,
+                is_one_of(session, IdentityRow.address, named),
+                col(IdentityRow.suppressed) == HARD_BOUNCE,
+            )
+        ).all()
+        for address in sorted(bounced):
+            if secret is None:
+                allow_address(session, platform, address)
+            else:
+                unblock(session, secret, platform, address)
+        reopened += len(bounced)
+    return reopened
+
+
 def suppress_returning(session: Session, secret: str, new: Collection[Address]) -> int:
     """Suppress those of the new addresses that are on the list, however they came back; how many.
 
@@ -106,7 +157,7 @@ def suppress_returning(session: Session, secret: str, new: Collection[Address]) 
     )
     listed = session.execute(query).all()
     for digest, reason in listed:
-        suppress_address(session, *digests[digest], reason)
+        suppress_address(session, *digests[digest], reason, tell=False)
     return len(listed)
 
 

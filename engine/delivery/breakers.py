@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
-from engine.delivery.intents import held_in, wake
+from engine.delivery.figures import figures_of, probe_figures_of, scopes_of
 from engine.delivery.viewing import published
+from engine.delivery.waking import held_in, wake
 from engine.errors import CommandError
-from engine.gate.model import Answer
+from engine.gate.model import Answer, Intent
 from engine.gate.stages import Stage, breaker_scopes, held_by, lets_through, share_of
 from engine.gate.state import Attempt, Claim, Moment, Probe
 from engine.risk import machine
 from engine.risk.machine import State, Status
+from engine.risk.metrics import Samples, Where
 from engine.risk.model import Breaker
-from engine.risk.windows import ACCEPTED, Figures, send_failures
+from engine.risk.windows import ACCEPTED, Figures
 from engine.store.bulk import insert_new
 from engine.store.bundles import BundleShelf
-from engine.store.tables import AttemptRow, BreakerRow, IntentRow, OutboxRow
+from engine.store.tables import BreakerRow, IntentRow, OutboxRow
 
 _WOKEN_AT_ONCE = 500
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,20 @@ def observe(session: Session, shelf: BundleShelf, breaker_id: str, scope: str, n
 
     A breaker that the live bundle no longer defines is closed. `now` is delivery time.
     """
-    breaker = _defined(shelf.live(session), breaker_id)
+    bundle = shelf.live(session)
+    breaker = _defined(bundle, breaker_id)
     row = _locked(session, breaker_id, scope, now)
     status = _status(row)
     if breaker is None:
         if status.state is not State.CLOSED:
             _publish(session, row, Status(State.CLOSED, now), {"because": "no longer in the ruleset"}, now)
         return Look(row.state, row.level, row.epoch, None)
-    seen = _figures(session, breaker, scope, status, now)
-    probes = _probe_figures(session, scope, status)
+    seen = figures_of(session, bundle, breaker, scope, status, now)
+    probes = probe_figures_of(session, bundle, breaker, scope, status)
     after = machine.observe(breaker, status, seen, probes, now)
     if after != status:
-        _publish(
-            session, row, after, _evidence(probes if status.probes_left or probes.samples else seen), now
-        )
+        judged = probes if status.probes_left or probes.samples else seen
+        _publish(session, row, after, _evidence(breaker, judged), now)
     elif after.state is State.HALF_OPEN:
         _wake_passing(session, row, now)
     return Look(row.state, row.level, row.epoch, machine.next_look(breaker, after, now))
@@ -98,12 +99,28 @@ def list_breakers(session: Session, bundle: Bundle) -> list[BreakerRow]:
     """Every breaker of the bundle in every scope it can have, and whatever else is published; by scope."""
     rows = {(row.breaker_id, row.scope): row for row in session.scalars(select(BreakerRow))}
     for breaker in bundle.breakers:
-        for channel in bundle.channels if breaker.scope == "channel" else ():
-            key = (breaker.id, f"channel:{channel}")
-            if key not in rows:
-                never = BreakerRow(breaker_id=key[0], scope=key[1], since=_LONG_AGO)
-                rows[key] = never
+        for scope in scopes_of(bundle, breaker.scope):
+            if (breaker.id, scope) not in rows:
+                never = BreakerRow(breaker_id=breaker.id, scope=scope, since=machine.LONG_AGO)
+                rows[breaker.id, scope] = never
     return [rows[key] for key in sorted(rows, key=lambda key: (key[1], key[0]))]
+
+
+def read_breakers(
+    session: Session, bundle: Bundle, now: datetime
+) -> list[tuple[BreakerRow, Breaker | None, Figures]]:
+    """`list_breakers`, each with its definition and its figures at this delivery time.
+
+    Without a definition, which the bundle no longer has, there are no figures.
+    """
+    found = []
+    for row in list_breakers(session, bundle):
+        breaker = _defined(bundle, row.breaker_id)
+        seen = Figures()
+        if breaker is not None:
+            seen = figures_of(session, bundle, breaker, row.scope, _status(row), now)
+        found.append((row, breaker, seen))
+    return found
 
 
 def take_probes(session: Session, claim: Claim, channel: str, now: Moment) -> tuple[Probe, ...] | Answer:
@@ -135,23 +152,38 @@ def give_back_probes(session: Session, probes: Iterable[Probe]) -> None:
             row.probes_left += 1
 
 
-def watch_after(session: Session, breakers: Iterable[Breaker], attempt: Attempt, now: datetime) -> None:
-    """Have a breaker's workflow look, when this attempt may change its state. `now` is delivery time."""
-    scope = f"channel:{attempt.channel}"
-    for breaker in breakers:
-        if breaker.scope != "channel":
-            continue
-        row = session.get(BreakerRow, (breaker.id, scope), populate_existing=True)
-        if row is not None and row.state == State.OPEN:
-            continue
-        if row is None or row.state == State.CLOSED:
-            if attempt.result == ACCEPTED:
-                continue
-            session.flush()
-            status = Status(State.CLOSED, now - breaker.window) if row is None else _status(row)
-            if machine.level_of(breaker, _figures(session, breaker, scope, status, now)) is None:
-                continue
-        _tell(session, breaker.id, scope, now)
+def watch_after(session: Session, bundle: Bundle, intent: Intent, attempt: Attempt, now: datetime) -> None:
+    """Have breakers' workflows look, when this attempt may change their states. `now` is delivery time."""
+    where = Where(attempt.channel, intent.journey or "", intent.content)
+    for breaker in bundle.breakers:
+        worsens = attempt.result != ACCEPTED and breaker.metric.samples is Samples.ATTEMPTS
+        _watch(session, bundle, breaker, where, now, worsens=worsens)
+
+
+def watch_told(session: Session, bundle: Bundle, metric: str, where: Where, now: datetime) -> None:
+    """As `watch_after`, when something was told that counts in a metric."""
+    for breaker in bundle.breakers:
+        if breaker.metric.name == metric:
+            _watch(session, bundle, breaker, where, now, worsens=True)
+
+
+def _watch(
+    session: Session, bundle: Bundle, breaker: Breaker, where: Where, now: datetime, *, worsens: bool
+) -> None:
+    scope = where.scope(breaker.scope)
+    if scope is None:
+        return
+    row = session.get(BreakerRow, (breaker.id, scope), populate_existing=True)
+    if row is not None and row.state == State.OPEN:
+        return
+    if row is None or row.state == State.CLOSED:
+        if not worsens:
+            return
+        session.flush()
+        status = Status(State.CLOSED, machine.LONG_AGO) if row is None else _status(row)
+        if machine.level_of(breaker, figures_of(session, bundle, breaker, scope, status, now)) is None:
+            return
+    _tell(session, breaker.id, scope, now)
 
 
 def _defined(bundle: Bundle, breaker_id: str) -> Breaker | None:
@@ -163,12 +195,11 @@ def _check(bundle: Bundle, breaker_id: str, scope: str) -> None:
     if breaker is None:
         known = ", ".join(sorted(each.id for each in bundle.breakers)) or "none"
         raise CommandError(f"no breaker {breaker_id!r} in the ruleset; there are: {known}")
-    kind, _, name = scope.partition(":")
-    if kind != breaker.scope or (kind == "channel" and name not in bundle.channels):
-        raise CommandError(
-            f"breaker {breaker_id!r} watches each {breaker.scope}; write a scope such as {breaker.scope}:"
-            f"{next(iter(sorted(bundle.channels)), 'email')}"
-        )
+    known_scopes = scopes_of(bundle, breaker.scope)
+    if scope not in known_scopes:
+        watched = "the workspace" if breaker.scope == "workspace" else f"each {breaker.scope}"
+        example = min(known_scopes, default=f"{breaker.scope}:…")
+        raise CommandError(f"breaker {breaker_id!r} watches {watched}; write a scope such as {example}")
 
 
 def _row(session: Session, breaker_id: str, scope: str) -> BreakerRow | None:
@@ -180,7 +211,7 @@ def _locked(session: Session, breaker_id: str, scope: str, now: datetime) -> Bre
     row = _row(session, breaker_id, scope)
     if row is None:
         # As if closed for ever: attempts from before the first look count as well.
-        first = BreakerRow(breaker_id=breaker_id, scope=scope, since=_LONG_AGO)
+        first = BreakerRow(breaker_id=breaker_id, scope=scope, since=machine.LONG_AGO)
         insert_new(session, BreakerRow, [first.model_dump()])
         row = _row(session, breaker_id, scope)
     assert row is not None, "it was inserted, or somebody else's is there"
@@ -228,30 +259,13 @@ def _wake_passing(session: Session, row: BreakerRow, now: datetime) -> None:
         wake(session, hold, now=now, keys=keys[start : start + _WOKEN_AT_ONCE])
 
 
-def _figures(session: Session, breaker: Breaker, scope: str, status: Status, now: datetime) -> Figures:
-    """The attempts of the window since the last change of state."""
-    return _count(session, scope, max(now - breaker.window, status.since), only_probes=False)
-
-
-def _probe_figures(session: Session, scope: str, status: Status) -> Figures:
-    if status.state is not State.HALF_OPEN or status.ramp is not None:
-        return Figures()
-    return _count(session, scope, status.since, only_probes=True)
-
-
-def _count(session: Session, scope: str, after: datetime, *, only_probes: bool) -> Figures:
-    query = (
-        select(col(AttemptRow.result), func.count())
-        .where(col(AttemptRow.channel) == scope.removeprefix("channel:"), col(AttemptRow.at) > after)
-        .group_by(col(AttemptRow.result))
-    )
-    if only_probes:
-        query = query.where(col(AttemptRow.probe).is_(True))
-    return send_failures({row[0]: row[1] for row in session.execute(query)})
-
-
-def _evidence(figures: Figures) -> dict[str, object]:
-    return {"samples": figures.samples, "failed": figures.failed, "rate": round(figures.rate, 4)}
+def _evidence(breaker: Breaker, figures: Figures) -> dict[str, object]:
+    return {
+        "metric": breaker.metric.name,
+        "samples": figures.samples,
+        "failed": figures.failed,
+        "rate": round(figures.rate, 4),
+    }
 
 
 def _tell(session: Session, breaker_id: str, scope: str, now: datetime) -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, case, update
+from sqlalchemy import Integer, bindparam, case, update
 from sqlalchemy.orm import Session
 
 from engine.contacts.computing import OWN_DOING
 from engine.contacts.consent import consent_records
-from engine.delivery.breakers import take_probes
-from engine.delivery.intents import IntentState, move
+from engine.delivery.breakers import give_back_probes, take_probes
+from engine.delivery.budgets import read_books, take_spendings
+from engine.delivery.intents import IntentState, move, waits_in_line
 from engine.delivery.places import confirm_places, have_lapsed, read_places, take_places
 from engine.delivery.progress import Progress, owned_progress, save_progress
+from engine.delivery.returns import read_halts
+from engine.delivery.reviews import read_reviews
 from engine.delivery.rivals import read_rivals
 from engine.delivery.viewing import Situation, lock_contact, lock_standing, read_situation
+from engine.gate.budgeting import refusal_answer, spendings
+from engine.gate.concerning import budgets_of
 from engine.gate.judging import confirm
-from engine.gate.model import Answer, Verdict
-from engine.gate.stages import check_hand_over
-from engine.gate.state import Claim, Departure, LeaseLost, Moment, Passage, RulesChanged, Standing
+from engine.gate.model import Answer, Intent, Verdict
+from engine.gate.stages import Stage, check_hand_over
+from engine.gate.state import Claim, Departure, LeaseLost, Moment, Passage, RulesChanged, Standing, View
 from engine.gate.tolerance import after_send
 from engine.rules.facts import Facts
 from engine.store.bulk import table_of
@@ -34,9 +39,9 @@ _NOTE_SEND = (
     update(_CONTACT)
     .where(_CONTACT.c.id == bindparam("contact_id"))
     .values(
-        last_send_at=bindparam("moment"),
-        sends_since_active=_CONTACT.c.sends_since_active + bindparam("more"),
-        silent_since=bindparam("owed_since"),
+        last_send_at=bindparam("moment", type_=_CONTACT.c.last_send_at.type),
+        sends_since_active=_CONTACT.c.sends_since_active + bindparam("more", type_=Integer),
+        silent_since=bindparam("owed_since", type_=_CONTACT.c.silent_since.type),
     )
 )
 _DATE_LAST_SEND = Prepared(_NOTE_SEND)
@@ -44,7 +49,7 @@ _AND_MAKE_DUE = Prepared(
     _NOTE_SEND.values(
         profile_due_at=case(
             (_CONTACT.c.profile_due_at < bindparam("due_at"), _CONTACT.c.profile_due_at),
-            else_=bindparam("due_at"),
+            else_=bindparam("due_at", type_=_CONTACT.c.profile_due_at.type),
         )
     )
 )
@@ -133,26 +138,37 @@ def _reserve(
 ) -> Answer | _Reserved:
     """Stage 10 over a contact that is locked; the intent's row is still to be saved."""
     intent, rules = claim.intent, claim.view.rules
+    books, paid = read_books(session, intent, rules, now.journey)
     view = replace(
         claim.view,
         standing=standing,
         facts=facts,
+        books=books,
+        paid=paid,
+        halts=read_halts(session, intent, rules),
         rivals=read_rivals(session, shelf, intent, rules, now.journey),
         consents=tuple(consent_records(session, intent.contact_id)),
         places=read_places(session, intent, rules, now),
     )
-    answer = confirm(intent, view, now, passage.channel)
+    answer = confirm(intent, view, now, passage.channel, within=passage.within)
     if answer.verdict is not Verdict.ALLOW:
         return answer
     probes = take_probes(session, claim, passage.channel, now)
     if isinstance(probes, Answer):
         return probes
     progress = owned_progress(session, claim)
+    if budgets_of(intent, rules):
+        wanted = spendings(intent, view, now.journey, passage.channel)
+        waited = waits_in_line(progress.reason)
+        refusals = take_spendings(session, intent, wanted, now.journey, waited=waited)
+        if refusals:
+            give_back_probes(session, probes)
+            return refusal_answer(refusals, intent, view, now, passage.channel, Stage.RESERVE)
     lease_until = now.delivery + lease
     is_first = progress.channel is None
 
     def take(until: datetime | None) -> None:
-        take_places(session, intent, view, passage.channel, now, until, is_first=is_first)
+        take_places(session, intent, view, passage, now, until, is_first=is_first)
 
     move(progress, IntentState.RESERVED)
     progress.channel = passage.channel
@@ -176,6 +192,8 @@ def _hand_over(
     view = replace(
         claim.view, standing=standing, kill_reason=situation.kill_reason, breakers=situation.breakers
     )
+    if reserved.passage.sealed is not None:
+        view = replace(view, reviewed=read_reviews(session, intent, view.rules))
     answer = check_hand_over(intent, view, now, reserved.passage)
     if answer.verdict is not Verdict.ALLOW:
         return answer
@@ -191,16 +209,35 @@ def _hand_over(
             reserved.take(None)
         else:
             confirm_places(session, intent.key, now.journey)
-        owed = None if standing is None else standing.silent_since
-        rules = view.rules
-        values = {
+        note_send(session, intent, view, now, more=more)
+    return None
+
+
+def note_send(session: Session, intent: Intent, view: View, now: Moment, *, more: int) -> None:
+    """Date the contact's last message, and count it (`more` is 1) unless it was counted before."""
+    note_sends(session, [(intent, view)], now, more=more)
+
+
+def note_sends(session: Session, sent: Sequence[tuple[Intent, View]], now: Moment, *, more: int) -> None:
+    """`note_send` of messages to different contacts, under the same rules."""
+    if not sent:
+        return
+    rules = sent[0][1].rules
+    noted = [
+        {
             "contact_id": intent.contact_id,
             "moment": now.journey,
             "more": more,
-            "owed_since": after_send(owed, rules.purposes.get(intent.purpose), rules.silence, now.journey),
+            "owed_since": after_send(
+                None if view.standing is None else view.standing.silent_since,
+                rules.purposes.get(intent.purpose),
+                rules.silence,
+                now.journey,
+            ),
         }
-        if view.rules.recomputes_on_send:
-            _AND_MAKE_DUE.run(session, {**values, "due_at": now.journey + OWN_DOING})
-        else:
-            _DATE_LAST_SEND.run(session, values)
-    return None
+        for intent, view in sent
+    ]
+    if rules.recomputes_on_send:
+        _AND_MAKE_DUE.run_for(session, [{**each, "due_at": now.journey + OWN_DOING} for each in noted])
+    else:
+        _DATE_LAST_SEND.run_for(session, noted)

@@ -6,6 +6,7 @@ Rows are locked in one order everywhere: contact, control, breaker, run, intent.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,16 +25,13 @@ from engine.delivery.intents import (
     intent_of,
     is_workable,
     move,
-    plan,
+    plan_each,
     release_places,
 )
-from engine.delivery.progress import read_whole, save_lease
+from engine.delivery.pages import Taken
+from engine.delivery.progress import outcome_in, read_whole, save_lease, save_leases
 from engine.delivery.providers import Providers
-from engine.delivery.viewing import (
-    Situation,
-    read_situation,
-    read_view,
-)
+from engine.delivery.viewing import Situation, read_situation, read_view, read_views
 from engine.errors import NotFound
 from engine.gate.model import Answer, Intent, Outcome
 from engine.gate.state import Aftermath, Attempt, Claim, Departure, LeaseLost, Moment, Passage
@@ -53,12 +51,18 @@ _PROCESS = secrets.token_hex(4)
 
 
 class SqlGateState:
-    """`GateState` over the store; `lease` has to outlast the slowest plugin call."""
+    """`GateState` over the store; `lease` has to outlast the slowest plugin call.
 
-    def __init__(self, store: Store, shelf: BundleShelf, *, lease: timedelta) -> None:
+    `secret` keys the list of closed addresses that outlives contacts; without it there is none.
+    """
+
+    def __init__(
+        self, store: Store, shelf: BundleShelf, *, lease: timedelta, secret: str | None = None
+    ) -> None:
         self.store = store
         self.shelf = shelf
         self.lease = lease
+        self.secret = secret
         self.providers = Providers(store)
 
     def bundle(self, bundle_hash: str) -> Bundle:
@@ -68,30 +72,31 @@ class SqlGateState:
 
     # Taking intents up
 
-    def plan(
-        self,
-        session: Session,
-        intent: Intent,
-        contact: Profile,
-        at: datetime,
-        situation: Situation | None = None,
-    ) -> Claim | None:
-        """Write the wish down in the caller's transaction, which holds the contact, and claim it at once.
+    def plan_each(
+        self, session: Session, wishes: Sequence[tuple[Intent, Profile]], at: datetime, situation: Situation
+    ) -> list[Claim | None]:
+        """Write wishes down in the caller's transaction, which holds their contacts, and claim them at once.
 
-        None when its key is there already. The claim is worth something once the transaction is committed.
+        In this order; None where a key is there already. The claims are worth something once the transaction
+        is committed. No two of the contacts are the same, and `at` is delivery time.
         """
-        lease = _new_lease()
-        written = plan(session, intent, now=at, lease=lease)
-        if written is None:
-            return None
-        situation = situation or read_situation(session)
+        leases = [_new_lease() for _ in wishes]
+        planned = [(intent, lease) for (intent, _), lease in zip(wishes, leases, strict=True)]
+        written = plan_each(session, planned, now=at)
+        if not any(written):
+            return [None for _ in wishes]
         bundle = self._live(session, situation)
         rules = gate_rules(bundle)
-        written = bounded(written, rules)
-        view = read_view(
-            session, self.shelf, written, situation, bundle, rules, at, contact=contact, was_tried=False
-        )
-        return Claim(written, view, lease)
+        asked = [
+            (bounded(intent, rules), contact)
+            for intent, (_, contact) in zip(written, wishes, strict=True)
+            if intent is not None
+        ]
+        views = iter(read_views(session, self.shelf, asked, situation, bundle, rules, at, tried=()))
+        return [
+            None if intent is None else Claim(bounded(intent, rules), next(views), lease)
+            for intent, lease in zip(written, leases, strict=True)
+        ]
 
     def claim(self, key: str, at: datetime) -> Claim | Outcome | None:
         with self.store.begin() as session:
@@ -112,18 +117,20 @@ class SqlGateState:
             row = read_whole(session, key, lock=False)
             return Outcome(row.outcome) if row is not None and row.outcome is not None else None
 
-    def claim_due(self, limit: int, at: datetime) -> list[tuple[str, str]]:
-        """Up to `limit` intents that are due, most important first, as (key, lease) for `resume`."""
+    def claim_due(self, limit: int, at: datetime) -> list[Taken]:
+        """Up to `limit` intents that are due, most important first, leased to this caller."""
         with self.store.begin() as session:
             journey_now = read_situation(session).time.at(at)
             query = (
-                select(col(IntentRow.key))
+                select(col(IntentRow.key), col(IntentRow.contact_id))
                 .where(due(at, journey_now))
-                .order_by(col(IntentRow.priority).desc(), col(IntentRow.created_at), col(IntentRow.key))
+                .order_by(col(IntentRow.value).desc(), col(IntentRow.created_at), col(IntentRow.key))
                 .limit(limit)
                 .with_for_update(skip_locked=True)
             )
-            return [(key, self._take(session, key, at)) for key in session.scalars(query).all()]
+            taken = [Taken(key, _new_lease(), whose) for key, whose in session.execute(query).all()]
+            save_leases(session, [(each.key, each.lease) for each in taken], at + self.lease)
+            return taken
 
     def has_due(self, at: datetime) -> bool:
         """Whether `claim_due` would find anything; reads only."""
@@ -203,13 +210,30 @@ class SqlGateState:
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool
     ) -> Outcome | None:
         with self.store.begin() as session:
-            return ending.settle(session, self.shelf, claim, attempt, aftermath, now, carried=carried)
+            return outcome_in(
+                ending.settle(
+                    session,
+                    self.shelf,
+                    claim,
+                    attempt,
+                    aftermath,
+                    now,
+                    carried=carried,
+                    secret=self.secret,
+                )
+            )
+
+    def settle_together(self, many: Sequence[ending.Ended]) -> list[Outcome | None]:
+        """`settle` of many plain ends in one transaction."""
+        with self.store.begin() as session:
+            ended = ending.settle_together(session, self.shelf, many, self.secret)
+            return [outcome_in(each) for each in ended]
 
     def conclude(
         self, claim: Claim, answer: Answer, now: Moment, *, passage: Passage | None, carried: bool
     ) -> Outcome | None:
         with self.store.begin() as session:
-            return ending.conclude(session, claim, answer, now, passage=passage, carried=carried)
+            return outcome_in(ending.conclude(session, claim, answer, now, passage=passage, carried=carried))
 
     # Inside
 

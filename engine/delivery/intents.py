@@ -1,22 +1,23 @@
-"""Intent rows: planning them, their states and leases, waking and dropping those that are held."""
+"""Intent rows: planning them, their states and leases, and the places they give back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from engine.delivery.recording import record_decision
+from engine.delivery.budgets import LiningUp, release_spendings
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage
 from engine.gate.state import Aftermath, Claim, GateRules, Moment
-from engine.store.bulk import insert_new, is_one_of, table_of
+from engine.gate.valuing import message_value
+from engine.store.bulk import insert_new, table_of
 from engine.store.tables import CapPlaceRow, IntentRow
 
 PLANNED_FOR = timedelta(seconds=30)
@@ -31,8 +32,16 @@ _RELEASE = (
 )
 
 
-FREED_BY_RULES = ("cap.", "quiet.")
+FREED_BY_RULES = ("cap.", "budget.", "quiet.", "review.")
 """Families of reasons that other rules may do away with."""
+
+
+_IN_LINE = ("budget.ahead", "budget.share_spent", "budget.spent")
+
+
+def waits_in_line(reason: str | None) -> bool:
+    """Whether what held an intent last was a budget, in whose line it is counted."""
+    return reason in _IN_LINE
 
 
 class IntentState(StrEnum):
@@ -45,6 +54,10 @@ class IntentState(StrEnum):
     UNKNOWN = "unknown"
     ENDED = "ended"
     """It was never handed over, or what was handed over was not taken."""
+    DELIVERED = "delivered"
+    """A receipt says so, as with the two below; `engine.delivery.receipts` says which outweighs which."""
+    BOUNCED = "bounced"
+    READ = "read"
 
 
 _S = IntentState
@@ -62,8 +75,20 @@ NEXT: Mapping[IntentState, frozenset[IntentState]] = {
     _S.ACCEPTED: frozenset(),
     _S.REJECTED: frozenset(),
     _S.ENDED: frozenset(),
+    _S.DELIVERED: frozenset(),
+    _S.BOUNCED: frozenset(),
+    _S.READ: frozenset(),
 }
-"""States move forward only; what looks like a step back is a proof that nothing was sent."""
+"""States move forward only; what looks like a step back is a proof that nothing was sent.
+
+Receipts have an order of their own, which begins wherever a message was handed over.
+"""
+
+
+_FOLLOWS: Mapping[str, frozenset[str]] = {
+    state.value: frozenset(each.value for each in after) for state, after in NEXT.items()
+}
+"""The same by their names, as records keep them: looked up with every step of every message."""
 
 
 def may_follow(state: str, new: str) -> bool:
@@ -76,6 +101,8 @@ class IntentRecord(Protocol):
 
     state: str
     outcome: str | None
+    value: float
+    """What it is worth beside others; of a held one as it was when it was looked at last."""
     wake_at: datetime | None
     retry_at: datetime | None
     deadline_at: datetime | None
@@ -87,7 +114,7 @@ class IntentRecord(Protocol):
 
 def move(row: IntentRecord, state: IntentState) -> None:
     """Bring the row to a state; ValueError for one that may not follow."""
-    if not may_follow(row.state, state):
+    if state not in _FOLLOWS[row.state]:
         raise ValueError(f"an intent that is {row.state} does not become {state.value}")
     row.state = state.value
 
@@ -98,7 +125,30 @@ def plan(session: Session, intent: Intent, *, now: datetime, lease: str | None =
     `now` is delivery time. Whoever plans it should deliver it: for half a minute nobody else takes it up by
     itself, and with a `lease` nobody else at all.
     """
-    row = {
+    return plan_each(session, [(intent, lease)], now=now)[0]
+
+
+def plan_each(
+    session: Session, wishes: Sequence[tuple[Intent, str | None]], *, now: datetime
+) -> list[Intent | None]:
+    """`plan` of many at once, each with its lease, in this order."""
+    rows = [_row(intent, lease, now) for intent, lease in wishes]
+    # By key: of two transactions that plan the same, one waits for the other and not both.
+    rows.sort(key=_key_of)
+    written = dict(insert_new(session, IntentRow, rows, returning=("key", "variables")))
+    # As every later reader sees them: values that are not JSON become what JSON makes of them.
+    return [
+        replace(intent, variables=written[intent.key]) if intent.key in written else None
+        for intent, _ in wishes
+    ]
+
+
+def _key_of(row: Mapping[str, Any]) -> str:
+    return str(row["key"])
+
+
+def _row(intent: Intent, lease: str | None, now: datetime) -> dict[str, Any]:
+    return {
         "key": intent.key,
         "run_id": intent.run_id,
         "journey": intent.journey,
@@ -107,6 +157,7 @@ def plan(session: Session, intent: Intent, *, now: datetime, lease: str | None =
         "contact_id": intent.contact_id,
         "purpose": intent.purpose,
         "priority": intent.priority,
+        "value": float(intent.priority),
         "content": intent.content,
         "channels": list(intent.channels),
         "bundle_hash": intent.bundle_hash,
@@ -120,9 +171,6 @@ def plan(session: Session, intent: Intent, *, now: datetime, lease: str | None =
         "lease_until": now + PLANNED_FOR,
         "updated_at": now,
     }
-    written = insert_new(session, IntentRow, [row], returning=("variables",))
-    # As every later reader sees them: values that are not JSON become what JSON makes of them.
-    return replace(intent, variables=written[0].variables) if written else None
 
 
 def intent_of(row: Any, rules: GateRules) -> Intent:
@@ -185,11 +233,12 @@ def let_go(row: IntentRecord) -> None:
     row.lease_owner = row.lease_until = None
 
 
-def apply_answer(row: IntentRecord, answer: Answer, claim: Claim) -> Outcome | None:
+def apply_answer(row: IntentRecord, answer: Answer, claim: Claim, now: Moment) -> Outcome | None:
     """Bring the record to what a no of the gate makes of it: held, or ended with the outcome returned."""
     let_go(row)
     if answer.verdict is Verdict.HOLD:
         hold(row, answer, claim.intent)
+        row.value = message_value(claim.intent, claim.view, now.journey)
         return None
     refused = answer.outcome is Outcome.FAILED and bool(claim.view.refused_by)
     move(row, IntentState.REJECTED if refused else IntentState.ENDED)
@@ -234,107 +283,20 @@ def due(at: datetime, journey_now: datetime) -> ColumnElement[bool]:
     )
 
 
-def held_in(scope: str) -> ColumnElement[bool]:
-    """The condition for intents that a scope holds, alone or with others."""
-    scopes = literal(" ").concat(col(IntentRow.hold_scope)).concat(" ")
-    return scopes.contains(f" {scope} ", autoescape=True)
-
-
-def wake(session: Session, scope: str, *, now: datetime, keys: Sequence[str] | None = None) -> int:
-    """Plan again what `scope` holds (only these `keys`, when given); how many. `now` is delivery time."""
-    statement = (
-        update(IntentRow)
-        .where(col(IntentRow.state) == IntentState.HELD.value, held_in(scope))
-        .values(
-            state=IntentState.PLANNED.value,
-            hold_scope=None,
-            wake_at=None,
-            retry_at=None,
-            lease_owner=None,
-            lease_until=None,
-            updated_at=now,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if keys is not None:
-        statement = statement.where(col(IntentRow.key).in_(keys))
-    return int(getattr(session.execute(statement), "rowcount", 0))
-
-
-def wake_capped(session: Session, *, now: datetime) -> int:
-    """Plan again what caps and quiet hours hold, for others are in force; how many.
-
-    `now` is delivery time.
-    """
-    statement = (
-        update(IntentRow)
-        .where(
-            col(IntentRow.state) == IntentState.HELD.value,
-            or_(*(col(IntentRow.reason).startswith(each) for each in FREED_BY_RULES)),
-        )
-        .values(
-            state=IntentState.PLANNED.value,
-            wake_at=None,
-            retry_at=None,
-            lease_owner=None,
-            lease_until=None,
-            updated_at=now,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    return int(getattr(session.execute(statement), "rowcount", 0))
-
-
-def drop_held(
-    session: Session,
-    *,
-    answer: Answer,
-    now: datetime,
-    journey_now: datetime,
-    contact_ids: Collection[str],
-    stops: Callable[[str, Sequence[str]], bool] | None = None,
-    run_ids: Collection[str] | None = None,
-) -> list[str]:
-    """End what waits at the gate for contacts (of some runs only), not yet handed over; the keys.
-
-    `stops` says of a purpose and channels whether such a message is meant. `answer` says why
-    (`consent.withdrawn`, `run.ended`) and becomes the decision of each. The caller has locked the contacts.
-    What is at a provider at this moment is left alone.
-    """
-    waiting = [IntentState.PLANNED.value, IntentState.HELD.value, IntentState.RESERVED.value]
-    query = (
-        select(IntentRow)
-        .where(is_one_of(session, IntentRow.contact_id, contact_ids), col(IntentRow.state).in_(waiting))
-        .order_by(col(IntentRow.key))
-        .with_for_update()
-    )
-    if run_ids is not None:
-        query = query.where(is_one_of(session, IntentRow.run_id, run_ids))
-    dropped = []
-    for row in sorted(session.scalars(query), key=in_order_of_wishes):
-        if stops is not None and not stops(row.purpose, row.channels):
-            continue
-        move(row, IntentState.ENDED)
-        row.outcome = (answer.outcome or Outcome.BLOCKED).value
-        row.reason = answer.reason
-        let_go(row)
-        row.updated_at = now
-        record_decision(session, row, answer, journey_now)
-        dropped.append(row.key)
-    release_places(session, dropped)
-    return dropped
-
-
 def in_order_of_wishes(wish: IntentRow | Intent) -> tuple[datetime, str, str, int, str]:
     """Sorts wishes by when and where they were made; only what that leaves open goes by key, a hash."""
     return (wish.created_at, wish.journey or "", wish.step_id, wish.visit, wish.key)
 
 
-def release_places(session: Session, keys: Iterable[str]) -> None:
-    """Give back every place in caps that these intents hold."""
+def release_places(session: Session, keys: Iterable[str], waiting: LiningUp | None = None) -> None:
+    """Give back every place in caps that these intents hold, and what they took out of budgets.
+
+    One of them may line up for what a budget has not allowed yet.
+    """
     wanted = sorted(keys)
     if wanted:
         session.execute(_RELEASE, {"keys": wanted})
+        release_spendings(session, wanted, waiting)
 
 
 def withdrawn_answer() -> Answer:

@@ -10,6 +10,7 @@ from engine.gate.state import Attempt
 
 DECISIONS = Counter("wayline_decisions", "What the gate said of messages.", ["verdict", "reason", "channel"])
 ATTEMPTS = Counter("wayline_attempts", "Calls to providers, by what they answered.", ["channel", "result"])
+TASKS = Counter("wayline_tasks", "Tasks for people, by what became of them.", ["queue", "state"])
 
 _log = structlog.get_logger(__name__)
 

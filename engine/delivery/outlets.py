@@ -10,6 +10,8 @@ from engine.errors import PluginError
 from engine.plugin.contracts import Channel
 from engine.plugin.registry import Registry
 
+_MOST_KEYS = 1000
+
 
 class Outlets:
     """Configured channels, made when first needed and kept: bundles with equal settings share connections."""
@@ -17,19 +19,34 @@ class Outlets:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._open: dict[str, Channel] = {}
+        self._keys: dict[tuple[str, str], str] = {}
 
     def open(self, bundle: Bundle, channel: str) -> Channel | None:
         """The channel as the bundle configures it; None when its plugin or its settings cannot be used."""
         config = bundle.channels.get(channel)
         if config is None:
             return None
-        key = _identity(config)
+        key = self._key(bundle, config)
         if key not in self._open:
             try:
                 self._open[key] = self._registry.channel(config.plugin, config.settings)
             except PluginError:
                 return None
         return self._open[key]
+
+    def opened(self, bundle: Bundle, channel: str) -> Channel | None:
+        """The channel, if it has been opened with these settings before; for callers in any thread."""
+        config = bundle.channels.get(channel)
+        return None if config is None else self._open.get(self._key(bundle, config))
+
+    def _key(self, bundle: Bundle, config: ChannelConfig) -> str:
+        """Two channels with the same key share connections; writing it anew takes longer than the rest."""
+        name = (bundle.hash, config.id)
+        if name not in self._keys:
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            self._keys[name] = _identity(config)
+        return self._keys[name]
 
     async def close(self) -> None:
         """Close every channel; one that fails or hangs keeps no other open."""

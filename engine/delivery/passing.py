@@ -10,15 +10,18 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock
-from engine.delivery.content import ContentPipeline, Made
+from engine.delivery.content import ContentPipeline, Made, answering
+from engine.delivery.ending import Ended
 from engine.delivery.intents import IntentState
 from engine.delivery.limits import Limits
+from engine.delivery.setting_out import Departed
 from engine.delivery.settling import aftermath_of, attempt_of, may_repeat, unknown_for_good
 from engine.errors import NotFound
 from engine.gate.judging import Way, judge
 from engine.gate.model import Answer, Outcome, Verdict
 from engine.gate.stages import Stage, usable_identity
 from engine.gate.state import Aftermath, Claim, Departure, GateState, Moment, Passage, RulesChanged
+from engine.gate.windowing import answerable, check_window_for
 from engine.plugin.calling import call_channel, call_preflight
 from engine.plugin.contracts import Channel, Message, Preflight, SendResult
 
@@ -67,6 +70,17 @@ class Means:
     send: Callable[[Channel, Message, str, timedelta], Awaitable[SendResult]] = call_channel
     """How a channel is given one with its key, within a time-out."""
 
+    async def settle(self, ended: Ended) -> Outcome | None:
+        """Write down what came of a call to a provider."""
+        return await self.do(
+            self.state.settle,
+            ended.claim,
+            ended.attempt,
+            ended.aftermath,
+            ended.now,
+            carried=ended.carried,
+        )
+
     def now(self, claim: Claim) -> Moment:
         return Moment.of(self.clock.now(), claim.view.time)
 
@@ -74,9 +88,18 @@ class Means:
 async def pass_gate(claim: Claim, means: Means, *, carried: bool) -> Outcome | None:
     """Bring a claimed intent as far as it goes; its outcome, or None when it is held.
 
+    One that has departed already goes straight to its provider.
+
     Raises LeaseLost when somebody else took the intent over meanwhile. Cancelled or killed at any point it
     leaves the intent where its last transaction put it; leases and `resume_doubtful` do the rest.
     """
+    if isinstance(claim, Departed):
+        outcome, aftermath = await _send(
+            claim, claim.passage, claim.channel, claim.message, means, carried=carried
+        )
+        if aftermath.state != IntentState.PLANNED:
+            return outcome
+        claim = await means.do(means.state.renew, claim, means.clock.now())
     while True:
         try:
             found = await _way_out(claim, await _live(claim, means), means)
@@ -155,7 +178,15 @@ async def _repeatable(claim: Claim, channel_id: str, means: Means) -> tuple[Chan
     return (
         channel,
         made.message,
-        Passage(channel_id, identity.address, made.content_hash, findings=made.findings),
+        Passage(
+            channel_id,
+            identity.address,
+            made.content_hash,
+            findings=made.findings,
+            text=made.text,
+            adapted=made.adapted,
+            sealed=made.sealed,
+        ),
     )
 
 
@@ -174,9 +205,17 @@ async def _way_out(claim: Claim, live: Bundle, means: Means) -> tuple[Channel, M
         if held is not None:
             tried[found.channel] = held
             continue
-        channel, made = ready
+        channel, made, within = ready
         passage = Passage(
-            found.channel, found.address, made.content_hash, found.earlier, findings=made.findings
+            found.channel,
+            found.address,
+            made.content_hash,
+            found.earlier,
+            findings=made.findings,
+            text=made.text,
+            within=within,
+            adapted=made.adapted,
+            sealed=made.sealed,
         )
         departed = await means.do(means.state.depart, claim, passage, means.now(claim))
         if isinstance(departed, Departure):
@@ -191,8 +230,10 @@ async def _admitted(claim: Claim, channel: str, means: Means) -> Answer | None:
     return await means.do(means.state.admit, claim, channel, means.now(claim))
 
 
-async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Channel, Made] | Answer:
-    """Stage 8, and the channel's own word on the finished message."""
+async def _ready(
+    claim: Claim, way: Way, live: Bundle, means: Means
+) -> tuple[Channel, Made, tuple[str, ...] | None] | Answer:
+    """Stage 8, and the channel's own word on the finished message: whether it can go, and in what windows."""
     channel = means.outlets.open(live, way.channel)
     if channel is None:
         return _skipped("channel.unavailable", way, "the channel's plugin and settings can be used")
@@ -201,7 +242,8 @@ async def _ready(claim: Claim, way: Way, live: Bundle, means: Means) -> tuple[Ch
     if isinstance(made, Answer):
         return made
     if said.ok:
-        return channel, made
+        window = check_window_for(claim.intent, claim.view, means.now(claim), way.channel, within=said.within)
+        return (channel, made, said.within) if window.verdict is Verdict.ALLOW else window
     if said.not_before is not None and said.not_before > means.clock.now():
         return Answer(
             Verdict.HOLD,
@@ -222,6 +264,7 @@ def _made_and_asked(
     made = means.content.make(claim.intent, claim.view, way, live, pinned)
     if isinstance(made, Answer):
         return made, Preflight(False)
+    made = answering(made, answerable(claim.intent, claim.view, means.now(claim), way.channel))
     return made, means.preflight(channel, made.message, means.limits.preflight)
 
 
@@ -246,7 +289,7 @@ async def _send(
     now = means.now(claim)
     aftermath = aftermath_of(claim, passage, result, channel.capabilities, means.limits, now)
     attempt = attempt_of(passage, result)
-    outcome = await means.do(means.state.settle, claim, attempt, aftermath, now, carried=carried)
+    outcome = await means.settle(Ended(claim, attempt, aftermath, now, carried))
     if passage.channel in claim.view.rules.providers:
         # By itself, after the message is settled: whoever else uses the account must not wait for its locks.
         await means.do(means.state.note_answer, claim, attempt, now)

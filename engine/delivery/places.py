@@ -7,12 +7,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, insert, literal_column, select, union_all, update
+from sqlalchemy import Integer, Select, bindparam, delete, insert, literal_column, select, union_all, update
 from sqlalchemy.orm import Session
 
-from engine.gate.caps import applicable_caps, depth, possible_caps, still_counts
+from engine.gate.caps import depth, still_counts
+from engine.gate.concerning import caps_of, part_of, places_on
 from engine.gate.model import Cap, Intent
-from engine.gate.state import GateRules, Moment, Place, View
+from engine.gate.state import GateRules, Moment, Passage, Place, View
 from engine.store.bulk import table_of
 from engine.store.prepared import Prepared
 from engine.store.tables import CapPlaceRow
@@ -35,7 +36,18 @@ _LAPSED = Prepared(
 )
 _COLUMNS = tuple(
     _PLACE.c[name]
-    for name in ("cap_id", "intent_key", "at", "state", "purpose", "channel", "journey", "tags", "content")
+    for name in (
+        "cap_id",
+        "intent_key",
+        "at",
+        "state",
+        "purpose",
+        "channel",
+        "journey",
+        "tags",
+        "content",
+        "part",
+    )
 )
 # Written into the text: an index of leased places alone is of use only where the database sees that.
 _LEASED = select(*_COLUMNS).where(
@@ -56,14 +68,35 @@ def read_places(session: Session, intent: Intent, rules: GateRules, now: Moment)
 
     All that are leased at this moment, and of each cap that may apply the latest that are confirmed.
     """
-    purpose = rules.purposes.get(intent.purpose)
-    caps = possible_caps(rules.caps, intent, purpose) if purpose is not None else ()
-    if not caps:
-        return ()
+    return read_places_of(session, [intent], rules, now)[0]
+
+
+def read_places_of(
+    session: Session, intents: Sequence[Intent], rules: GateRules, now: Moment
+) -> list[tuple[Place, ...]]:
+    """`read_places` for each of these intents."""
+    each_caps = [caps_of(intent, rules) for intent in intents]
+    found: list[tuple[Place, ...]] = [() for _ in intents]
+    for number in {len(caps) for caps in each_caps} - {0}:
+        # One statement for those with as many caps.
+        where = [place for place, caps in enumerate(each_caps) if len(caps) == number]
+        asked = [_asked(intents[place], each_caps[place], now) for place in where]
+        for place, rows in zip(where, _latest(number).rows_for(session, asked), strict=True):
+            found[place] = _that_count(session, intents[place], each_caps[place], rows)
+    return found
+
+
+def _asked(intent: Intent, caps: Sequence[Cap], now: Moment) -> dict[str, Any]:
     asked: dict[str, Any] = {"contact_id": intent.contact_id, "delivery_now": now.delivery}
     for number, cap in enumerate(caps):
         asked |= {f"cap_{number}": cap.id, f"latest_{number}": depth(cap)}
-    found = [_place(row) for row in _latest(len(caps)).rows(session, asked)]
+    return asked
+
+
+def _that_count(
+    session: Session, intent: Intent, caps: Sequence[Cap], rows: Sequence[Any]
+) -> tuple[Place, ...]:
+    found = [_place(row) for row in rows]
     confirmed = [place for place in found if place.is_confirmed]
     edited = {
         cap.id: cap
@@ -82,26 +115,32 @@ def take_places(
     session: Session,
     intent: Intent,
     view: View,
-    channel: str,
+    passage: Passage,
     now: Moment,
     lease_until: datetime | None,
     *,
     is_first: bool,
-) -> int:
-    """Take one place in every cap that applies to the intent on this channel; how many.
+) -> None:
+    """Take one place in every cap that applies to the intent on this way out.
 
     They are leased, or without a `lease_until` confirmed at once. Places it holds from an earlier channel go
     along where the cap applies here too, and are free elsewhere. The caller has locked the contact and found
     room. `is_first` says that the intent never had a place.
     """
-    standing = view.standing
-    assert standing is not None, "stage 2 stops intents without a contact"
-    purpose = view.rules.purposes[intent.purpose]
-    caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
     if not is_first:
         # Taken anew: an earlier attempt's may be released, or belong to caps that do not apply here.
         _FORGET.run(session, {"key": intent.key})
-    rows = [
+    for row in places_of(intent, view, passage, now, lease_until):
+        _INSERT.run(session, row)
+
+
+def places_of(
+    intent: Intent, view: View, passage: Passage, now: Moment, lease_until: datetime | None
+) -> list[dict[str, Any]]:
+    """The rows of `CapPlaceRow` that an intent takes on this way out, as `take_places` writes them."""
+    standing = view.standing
+    assert standing is not None, "stage 2 stops intents without a contact"
+    return [
         {
             "cap_id": cap.id,
             "intent_key": intent.key,
@@ -110,16 +149,14 @@ def take_places(
             "at": now.journey,
             "lease_until": lease_until,
             "purpose": intent.purpose,
-            "channel": channel,
+            "channel": passage.channel,
             "journey": intent.journey,
             "tags": sorted(standing.tags),
             "content": intent.content,
+            "part": part_of(cap, passage.channel, passage.within),
         }
-        for cap in caps
+        for cap in places_on(intent, view.rules, passage.channel, standing.tags, passage.within)
     ]
-    for row in rows:
-        _INSERT.run(session, row)
-    return len(rows)
 
 
 def have_lapsed(session: Session, key: str, at: datetime) -> bool:
@@ -140,7 +177,7 @@ def _latest(caps: int) -> Prepared:
         latest = (
             _CONFIRMED.where(_PLACE.c.cap_id == bindparam(f"cap_{number}"))
             .order_by(_PLACE.c.at.desc())
-            .limit(bindparam(f"latest_{number}"))
+            .limit(bindparam(f"latest_{number}", type_=Integer))
             .subquery()
         )
         parts.append(select(*latest.c))
@@ -160,5 +197,7 @@ def _of_edited(session: Session, cap: Cap, contact_id: str) -> Sequence[Place]:
 
 
 def _place(row: Any) -> Place:
-    cap_id, key, at, state, purpose, channel, journey, tags, content = row
-    return Place(cap_id, key, at, state == "confirmed", purpose, channel, journey, frozenset(tags), content)
+    cap_id, key, at, state, purpose, channel, journey, tags, content, part = row
+    return Place(
+        cap_id, key, at, state == "confirmed", purpose, channel, journey, frozenset(tags), content, part
+    )

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from engine.gate.arbitration import GRACE, Rival
 from engine.gate.model import Intent
 from engine.gate.state import GateRules
-from engine.journeys.interpreter import next_sends
 from engine.journeys.program import Program
 from engine.store.bulk import table_of
 from engine.store.bundles import BundleShelf
@@ -82,7 +81,7 @@ def rival_of(intent: Intent, due_at: datetime) -> Rival:
 
 def rivals_of_run(run_id: str, program: Program, position: str | None, due_at: datetime) -> Iterator[Rival]:
     """The messages to which a run may come at `due_at`, when its wait at `position` is over."""
-    for send in next_sends(program, position or ""):
+    for send in program.next_sends.get(position or "", ()):
         yield Rival(
             run_id,
             program.journey,

@@ -19,8 +19,8 @@ def attempt_of(passage: Passage, result: SendResult) -> Attempt:
     """The record of one call."""
     probe = bool(passage.probes)
     match result:
-        case Accepted(provider_id):
-            return Attempt(passage.channel, "accepted", provider_id=provider_id, is_probe=probe)
+        case Accepted(provider_id, task):
+            return Attempt(passage.channel, "accepted", provider_id=provider_id, is_probe=probe, task=task)
         case Retry(after, code, of_provider):
             busy_for = after if of_provider else None
             return Attempt(passage.channel, "retry", code, is_probe=probe, busy_for=busy_for)
@@ -147,8 +147,14 @@ def _sent(claim: Claim, passage: Passage) -> Answer:
     }
     if passage.earlier:
         evidence["channels"] = dict(passage.earlier)
+    if passage.text:
+        evidence["text"] = dict(passage.text)
     if passage.findings:
         evidence["findings"] = [dict(finding) for finding in passage.findings]
+    if passage.adapted:
+        evidence["adapted"] = list(passage.adapted)
+    if passage.sealed is not None:
+        evidence["review"] = passage.sealed.hash
     if passage.probes:
         evidence["probe_of"] = [f"{probe.breaker_id} on {probe.scope}" for probe in passage.probes]
     return Answer(

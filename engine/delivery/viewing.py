@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,14 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
 from engine.clock import JourneyTime
-from engine.contacts.consent import consent_records
+from engine.contacts.consent import consent_records_of
+from engine.contacts.hearing import of_document
 from engine.contacts.profile import Profile, contact_facts, countries_of_numbers, zones_of_numbers
 from engine.contacts.rows import profile_of
-from engine.delivery.places import read_places
+from engine.delivery.budgets import read_books
+from engine.delivery.places import read_places_of
+from engine.delivery.returns import read_halts
+from engine.delivery.reviews import read_reviews
 from engine.delivery.rivals import read_rivals
 from engine.errors import NotFound
 from engine.gate.model import Intent
@@ -81,7 +85,7 @@ _LOCK_STANDING = Prepared(
 )
 _LOCK_CONTACT = Prepared(select(_CONTACT).where(_CONTACT.c.id == bindparam("contact_id")).with_for_update())
 _IDENTITIES = Prepared(
-    select(_IDENTITY.c.platform, _IDENTITY.c.address, _IDENTITY.c.suppressed)
+    select(_IDENTITY.c.platform, _IDENTITY.c.address, _IDENTITY.c.suppressed, _IDENTITY.c.heard)
     .where(_IDENTITY.c.contact_id == bindparam("contact_id"))
     .order_by(_IDENTITY.c.added_at.desc(), _IDENTITY.c.platform, _IDENTITY.c.address)
 )
@@ -149,22 +153,73 @@ def read_view(
     spares the question which channels refused it.
     """
     found = contact if contact is not None else _profile(session, intent.contact_id)
+    tried = [intent.key] if was_tried else []
+    return read_views(session, shelf, [(intent, found)], situation, bundle, rules, at, tried=tried)[0]
+
+
+def read_views(
+    session: Session,
+    shelf: BundleShelf,
+    asked: Sequence[tuple[Intent, Profile | None]],
+    situation: Situation,
+    bundle: Bundle,
+    rules: GateRules,
+    at: datetime,
+    *,
+    tried: Collection[str],
+) -> list[View]:
+    """The gate's views of intents of these contacts, in this order; `tried` are keys handed over before."""
     now = Moment.of(at, situation.time)
-    facts = {} if found is None else contact_facts(found, bundle, now.journey)
-    return View(
-        rules=rules,
-        standing=None if found is None else standing_of(found),
-        kill_reason=situation.kill_reason,
-        breakers=situation.breakers,
-        identities=_identities(session, intent.contact_id),
-        consents=tuple(consent_records(session, intent.contact_id)),
-        places=read_places(session, intent, rules, now),
-        refused_by=_refusals(session, intent.key) if was_tried else {},
-        contact=_short(facts),
-        facts=facts if rules.asks_facts else {},
-        rivals=read_rivals(session, shelf, intent, rules, now.journey),
-        time=situation.time,
-    )
+    whose = [{"contact_id": intent.contact_id} for intent, _ in asked]
+    refused = [{"key": intent.key} for intent, _ in asked if intent.key in tried]
+    refusals = {
+        each["key"]: dict(rows)
+        for each, rows in zip(refused, _REFUSALS.rows_for(session, refused), strict=True)
+    }
+    views = []
+    for (intent, contact), identities, consents, places in zip(
+        asked,
+        _IDENTITIES.rows_for(session, whose),
+        consent_records_of(session, [intent.contact_id for intent, _ in asked]),
+        read_places_of(session, [intent for intent, _ in asked], rules, now),
+        strict=True,
+    ):
+        facts = {} if contact is None else contact_facts(contact, bundle, now.journey)
+        books, paid = read_books(session, intent, rules, now.journey)
+        views.append(
+            View(
+                rules=rules,
+                standing=None if contact is None else standing_of(contact),
+                kill_reason=situation.kill_reason,
+                breakers=situation.breakers,
+                identities=tuple(_identity(row) for row in identities),
+                consents=tuple(consents),
+                places=places,
+                refused_by=refusals.get(intent.key, {}),
+                contact=_short(facts),
+                facts=facts if rules.asks_facts else {},
+                rivals=read_rivals(session, shelf, intent, rules, now.journey),
+                books=books,
+                paid=paid,
+                halts=read_halts(session, intent, rules),
+                reviewed=read_reviews(session, intent, rules) if rules.reviews else {},
+                time=situation.time,
+            )
+        )
+    return views
+
+
+def lock_profiles_of(session: Session, ids: Sequence[str]) -> dict[str, Profile]:
+    """The contacts as they stand now, held by this transaction in the order of ids; unknown left out."""
+    asked = [{"contact_id": contact_id} for contact_id in sorted(set(ids))]
+    found = _LOCK_CONTACT.rows_for(session, asked)
+    return {rows[0].id: profile_of(rows[0]) for rows in found if rows}
+
+
+def address_of(session: Session, contact_id: str, platform: str) -> str | None:
+    """The contact's address on a platform, the latest where there are several; None where there is none."""
+    known = _IDENTITIES.rows(session, {"contact_id": contact_id})
+    return next((row.address for row in known if row.platform == platform), None)
 
 
 def lock_standing(session: Session, contact_id: str) -> Standing | None:
@@ -208,12 +263,14 @@ def published(row: BreakerRow) -> PublishedBreaker:
     )
 
 
-def _identities(session: Session, contact_id: str) -> tuple[Identity, ...]:
-    return tuple(Identity(*row) for row in _IDENTITIES.rows(session, {"contact_id": contact_id}))
-
-
-def _refusals(session: Session, key: str) -> dict[str, str]:
-    return dict(_REFUSALS.rows(session, {"key": key}))
+def _identity(row: Sequence[Any]) -> Identity:
+    platform, address, suppressed, heard = row
+    # Most have written nothing, or nothing that opens a window.
+    return (
+        Identity(platform, address, suppressed, of_document(heard))
+        if heard
+        else Identity(platform, address, suppressed)
+    )
 
 
 def _profile(session: Session, contact_id: str) -> Profile | None:

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from engine.gate.arbitration import may_wait_until, value_of
-from engine.gate.caps import CapsAnswer, applicable_caps, look, look_ahead, zones_of
+from engine.gate.caps import CapsAnswer, Moments, look, look_ahead, moments_of, zones_of
+from engine.gate.coming import able_rivals
+from engine.gate.concerning import caps_on
 from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose, Verdict, WhenFull
 from engine.gate.stages import Stage, allowed
 from engine.gate.state import Moment, View
 from engine.gate.tolerance import silent_until, told, tolerated
+from engine.gate.valuing import worth_told
 
 
 def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: Stage = Stage.CAPS) -> Answer:
@@ -23,13 +26,13 @@ def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: 
     if pause_ends is not None:
         return _silent(view, pause_ends, channel, stage)
     caps = [
-        tolerated(cap, view.facts, now.journey)
-        for cap in applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
+        tolerated(cap, view.facts, now.journey) for cap in caps_on(intent, view.rules, channel, standing.tags)
     ]
     zones = zones_of(standing, view.rules.timezone)
-    found = look(caps, view.places, zones=zones, now=now.journey, intent_key=intent.key)
+    moments = moments_of(caps, view.places, now.journey, intent.key)
+    found = look(caps, moments, zones=zones, now=now.journey)
     if not found.full:
-        return _last_place(intent, caps, zones, view, now, channel, stage)
+        return _last_place(intent, caps, moments, zones, view, now, channel, stage)
     return _capped(intent, found, view, now, channel, stage)
 
 
@@ -43,6 +46,7 @@ def _pause(intent: Intent, purpose: Purpose, view: View, now: Moment) -> datetim
 def _last_place(
     intent: Intent,
     caps: Sequence[Cap],
+    moments: Moments,
     zones: Mapping[str, str],
     view: View,
     now: Moment,
@@ -51,13 +55,16 @@ def _last_place(
 ) -> Answer:
     """Whether the intent takes the place that is free everywhere, or leaves it to others for a while."""
     contents = view.rules.content_values
-    left = look_ahead(caps, view.places, view.rivals, contents, zones=zones, now=now.journey, intent=intent)
+    # Only where a cap looks ahead are there any.
+    rivals = able_rivals(intent, view, now) if view.rivals else ()
+    left = look_ahead(caps, moments, rivals, contents, zones=zones, now=now.journey, intent=intent)
     if left is None:
         return allowed(stage, channel)
     cap, yielded = left
     evidence = {
         "cap": cap.id,
         "value": value_of(intent.priority, intent.content, contents),
+        **_of_contact(intent, view, now),
         "yields_to": [
             {
                 "journey": rival.journey,
@@ -82,6 +89,12 @@ def _last_place(
         hold_until=yielded.until if waits else None,
         outcome=None if waits else Outcome.CAPPED,
     )
+
+
+def _of_contact(intent: Intent, view: View, now: Moment) -> dict[str, Any]:
+    """What the contact adds to the value, which is the same for all that compete here."""
+    told = worth_told(intent, view, now.journey)
+    return {name: told[name] for name in ("contact_value", "content_value", "priority") if name in told}
 
 
 def _silent(view: View, pause_ends: datetime, channel: str, stage: Stage) -> Answer:

@@ -15,6 +15,9 @@ from engine.journeys.localtime import calendar_span, zone_of
 
 _TICK = timedelta(microseconds=1)
 
+Moments = Mapping[str, Sequence[datetime]]
+"""Cap id -> the sorted moments of the messages that it counts."""
+
 
 @dataclass(frozen=True)
 class FullCap:
@@ -56,9 +59,12 @@ class CapsAnswer:
 
 
 def applicable_caps(
-    caps: Iterable[Cap], intent: Intent, purpose: Purpose, channel: str, tags: frozenset[str]
+    caps: Iterable[Cap], intent: Intent, purpose: Purpose, channel: str, tags: frozenset[str] | None
 ) -> tuple[Cap, ...]:
-    """The caps in which the intent needs a place on this channel; of exempt purposes only the quotas."""
+    """The caps in which the intent needs a place on this channel; of exempt purposes only the quotas.
+
+    Tags that are None may be any.
+    """
     return tuple(
         cap
         for cap in caps
@@ -93,29 +99,18 @@ def still_counts(cap: Cap, place: Place) -> bool:
     return _counts(cap.counts, place.purpose, place.channel, place.journey, place.tags, place.content)
 
 
-def look(
-    caps: Sequence[Cap],
-    places: Iterable[Place],
-    *,
-    zones: Mapping[str, str],
-    now: datetime,
-    intent_key: str,
-) -> CapsAnswer:
-    """Which of the caps that apply are full at `now` (journey time) for the intent.
+def look(caps: Sequence[Cap], moments: Moments, *, zones: Mapping[str, str], now: datetime) -> CapsAnswer:
+    """Which of the caps that apply are full at `now` (journey time); `moments` are those of `moments_of`.
 
-    Of each cap the latest `depth` places are enough, beside those that are only leased. `zones` says what
-    `contact` and `workspace` stand for. Places of the intent itself do not count against it. A place that is
-    only leased counts as of now, whenever it was taken: it is dated when it is handed over, and that may be
-    at any moment from now on.
+    `zones` says what `contact` and `workspace` stand for.
     """
-    moments = moments_of(caps, places, now, intent_key)
-    found = (_full(cap, moments[cap.id], zones, now) for cap in caps)
-    return CapsAnswer(tuple(each for each in found if each is not None))
+    found = [_full(cap, moments[cap.id], zones, now) for cap in caps]
+    return CapsAnswer(tuple([each for each in found if each is not None]))
 
 
 def look_ahead(
     caps: Sequence[Cap],
-    places: Iterable[Place],
+    moments: Moments,
     rivals: Sequence[Rival],
     contents: Mapping[str, float],
     *,
@@ -129,8 +124,9 @@ def look_ahead(
     `engine.gate.arbitration` says; for each free place it waits for those due within the cap's `look_ahead`
     since it was wished and the place was free.
     """
+    if not rivals:
+        return None
     value = value_of(intent.priority, intent.content, contents)
-    moments = moments_of(caps, places, now, intent.key)
     found: list[tuple[Cap, Yielded]] = []
     for cap in caps:
         if cap.look_ahead is None:
@@ -148,10 +144,13 @@ def look_ahead(
     return max(found, key=lambda each: each[1].until, default=None)
 
 
-def moments_of(
-    caps: Iterable[Cap], places: Iterable[Place], now: datetime, intent_key: str
-) -> Mapping[str, Sequence[datetime]]:
-    """By cap the sorted moments that count against an intent."""
+def moments_of(caps: Iterable[Cap], places: Iterable[Place], now: datetime, intent_key: str) -> Moments:
+    """By cap the sorted moments that count against an intent at `now` (journey time).
+
+    Of each cap the latest `depth` places are enough, beside those that are only leased. Places of the intent
+    itself do not count against it. A place that is only leased counts as of now, whenever it was taken: it is
+    dated when it is handed over, and that may be at any moment from now on.
+    """
     by_id = {cap.id: cap for cap in caps}
     moments: dict[str, list[datetime]] = {name: [] for name in by_id}
     for place in places:
@@ -207,6 +206,8 @@ def _free_since(
 
 def _full(cap: Cap, moments: Sequence[datetime], zones: Mapping[str, str], now: datetime) -> FullCap | None:
     """The cap when it leaves no room at `now`, given the sorted moments it counts."""
+    if cap.min_gap is None and cap.limit is not None and len(moments) < cap.limit:
+        return None  # nearly always: fewer than it allows, whatever its window is
     frees_at = now
     used = 0
     if cap.limit is not None and cap.window is not None:

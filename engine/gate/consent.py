@@ -15,6 +15,13 @@ ANY = "*"
 PERSONALISATION = "personalisation"
 """The purpose of every workspace whose refusal asks for contents that are not personal; nobody need agree."""
 
+CROSS_BORDER = "cross_border"
+"""The purpose of every workspace to which contacts agree by itself before facts about them leave their
+country (separate consent, in article 39 of China's Personal Information Protection Law)."""
+
+OF_EVERY_WORKSPACE = frozenset({PERSONALISATION, CROSS_BORDER})
+"""Purposes that no ruleset declares."""
+
 
 REFUSALS = frozenset({"withdrawn", "denied"})
 """Decisions that say no."""
@@ -53,6 +60,10 @@ class ConsentRecord:
     """Who brought it; `import`, or `import:<what>`, for entries taken over from another system."""
     purpose_version: str = "1"
     legal_basis: str = "consent"
+    said_by: str = ""
+    """The contact that said it, where that one was joined with this one later; else empty."""
+    joined: tuple[tuple[str, datetime], ...] = ()
+    """With whom that contact was joined and when, up to this one (empty again): they are one since."""
 
     @property
     def is_grant(self) -> bool:
@@ -82,6 +93,10 @@ class ConsentAnswer:
     def is_granted(self) -> bool:
         return self.state is ConsentState.GRANTED
 
+    @property
+    def is_refused(self) -> bool:
+        return self.state in {ConsentState.WITHDRAWN, ConsentState.DENIED}
+
 
 def settle_consent(
     records: Sequence[ConsentRecord],
@@ -94,18 +109,15 @@ def settle_consent(
 
     A refusal (withdrawn or denied) stands until a later grant lifts it. A grant lifts only what it names
     as narrowly: a refusal of all purposes is not undone by naming one, a refusal on a single channel is not
-    undone by a grant for all channels, and an import lifts nothing. Where no refusal stands, the latest
-    grant that is still valid counts. Of grants only those under one of the notice's `versions` count (None:
-    under any); refusals count under every version. A pending one is no consent.
+    undone by a grant for all channels, and an import lifts nothing. What somebody refused before they were
+    joined with this contact, only they themselves or the two as one can lift. Where no refusal stands, the
+    latest grant that is still valid counts. Of grants only those under one of the notice's `versions` count
+    (None: under any); refusals count under every version. A pending one is no consent.
     """
     known = [record for record in records if record.recorded_at <= at and _concerns(record, purpose, channel)]
-    known.sort(key=lambda record: record.recorded_at)
-    standing = [
-        refusal
-        for place, refusal in enumerate(known)
-        if refusal.is_refusal and not any(_lifts(later, refusal) for later in known[place + 1 :])
-    ]
-    if standing:
+    if len(known) > 1:
+        known.sort(key=lambda record: record.recorded_at)
+    if any(record.is_refusal for record in known) and (standing := standing_refusals(known)):
         latest = standing[-1]
         state = ConsentState.DENIED if latest.decision == "denied" else ConsentState.WITHDRAWN
         return ConsentAnswer(state, latest)
@@ -183,10 +195,30 @@ def take_back(
     return TakenBack(stopped, refusal.channel, tuple(records), at, purposes)
 
 
+def standing_refusals(records: Sequence[ConsentRecord]) -> list[ConsentRecord]:
+    """The refusals among a contact's entries, in ledger order, that nothing has lifted since."""
+    known = sorted(records, key=lambda record: record.recorded_at)
+    return [
+        refusal
+        for place, refusal in enumerate(known)
+        if refusal.is_refusal and not any(_lifts(later, refusal) for later in known[place + 1 :])
+    ]
+
+
 def may_be_personal(records: Sequence[ConsentRecord], channel: str = ANY) -> bool:
     """Whether contents may be made for the contact as a person: unless they said no, as it stands now."""
-    state = settle_consent(records, PERSONALISATION, channel, _FOREVER).state
-    return state not in {ConsentState.WITHDRAWN, ConsentState.DENIED}
+    return not settle_consent(records, PERSONALISATION, channel, _FOREVER).is_refused
+
+
+def may_cross(records: Sequence[ConsentRecord], channel: str, at: datetime) -> bool:
+    """Whether facts about the contact may be taken out of their country: if they agreed to that by itself.
+
+    An agreement to everything is none to this; a refusal of everything refuses this too.
+    """
+    if settle_consent(records, CROSS_BORDER, channel, at).is_refused:
+        return False
+    separate = [each for each in records if each.purpose == CROSS_BORDER]
+    return settle_consent(separate, CROSS_BORDER, channel, at).is_granted
 
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -254,4 +286,12 @@ def _lifts(grant: ConsentRecord, refusal: ConsentRecord) -> bool:
         and not grant.is_import
         and grant.purpose == refusal.purpose
         and refusal.channel in (ANY, grant.channel)
+        and _is_by_the_same(grant, refusal)
+    )
+
+
+def _is_by_the_same(grant: ConsentRecord, refusal: ConsentRecord) -> bool:
+    """Whether the two were one contact when the grant was given: else the stricter of both counts."""
+    return grant.said_by == refusal.said_by or any(
+        (grant.said_by == into and grant.recorded_at >= since) for into, since in refusal.joined
     )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engine.changing import frozen
 from engine.journeys.localtime import clock_moment, has_day
 
 SEARCHED = timedelta(days=15)
@@ -35,7 +36,20 @@ class Hours:
     start: time
     until: time
     weekdays: frozenset[int] = frozenset()
-    """ISO weekdays on which it begins, Monday is 1; empty: every day."""
+    """ISO weekdays on which it begins, Monday is 1; without these and holidays: every day."""
+    holidays: frozenset[date] | None = None
+    """Days on which it begins as well, whatever weekday they are; None: holidays are days like others."""
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether it begins on some days only."""
+        return bool(self.weekdays) or self.holidays is not None
+
+    def begin_on(self, day: date) -> bool:
+        """Whether such hours begin on the day."""
+        if not self.is_of_days:
+            return True
+        return day.isoweekday() in self.weekdays or day in (self.holidays or ())
 
     @property
     def text(self) -> str:
@@ -158,7 +172,7 @@ def read_wish(text: str) -> tuple[Hours, ...] | None:
     return tuple(hours)
 
 
-@dataclass(frozen=True)
+@frozen
 class Window:
     """Hours of a rule on one zone's clock."""
 
@@ -173,17 +187,17 @@ class Window:
         hours, shown = self.hours, moment.astimezone(self.zone)
         clock = shown.time().replace(fold=0)
         if hours.start < hours.until:
-            return hours.start <= clock < hours.until and self._begins_on(shown.date())
-        if clock >= hours.start and self._begins_on(shown.date()):
+            return hours.start <= clock < hours.until and self.hours.begin_on(shown.date())
+        if clock >= hours.start and self.hours.begin_on(shown.date()):
             return True
-        return clock < hours.until and self._begins_on(self._day_before(shown.date()))
+        return clock < hours.until and self.hours.begin_on(self._day_before(shown.date()))
 
     def end(self, moment: datetime) -> datetime:
         """The first moment (UTC) after a quiet one at which this window is not quiet any more."""
         hours, shown = self.hours, moment.astimezone(self.zone)
         last = shown.date()
         evening = shown.time().replace(fold=0) >= hours.start
-        if hours.start >= hours.until and evening and self._begins_on(last):
+        if hours.start >= hours.until and evening and self.hours.begin_on(last):
             last += _DAY
         wanted = datetime.combine(last, hours.until, self.zone)
         again = wanted.replace(fold=1).astimezone(UTC)
@@ -195,12 +209,9 @@ class Window:
         changed = self._clock_change(moment, end)
         return changed if changed is not None and not self.is_quiet(changed) else end
 
-    def _begins_on(self, day: date) -> bool:
-        return not self.hours.weekdays or day.isoweekday() in self.hours.weekdays
-
     def _day_before(self, day: date) -> date:
         day -= _DAY
-        while self.hours.weekdays and not has_day(day, self.zone):
+        while self.hours.is_of_days and not has_day(day, self.zone):
             day -= _DAY
         return day
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
+from engine.changing import frozen
+from engine.gate.budgeting import check_budgets
 from engine.gate.capping import check_caps
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.quiet import check_quiet
@@ -20,21 +22,27 @@ from engine.gate.stages import (
     usable_identity,
 )
 from engine.gate.state import Moment, View
+from engine.gate.windowing import check_window, check_window_for
 
 ChannelStage = Callable[[Intent, View, Moment, str], Answer]
 
 CHANNEL_STAGES: tuple[ChannelStage, ...] = (
     check_channel_breaker,
     check_identity,
+    check_window,
     check_consent,
     check_quiet,
     check_caps,
+    check_budgets,
     check_hold_out,
 )
-"""Stages 3 to 7, and the hold-out behind them."""
+"""Stages 3 to 7, and budgets and the hold-out behind them."""
+
+_LIMITS = frozenset({Stage.CAPS, Stage.BUDGET, Stage.RESERVE})
+"""Stages that count, and whose wish to wait is the file's own."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Way:
     """A channel that passes every stage up to the content."""
 
@@ -67,18 +75,28 @@ def judge(intent: Intent, view: View, now: Moment, tried: Mapping[str, Answer] |
     return _conclusion(against)
 
 
-def confirm(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
-    """Stages 2, 5, 6 and 7 once more, for the chosen channel, over what is read under the contact's lock."""
+def confirm(
+    intent: Intent, view: View, now: Moment, channel: str, *, within: Collection[str] | None = None
+) -> Answer:
+    """Stages 2, 4 (its window alone), 5, 6, 7 and budgets once more, for the chosen channel, over what is
+    read under the contact's lock; `within` as in `Passage`. What other contacts take meanwhile, budgets find
+    out when the amount is taken."""
     standing = check_standing(intent, view, now)
     if standing.verdict is not Verdict.ALLOW:
         return standing
+    window = check_window_for(intent, view, now, channel, within=within)
+    if window.verdict is not Verdict.ALLOW:
+        return window
     consent = check_consent(intent, view, now, channel)
     if consent.verdict is not Verdict.ALLOW:
         return consent
     quiet = check_quiet(intent, view, now, channel)
     if quiet.verdict is not Verdict.ALLOW:
         return quiet
-    return check_caps(intent, view, now, channel, stage=Stage.RESERVE)
+    caps = check_caps(intent, view, now, channel, stage=Stage.RESERVE)
+    if caps.verdict is not Verdict.ALLOW:
+        return caps
+    return check_budgets(intent, view, now, channel, stage=Stage.RESERVE)
 
 
 def ends_search(answer: Answer) -> bool:
@@ -87,7 +105,7 @@ def ends_search(answer: Answer) -> bool:
     A full cap and a quiet hour say for themselves whether another channel may be tried; a breaker always lets
     the next one try.
     """
-    deferred = answer.verdict is Verdict.HOLD and answer.stage in {Stage.CAPS, Stage.RESERVE}
+    deferred = answer.verdict is Verdict.HOLD and answer.stage in _LIMITS
     return answer.outcome is not None or deferred or answer.keeps_channel
 
 
@@ -121,7 +139,7 @@ def _conclusion(against: Mapping[str, Answer]) -> Answer:
     outcome = Outcome.BLOCKED
     if any(answer.reason == "channel.rejected" for answer in answers):
         outcome = Outcome.FAILED
-    elif decisive.stage in {Stage.CAPS, Stage.RESERVE}:
+    elif decisive.stage in _LIMITS:
         outcome = Outcome.CAPPED
     elif decisive.reason == "quiet.too_late":
         outcome = Outcome.EXPIRED

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from engine.changing import frozen
 from engine.rules.condition import Condition
 
 
@@ -174,7 +175,7 @@ class Cap:
     """How far it looks for messages of higher value, to leave them the last place; None: not at all."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Intent:
     """The wish to send one message to one contact, as the gate sees it."""
 
@@ -199,6 +200,16 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """A line of messages that wait until a share of a budget allows them."""
+
+    budget: str
+    share: str
+    cost: int
+    """What this message adds to it, in the budget's smallest unit."""
+
+
+@frozen
 class Answer:
     """What one stage says of an intent, with everything needed to explain it afterwards."""
 
@@ -221,3 +232,5 @@ class Answer:
     """How the intent ends, when this answer ends it."""
     keeps_channel: bool = False
     """Whether a hold waits for this very channel: those after it are not asked."""
+    queue: Queue | None = None
+    """With a hold: the line in which the message waits from now on."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.gate.concerning import quiet_on
 from engine.gate.hours import Hours, Opening, QuietRule, WhenQuiet, Window, holds_in, opening, read_wish
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage, allowed, share_of
@@ -35,7 +36,7 @@ def check_quiet(intent: Intent, view: View, now: Moment, channel: str) -> Answer
     standing = view.standing
     assert standing is not None, "stage 2 stops intents without a contact"
     lives_in, known_by = rules.residence.of(standing.attributes, standing.countries)
-    concerned = [rule for rule in _concerning(intent, rules, channel) if holds_in(rule.countries, lives_in)]
+    concerned = [rule for rule in quiet_on(intent, rules, channel) if holds_in(rule.countries, lives_in)]
     windows: list[Window] = []
     for rule in concerned:
         found = list(_windows(rule, standing, rules))
@@ -49,14 +50,6 @@ def check_quiet(intent: Intent, view: View, now: Moment, channel: str) -> Answer
     if opens is None:
         return allowed(Stage.QUIET, channel)
     return _quiet(intent, view, opens, channel, lives_in, known_by)
-
-
-def _concerning(intent: Intent, rules: GateRules, channel: str) -> Iterator[QuietRule]:
-    kind = rules.purposes[intent.purpose].kind
-    said = (intent.purpose, kind, channel, rules.platforms[channel], intent.journey, intent.content)
-    for rule in rules.quiet:
-        if rule.holds_back.concerns(*said) and not (rule.spared is not None and rule.spared.concerns(*said)):
-            yield rule
 
 
 def _windows(rule: QuietRule, standing: Standing, rules: GateRules) -> Iterator[Window | _Unreadable]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.gate.reason_words import WORDS, Words
+
 FAMILIES = (
     "entry",
     "kill",
@@ -16,6 +18,7 @@ FAMILIES = (
     "consent",
     "quiet",
     "cap",
+    "budget",
     "experiment",
     "content",
     "review",
@@ -38,9 +41,20 @@ PLUGINS = "the plugin's developers"
 NOBODY = "nobody"
 
 
+CHANGED_BY_ZH: Mapping[str, str] = {
+    OPERATIONS: "运营人员",
+    COMPLIANCE: "合规人员",
+    RUNNERS: "运行维护人员",
+    CONTACT: "仅联系人本人",
+    PLUGINS: "插件开发者",
+    NOBODY: "无人",
+}
+"""The same in Chinese."""
+
+
 @dataclass(frozen=True)
 class Reason:
-    """What a code says of an intent, an entry or a run."""
+    """What a code says of an intent, an entry or a run; `engine.gate.reason_words` says it in Chinese too."""
 
     sentence: str
     changed_by: str
@@ -61,6 +75,12 @@ REASONS: Mapping[str, Reason] = {
     "channel.not_configured": Reason("the ruleset does not configure the channel", OPERATIONS),
     "channel.no_identity": Reason("the contact has no address there", CONTACT),
     "channel.suppressed_address": Reason("the contact's address there must not be used", COMPLIANCE),
+    "channel.window_closed": Reason(
+        "the platform lets us write only for a while after the contact was heard", CONTACT
+    ),
+    "channel.window_spent": Reason(
+        "the platform lets us write no more before the contact is heard again", CONTACT
+    ),
     "channel.rejected": Reason("the provider of this channel has refused the message", RUNNERS),
     "channel.preflight": Reason("the channel cannot carry this message", OPERATIONS),
     "channel.preflight_failed": Reason("the channel could not say whether it can carry it", PLUGINS),
@@ -74,6 +94,9 @@ REASONS: Mapping[str, Reason] = {
     "consent.lapsed": Reason("the consent asked for was not confirmed in time", CONTACT),
     "consent.unknown_purpose": Reason("the ruleset does not define the purpose", OPERATIONS),
     "run.contact_deleted": Reason("the contact has left us, and nothing goes on about them", CONTACT),
+    "run.contact_merged": Reason(
+        "the contact is one with another, who is further on in the journey or has been through it", NOBODY
+    ),
     "quiet.hours": Reason("it is a time at which the contact must not be disturbed", COMPLIANCE),
     "quiet.skipped": Reason("at such a time it is not sent, and it does not wait either", COMPLIANCE),
     "quiet.too_late": Reason("the quiet ends later than the message may wait", OPERATIONS),
@@ -85,6 +108,14 @@ REASONS: Mapping[str, Reason] = {
     "cap.yielded": Reason("it leaves the last place to a message of higher value that is due", OPERATIONS),
     "cap.silence": Reason("the contact has not answered for long, so marketing leaves them alone", CONTACT),
     "cap.defer_too_long": Reason("the cap frees later than the message may wait", OPERATIONS),
+    "budget.ahead": Reason("the budget lasts by its pace, and does not allow the message yet", OPERATIONS),
+    "budget.share_spent": Reason(
+        "the share of the budget is used up until it is shared out anew", OPERATIONS
+    ),
+    "budget.spent": Reason("the budget is used up", OPERATIONS),
+    "budget.halted": Reason("what the share brings in is unsteady, and nothing is spent of it", OPERATIONS),
+    "budget.not_open": Reason("the budget has not begun, or is over", OPERATIONS),
+    "budget.too_late": Reason("the budget allows it later than the message may wait", OPERATIONS),
     "experiment.exposed": Reason("the run came to an experiment and went the way of its arm", OPERATIONS),
     "experiment.held_out": Reason("the contact is held out, so that an effect can be measured", OPERATIONS),
     "content.missing": Reason("the content is not in the ruleset", OPERATIONS),
@@ -92,9 +123,14 @@ REASONS: Mapping[str, Reason] = {
     "content.personal_only": Reason(
         "the contact refused personalisation, and the content has no other text", OPERATIONS
     ),
+    "content.does_not_fit": Reason("the platform of the channel does not take such a text", OPERATIONS),
     "content.check_blocked": Reason("a check found something that must not be said", COMPLIANCE),
     "content.check_failed": Reason("a check could not do its work, so the message is blocked", PLUGINS),
+    "review.pending": Reason("people have still to approve this very text", COMPLIANCE),
+    "review.rejected": Reason("people have rejected this very text", COMPLIANCE),
+    "review.withdrawn": Reason("the approval of this very text was taken back", COMPLIANCE),
     "sent.accepted": Reason("the provider took the message", NOBODY),
+    "sent.receipt": Reason("a receipt says that the provider took the message after all", NOBODY),
     "failed.rejected": Reason("the provider refused the message for good", RUNNERS),
     "failed.retries": Reason("the provider stayed busy until no attempt was left", RUNNERS),
     "rate.limited": Reason("the provider takes no more messages at this moment", RUNNERS),
@@ -146,8 +182,27 @@ _ANY = {
 }
 """Families whose details plugins name; the sentence for a detail that is not listed above."""
 
+_ANY_WORDS = {
+    "channel": Words("渠道无法承载此消息", "the message fitted the channel", "消息符合渠道要求"),
+}
+
 
 def describe(code: str) -> Reason:
     """The sentence for a code, also for a detail that a plugin named; KeyError for an unknown family."""
     found = REASONS.get(code)
     return found if found is not None else _ANY[code.partition(".")[0]]
+
+
+def words(code: str) -> Words:
+    """The other words for a code, as `describe` gives the sentence; KeyError for an unknown family."""
+    found = WORDS.get(code)
+    return found if found is not None else _ANY_WORDS[code.partition(".")[0]]
+
+
+def titles(code: str) -> dict[str, str]:
+    """The code's sentence by language, for operators; the code itself for one that is not known."""
+    try:
+        return {"en": describe(code).sentence, "zh": words(code).sentence_zh}
+    except KeyError:
+        # Written by a version that knew more reasons than this one.
+        return {"en": code, "zh": code}

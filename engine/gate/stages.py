@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from engine.experiments.holding_out import HoldOut
 from engine.gate.consent import ConsentState, consent_for
 from engine.gate.model import Answer, Intent, Outcome, Verdict
+from engine.gate.reviewing import check_review
 from engine.gate.state import Identity, Moment, Passage, PublishedBreaker, View
 
 
@@ -31,6 +32,7 @@ class Stage(StrEnum):
     CONSENT = "consent"
     QUIET = "quiet"
     CAPS = "caps"
+    BUDGET = "budget"
     HOLD_OUT = "hold_out"
     CONTENT = "content"
     RATE = "rate"
@@ -39,11 +41,17 @@ class Stage(StrEnum):
 
 
 KILL_SCOPE = "kill"
+_OF_PLAN = "plan:"
 
 
 def plan_scope(plan: str) -> str:
     """What holds messages while a plan pauses them."""
-    return f"plan:{plan}"
+    return f"{_OF_PLAN}{plan}"
+
+
+def is_of_plan(scope: str) -> bool:
+    """Whether a plan holds what is held in this scope."""
+    return scope.startswith(_OF_PLAN)
 
 
 def check_halt(intent: Intent, view: View, now: Moment) -> Answer:
@@ -165,7 +173,7 @@ def check_hold_out(intent: Intent, view: View, now: Moment, channel: str) -> Ans
     """
     purpose = view.rules.purposes[intent.purpose]
     if purpose.kind != "marketing" or not view.rules.hold_outs:
-        return Answer(Verdict.ALLOW, Stage.HOLD_OUT, channel=channel)
+        return allowed(Stage.HOLD_OUT, channel)
     today = now.journey.astimezone(ZoneInfo(view.rules.timezone)).date()
     for hold_out in view.rules.hold_outs:
         if (
@@ -174,11 +182,11 @@ def check_hold_out(intent: Intent, view: View, now: Moment, channel: str) -> Ans
             and hold_out.holds(intent.contact_id)
         ):
             return _held_out(hold_out, intent, channel)
-    return Answer(Verdict.ALLOW, Stage.HOLD_OUT, channel=channel)
+    return allowed(Stage.HOLD_OUT, channel)
 
 
 def check_hand_over(intent: Intent, view: View, now: Moment, passage: Passage) -> Answer:
-    """11: the kill switch, the breakers and the contact's standing once more, at the last moment.
+    """11: the kill switch, the breakers, the contact's standing and the text's approval once more.
 
     A half-open breaker lets the intent pass when it holds one of its probes.
     """
@@ -190,6 +198,14 @@ def check_hand_over(intent: Intent, view: View, now: Moment, passage: Passage) -
     ):
         if answer.verdict is not Verdict.ALLOW:
             return replace(answer, stage=Stage.HAND_OVER, channel=passage.channel)
+    if passage.sealed is not None:
+        # Whoever took the approval back meanwhile has decided: nothing goes out after that.
+        unapproved = check_review(
+            passage.sealed, view.reviewed, intent.content, passage.channel, Stage.HAND_OVER
+        )
+        if unapproved is not None:
+            is_refused = unapproved.verdict is Verdict.BLOCK
+            return replace(unapproved, outcome=Outcome.BLOCKED) if is_refused else unapproved
     return allowed(Stage.HAND_OVER, passage.channel)
 
 
@@ -252,7 +268,12 @@ def held_by(breaker: PublishedBreaker, stage: Stage, view: View, now: Moment, ch
         stage,
         f"breaker.{breaker.state}",
         channel=channel,
-        evidence={"breaker": breaker.breaker_id, "scope": breaker.scope, "level": breaker.level},
+        evidence={
+            "breaker": breaker.breaker_id,
+            "scope": breaker.scope,
+            "level": breaker.level,
+            "metric": view.rules.metrics.get(breaker.breaker_id),
+        },
         would_pass_if=f"breaker {breaker.breaker_id} on {breaker.scope} is closed",
         hold_scope=f"breaker:{breaker.scope}",
         worth_until=now.journey + resume_within if resume_within is not None else None,

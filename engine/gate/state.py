@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from engine.changing import frozen
 from engine.clock import JourneyTime
 from engine.experiments.holding_out import HoldOut
 from engine.gate.arbitration import Rival
+from engine.gate.budgets import Book, Budget, Halt, Paid
+from engine.gate.by_hand import Task
 from engine.gate.consent import ConsentRecord
 from engine.gate.hours import NOWHERE_STATED, QuietRule, Residence
 from engine.gate.model import Answer, Cap, Intent, Outcome, Purpose, Silence
 from engine.gate.rates import Provider
+from engine.gate.reviewing import ReviewPolicy, Reviews, Sealed
+from engine.gate.windows import ChannelWindows, Heard
+from engine.gate.worth import EVERYBODY_THE_SAME, ContactValue
 from engine.rules.facts import Facts
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
+_MOST_WORKED_OUT = 10_000
+
+
+@frozen
 class Moment:
     """One instant on both clocks."""
 
@@ -45,6 +55,8 @@ class GateRules:
     caps: tuple[Cap, ...]
     resume_within: Mapping[str, timedelta]
     """Breaker id -> how long (journey time) what it holds stays worth sending; absent: no limit."""
+    metrics: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """Breaker id -> the name of the figure that it watches."""
     paused_purposes: Mapping[str, str] = field(default_factory=dict)
     """Purpose -> the plan that holds its messages."""
     paused_journeys: Mapping[str, str] = field(default_factory=dict)
@@ -59,21 +71,52 @@ class GateRules:
     """Journeys for contacts who fell silent: the pause spares them."""
     content_values: Mapping[str, float] = field(default_factory=dict)
     """Contents whose value is not 1."""
+    budgets: tuple[Budget, ...] = ()
+    contact_value: ContactValue = EVERYBODY_THE_SAME
+    reviews: tuple[ReviewPolicy, ...] = ()
+    """Which texts people have to approve; the first that fits counts."""
     recomputes_on_send: bool = False
     """Whether what is computed of a contact depends on what was sent to them."""
+
+    windows: Mapping[str, ChannelWindows] = field(default_factory=dict)
+    """Channel -> in which time its platform lets us write; without those that may always."""
 
     @cached_property
     def asks_facts(self) -> bool:
         """Whether anything here is decided by what is known of the contact."""
-        return any(cap.scale for cap in self.caps)
+        return (
+            bool(self.contact_value.cases)
+            or any(cap.scale for cap in self.caps)
+            or any(share.when is not None for budget in self.budgets for share in budget.shares)
+        )
 
     @cached_property
     def look_ahead(self) -> timedelta | None:
         """The farthest that any cap looks for messages still to come; None: none does."""
         return max((cap.look_ahead for cap in self.caps if cap.look_ahead is not None), default=None)
 
+    def judges_as(self, other: GateRules) -> bool:
+        """Whether messages are judged alike under both, whatever the two are called; False when in doubt."""
+        if self.asks_facts or other.asks_facts:
+            return False  # behind the same names another rule may stand
+        return replace(self, version=other.version) == other
 
-@dataclass(frozen=True)
+    def worked_out(self, asked: Hashable, work: Callable[[], T]) -> T:
+        """What `work` makes of these rules, done once for each thing asked: rules do not change."""
+        found: T | None = self._worked_out.get(asked)
+        if found is None:
+            if len(self._worked_out) >= _MOST_WORKED_OUT:
+                self._worked_out.clear()
+            # Two threads may both do the work; what they make is the same.
+            found = self._worked_out[asked] = work()
+        return found
+
+    @cached_property
+    def _worked_out(self) -> dict[Hashable, Any]:
+        return {}
+
+
+@frozen
 class Standing:
     """Whether a contact may be reached at all, and what caps and quiet hours need to know of them."""
 
@@ -94,13 +137,15 @@ class Standing:
     """Journey time of the oldest marketing message without an answer, as `engine.gate.tolerance` counts."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Identity:
     """One address of the contact."""
 
     platform: str
     address: str
     suppressed: str | None = None
+    heard: Mapping[str, Mapping[str, Heard]] = field(default_factory=dict)
+    """Channel -> type of event -> when its owner was heard there, as far as that opens or closes a window."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +163,7 @@ class PublishedBreaker:
     epoch: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """One place in one cap that counts, or may come to count, against the contact."""
 
@@ -133,9 +178,11 @@ class Place:
     journey: str | None = None
     tags: frozenset[str] = frozenset()
     content: str = ""
+    part: str = ""
+    """Of a window that is several (`Window.per`): which of them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """All that stages look at, read together at one moment."""
 
@@ -160,6 +207,14 @@ class View:
     """The `contact.` facts, where the rules ask for them."""
     rivals: tuple[Rival, ...] = ()
     """Other messages for the contact that are still to come, as far as caps look ahead."""
+    books: Mapping[str, Book] = field(default_factory=dict)
+    """Budget -> what is known of it, of those that may have to pay; absent: nothing was taken from it yet."""
+    paid: Mapping[str, Paid] = field(default_factory=dict)
+    """Budget -> what the intent holds of it already, from an attempt before this one."""
+    halts: Mapping[str, Mapping[str, Halt]] = field(default_factory=dict)
+    """Budget -> share -> why nothing is spent of it now; of those that may have to pay."""
+    reviewed: Reviews | None = field(default_factory=dict)
+    """By hash, what people have said of the content's texts, where a policy asks; None: all are approved."""
     time: JourneyTime = field(default_factory=JourneyTime)
 
 
@@ -197,7 +252,7 @@ class Probe:
     epoch: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Passage:
     """The way one intent takes out: everything decided before it is handed over."""
 
@@ -210,9 +265,17 @@ class Passage:
     """What it took from half-open breakers."""
     findings: tuple[Mapping[str, object], ...] = ()
     """What checks noted in its text without blocking it."""
+    text: Mapping[str, object] = field(default_factory=dict)
+    """Who wrote its text, where that was not a template as it stands."""
+    within: tuple[str, ...] | None = None
+    """Names of the channel's windows of which one has to be open; None: any of them; empty: none."""
+    adapted: tuple[str, ...] = ()
+    """What was changed of its text to suit the channel's platform."""
+    sealed: Sealed | None = None
+    """The text that people had to approve; None where no policy asks."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Departure:
     """A passage that was reserved, and whether it may go out as well."""
 
@@ -221,7 +284,7 @@ class Departure:
     """What stands against the hand-over; None when it is committed and the provider may be called."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Attempt:
     """One call to a provider, and what came of it."""
 
@@ -235,9 +298,11 @@ class Attempt:
     """The address, when it will never work; it is suppressed together with the attempt's record."""
     busy_for: timedelta | None = None
     """How long the provider asked not to be given anything at all."""
+    task: Task | None = None
+    """What a person is to do for it to reach anybody; written down together with the attempt."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Aftermath:
     """What an attempt makes of the intent."""
 

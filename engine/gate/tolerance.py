@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
+from engine.changing import changed
 from engine.gate.model import Cap, Purpose, Scale, Silence
 from engine.rules.evaluator import evaluate
 from engine.rules.explaining import answers
@@ -26,9 +27,11 @@ def tolerated(cap: Cap, facts: Facts, now: datetime) -> Cap:
     """The cap as this contact has it: its limit scaled, and at least 1. A gap is the same for everybody."""
     if cap.limit is None or not cap.scale:
         return cap
-    return replace(cap, limit=scaled(cap.limit, _deciding(cap.scale, facts, now)[0]))
+    limit = scaled(cap.limit, _deciding(cap.scale, facts, now)[0])
+    return cap if limit == cap.limit else changed(cap, limit=limit)
 
 
+@lru_cache(maxsize=4096)
 def scaled(limit: int, factor: float) -> int:
     """The limit times the factor as it is written, rounded down, and at least 1."""
     return max(1, math.floor(limit * Fraction(str(factor))))
@@ -40,7 +43,11 @@ def most(cap: Cap) -> int:
         return 1
     if not cap.scale:
         return max(1, cap.limit)
-    return scaled(cap.limit, max((_UNSCALED, *(scale.factor for scale in cap.scale))))
+    widest = _UNSCALED
+    for scale in cap.scale:
+        if scale.factor > widest:
+            widest = scale.factor
+    return scaled(cap.limit, widest)
 
 
 def told(cap: Cap, facts: Facts, now: datetime) -> Mapping[str, Any]:
@@ -97,13 +104,11 @@ def after_activity(
 
 def _deciding(scales: Iterable[Scale], facts: Facts, now: datetime) -> tuple[float, Scale | None]:
     """The factor, and the entry that it comes from; None for nobody's."""
-    possible: list[tuple[float, Scale | None]] = []
+    least: tuple[float, Scale | None] | None = None
     for scale in scales:
         truth = evaluate(scale.when, facts, now)
-        if truth is not Truth.FALSE:
-            possible.append((scale.factor, scale))
-        if truth is Truth.TRUE:
-            break
-    else:
-        possible.append((_UNSCALED, None))
-    return min(possible, key=lambda each: each[0])
+        if truth is not Truth.FALSE and (least is None or scale.factor < least[0]):
+            least = scale.factor, scale
+        if truth is Truth.TRUE and least is not None:
+            return least
+    return least if least is not None and least[0] <= _UNSCALED else (_UNSCALED, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,11 +13,18 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.reading.validating import known_list, nearest
-from engine.contacts.consent import consent_records
+from engine.contacts.consent import consent_records, said_under, ways_at
 from engine.delivery.viewing import read_situation
 from engine.errors import CommandError, NotFound
-from engine.gate.consent import ANY, PERSONALISATION, ConsentRecord, consent_for, may_be_personal
-from engine.governance.records import Record, find_contact
+from engine.gate.consent import (
+    ANY,
+    OF_EVERY_WORKSPACE,
+    ConsentRecord,
+    consent_for,
+    may_be_personal,
+    may_cross,
+)
+from engine.governance.records import Record, find_living
 from engine.intake.incoming import IncomingEvent
 from engine.store.bundles import BundleShelf
 from engine.store.tables import ConsentRow
@@ -35,9 +42,16 @@ def consent_report(
     that came in later do not count, however early they are dated. The purposes are those of today.
     """
     moment = at or now
-    query = select(ConsentRow).where(col(ConsentRow.contact_id) == contact_id).order_by(col(ConsentRow.id))
+    ways = ways_at(session, contact_id, moment)
+    query = (
+        select(ConsentRow).where(col(ConsentRow.contact_id).in_(sorted(ways))).order_by(col(ConsentRow.id))
+    )
     rows = [row for row in session.scalars(query) if _known_at(row) <= moment]
-    records = [_record(row) for row in rows if row.recorded_at <= moment]
+    records = [
+        replace(_record(row), **said_under(row.contact_id, contact_id, ways))
+        for row in rows
+        if row.recorded_at <= moment
+    ]
     return {
         "contact_id": contact_id,
         "at": moment.isoformat(),
@@ -47,6 +61,7 @@ def consent_report(
             for channel in bundle.channels
         ],
         "personalisation": may_be_personal(records),
+        "cross_border": may_cross(records, ANY, moment),
         "ledger": [_entry(row) for row in rows],
     }
 
@@ -69,11 +84,11 @@ def said_event(session: Session, shelf: BundleShelf, contact: str, said: Said, *
     NotFound for an unknown contact, CommandError for a purpose or channel that nothing knows: a misspelt name
     would be kept, and the contact would be written to all the same.
     """
-    contact_id = find_contact(session, contact)
+    contact_id = find_living(session, contact)
     known = consent_records(session, contact_id)
     bundle = shelf.live(session)
     everything = set() if said.decision == "granted" else {ANY}
-    purposes = {*bundle.purposes, PERSONALISATION, *(record.purpose for record in known)} - {ANY}
+    purposes = {*bundle.purposes, *OF_EVERY_WORKSPACE, *(record.purpose for record in known)} - {ANY}
     _must_know("purpose", said.purpose, purposes | everything)
     _must_know("channel", said.channel, {*bundle.channels, *(record.channel for record in known), ANY})
     stated = {name: value for name, value in (said.more or {}).items() if value is not None}

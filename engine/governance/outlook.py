@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.authoring.comparing import is_same_journey
-from engine.authoring.compiling.journeys import exits
+from engine.authoring.compiling.reaching import exits
 from engine.errors import CommandError, NotFound, RulesetError
 from engine.governance.records import Record
 from engine.journeys.migrating import Destination, How, destination

@@ -20,7 +20,7 @@ from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
 from engine.clock import Clock
-from engine.delivery.intents import wake, wake_capped
+from engine.delivery.waking import wake, wake_capped
 from engine.errors import CommandError, NotFound, RulesetError
 from engine.gate.stages import plan_scope
 from engine.governance.overlays import Checked, check, overlaid

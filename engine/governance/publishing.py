@@ -15,17 +15,20 @@ from sqlmodel import col
 from engine.authoring.bundle import Bundle
 from engine.authoring.definitions import WORKSPACE_FILE
 from engine.authoring.loading import bundle_to_publish
+from engine.delivery.gate_rules import gate_rules
+from engine.delivery.waking import wake_capped, wake_unapproved
 from engine.errors import NotFound, Place, Problem, RulesetError
 from engine.governance.in_flight import place_orders, refuse_to_strand
 from engine.governance.outlook import JourneyOutlook, look_ahead
 from engine.governance.overlays import check_kept_on, kept_on
+from engine.governance.reviews import note_texts
 from engine.journeys.program import InFlight
 from engine.plugin.registry import Registry
 from engine.rules.proving import Unproved, prove
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, ensure_control, lock_control, read_control
 from engine.store.in_flight import as_document
-from engine.store.tables import BundleRow
+from engine.store.tables import BundleRow, ControlRow
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ def publish(
     that this version does not act upon, or rules that the matcher cannot be trusted with; nothing is changed
     then, nor when somebody would be stranded (RS128). `now` is delivery time. Every process takes the new
     bundle up with its next transaction. Runs in flight stay with theirs, unless `policies` or their journey's
-    file say otherwise; `engine.governance.in_flight` does what they say. A `shelf` spares compiling earlier
-    bundles again.
+    file say otherwise; `engine.governance.in_flight` does what they say. What caps and quiet hours hold goes
+    through the gate again when those, or anything else that the gate is told, have changed. A `shelf` spares
+    compiling earlier bundles again.
     """
     bundle = bundle_to_publish(files, registry)
     prove_rules(bundle)
@@ -137,6 +141,7 @@ def _put_in_force(
     # While the control row is held nobody can send or stop anything, so what takes long comes before.
     checked = check_kept_on(read_control(session), wanted, lambda: bundle)
     people = look_ahead(session, shelf, read_control(session), bundle, policies, told=False)
+    alike = _judged_alike(session, shelf, read_control(session), bundle)
     control = lock_control(session)  # two who publish at once take turns
     latest = session.scalar(select(func.max(col(BundleRow.number)))) or 0
     if wanted == (control.published_bundle or control.live_bundle) and not policies:
@@ -149,11 +154,33 @@ def _put_in_force(
         people = [each for each in people if each.journey not in moving] + anew
     refuse_to_strand(people, files)
     live, plans = kept_on(session, control, wanted)
-    if wanted != (control.published_bundle or control.live_bundle):
+    before = control.published_bundle or control.live_bundle
+    if wanted != before:
         latest += 1
         session.add(BundleRow(number=latest, hash=wanted, files=files, published_at=now, published_by=by))
     orders = place_orders(session, control, wanted, live, people, latest, now)
     change_control(
         session, live_bundle=live, published_bundle=wanted, plans=plans, in_flight=as_document(orders)
     )
+    if wanted != before:
+        note_texts(session, bundle, by=by, now=now)
+        if plans or before != alike:
+            wake_capped(session, now=now)
+        elif bundle.reviews:
+            wake_unapproved(session, now=now)
     return Published(latest, wanted, tuple(people))
+
+
+def _judged_alike(session: Session, shelf: BundleShelf, control: ControlRow, bundle: Bundle) -> str | None:
+    """The hash of the published bundle, if messages are judged by it as by this one; else None.
+
+    None also when an earlier version of Wayline published it and this one cannot read it any more.
+    """
+    published = control.published_bundle or control.live_bundle
+    if published is None:
+        return None
+    try:
+        known = shelf.get(session, published)
+    except RulesetError:
+        return None
+    return published if gate_rules(bundle).judges_as(gate_rules(known)) else None

@@ -9,22 +9,28 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col
 
+from engine.authoring.bundle import Bundle
 from engine.contacts.consent import consent_records
-from engine.contacts.identity import addresses_of
+from engine.contacts.identity import addresses_of, survivors_of
+from engine.contacts.merging import merges_of
+from engine.contacts.profile import counted
 from engine.contacts.rows import profile_of
 from engine.errors import NotFound
+from engine.governance.decisions import decisions_of_run
 from engine.journeys.run import WaitKind
+from engine.journeys.tasking import HIGHEST_PRIORITY
 from engine.masking import mask_address
-from engine.runs.tasks import HIGHEST_PRIORITY
+from engine.risk.model import Breaker
+from engine.risk.windows import Figures
 from engine.store.tables import (
     BreakerRow,
     CallRow,
     ContactRow,
-    DecisionRow,
     EventRow,
     ExposureRow,
     IdentityRow,
     IntentRow,
+    MergeRow,
     RunRow,
     TaskRow,
     WaitRow,
@@ -48,8 +54,19 @@ def find_contact(session: Session, named: str) -> str:
     raise NotFound("there is no such contact; name its id, or an identity as user:42 or email:a@b.c")
 
 
-def contact_record(session: Session, contact_id: str) -> Record:
-    """One contact: profile, identities, consents, arms, runs, tasks; NotFound when there is none."""
+def find_living(session: Session, named: str) -> str:
+    """As `find_contact`; for one who is part of another, that other one."""
+    contact_id = find_contact(session, named)
+    return survivors_of(session, [contact_id]).get(contact_id, contact_id)
+
+
+def contact_record(
+    session: Session, contact_id: str, *, bundle: Bundle | None = None, now: datetime | None = None
+) -> Record:
+    """One contact: profile, identities, consents, arms, runs, tasks; NotFound when there is none.
+
+    With the bundle in force and journey time, what its counts say of them now; None where that is not known.
+    """
     row = session.get(ContactRow, contact_id)
     if row is None:
         raise NotFound("there is no such contact")
@@ -57,7 +74,8 @@ def contact_record(session: Session, contact_id: str) -> Record:
     arms = select(ExposureRow).where(col(ExposureRow.contact_id) == contact_id)
     events = select(EventRow).where(col(EventRow.contact_id) == contact_id).order_by(col(EventRow.seq).desc())
     return {
-        **plain(row),
+        **plain(row, without={"counts"}),
+        "counts": {} if bundle is None or now is None else _counts(row, bundle, now),
         # Without a zone of their own, the workspace's clock is theirs.
         "timezone_source": row.timezone_source or "default",
         "timezone_candidates": list(profile_of(row).timezone_candidates),
@@ -67,9 +85,12 @@ def contact_record(session: Session, contact_id: str) -> Record:
                 "address": mask_address(identity.address),
                 "added_at": _text(identity.added_at),
                 "suppressed": identity.suppressed,
+                "is_shared": identity.is_shared,
+                "merged_from": identity.merged_from,
             }
             for identity in identities
         ],
+        "merges": [merge_record(merge) for merge in merges_of(session, contact_id)],
         "consents": [
             {
                 "purpose": record.purpose,
@@ -98,6 +119,17 @@ def contact_record(session: Session, contact_id: str) -> Record:
             for event in session.scalars(events.limit(50))
         ],
     }
+
+
+def _counts(row: ContactRow, bundle: Bundle, now: datetime) -> Record:
+    """What is kept of a count is an inner state; what it says is a number."""
+    found = counted(profile_of(row), tuple((count.id, count) for count in bundle.counts), now)
+    return dict(found.facts)
+
+
+def merge_record(row: MergeRow) -> Record:
+    """That two contacts became one, without what the two were."""
+    return plain(row, without={"profiles"})
 
 
 def list_runs(
@@ -135,7 +167,7 @@ def run_record(session: Session, run_id: str) -> Record:
         "intents": [_intent(intent) for intent in session.scalars(intents)],
         "calls": [_call(call) for call in session.scalars(calls)],
         "tasks": _tasks(session, col(TaskRow.run_id) == run_id),
-        "decisions": list_decisions(session, run_id=run_id),
+        "decisions": decisions_of_run(session, run_id),
     }
 
 
@@ -151,35 +183,14 @@ def _clock(session: Session, row: RunRow) -> Record | None:
     }
 
 
-def list_decisions(
-    session: Session,
-    *,
-    contact_id: str | None = None,
-    journey: str | None = None,
-    run_id: str | None = None,
-    intent_key: str | None = None,
-    before: int | None = None,
-    limit: int = 100,
-) -> list[Record]:
-    """Decisions, the latest first; `before` an id continues a list."""
-    query = select(DecisionRow).order_by(col(DecisionRow.id).desc()).limit(_bounded(limit))
-    wanted = {"contact_id": contact_id, "journey": journey, "run_id": run_id, "intent_key": intent_key}
-    for name, value in wanted.items():
-        if value is not None:
-            query = query.where(getattr(DecisionRow, name) == value)
-    if before is not None:
-        query = query.where(col(DecisionRow.id) < before)
-    return [plain(row) for row in session.scalars(query)]
-
-
 def _run(row: RunRow) -> Record:
     # A run's variables may hold what a contact said, which has no place in a list.
     return plain(row, without={"variables", "lease_owner", "lease_until", "since_seq"})
 
 
 def task_fields(row: TaskRow) -> Record:
-    """A task without its note, which may say more of a contact than a list should."""
-    shown = plain(row, without={"rank", "decision_key", "bundle_hash", "note"})
+    """A task without its note and its message, which say more of a contact than a list should."""
+    shown = plain(row, without={"rank", "decision_key", "bundle_hash", "note", "message"})
     return {**shown, "priority": HIGHEST_PRIORITY - row.rank}
 
 
@@ -196,14 +207,21 @@ def _call(row: CallRow) -> Record:
     return plain(row, without={"told", "variables", "keeps", "lease", "ready_at", "run_id", "contact_id"})
 
 
-def breaker_record(row: BreakerRow) -> Record:
-    """One breaker in one scope as it is published; who and since when only once something changed."""
+def breaker_record(row: BreakerRow, breaker: Breaker | None, seen: Figures) -> Record:
+    """One breaker in one scope as it is published, and the figure that it watches as it is now.
+
+    Who and since when only once something changed; no figure of a breaker that the bundle has no longer.
+    """
     has_changed = row.epoch > 0
     return {
         "breaker": row.breaker_id,
         "scope": row.scope,
         "state": row.state,
         "level": row.level,
+        "metric": None if breaker is None else breaker.metric.name,
+        "figure": None if breaker is None or not seen.samples else round(seen.rate, 4),
+        "samples": None if breaker is None else seen.samples,
+        "against": None if breaker is None else seen.failed,
         "probes_left": row.probes_left or None,
         "ramp": row.ramp,
         "since": _text(row.since) if has_changed else None,

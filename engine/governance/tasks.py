@@ -13,7 +13,8 @@ from sqlmodel import col
 from engine.clock import FixedClock
 from engine.contacts.identity import addresses_of
 from engine.errors import NotFound
-from engine.governance.records import LONGEST_LIST, Record, list_decisions, task_fields
+from engine.governance.decisions import decisions_of_run
+from engine.governance.records import LONGEST_LIST, Record, task_fields
 from engine.journeys.run import TaskState
 from engine.masking import mask_address, mask_value
 from engine.store.bundles import BundleShelf
@@ -83,9 +84,10 @@ def task_record(session: Session, shelf: BundleShelf, task_id: str, now: datetim
     return {
         **_record(row, _journey_now(session, now), _queue_titles(session, shelf)),
         "note": row.note,
+        **_message(row),
         "contact": _contact(session, row.contact_id),
         "entered_by": _entry(session, row.run_id),
-        "decisions": list_decisions(session, run_id=row.run_id, limit=50),
+        "decisions": [] if row.run_id is None else decisions_of_run(session, row.run_id, limit=50),
     }
 
 
@@ -145,8 +147,15 @@ def _contact(session: Session, contact_id: str) -> Record:
     }
 
 
-def _entry(session: Session, run_id: str) -> Record:
-    run = session.get(RunRow, run_id)
+def _message(row: TaskRow) -> Record:
+    """What its person has to bring, and to whom: unmasked, as nobody could do it otherwise."""
+    if row.message is None or row.state != TaskState.OPEN:
+        return {}
+    return {"message": {name: row.message[name] for name in ("channel", "to", "link", "text")}}
+
+
+def _entry(session: Session, run_id: str | None) -> Record:
+    run = session.get(RunRow, run_id) if run_id is not None else None
     found = select(EventRow).where(
         col(EventRow.event_id) == (run.entry_event_id if run is not None else None)
     )

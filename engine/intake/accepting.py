@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle, EventType
@@ -18,18 +16,27 @@ from engine.contacts.computing import compute
 from engine.contacts.consent import ConsentEntry, consent_records, record_consents
 from engine.contacts.counting import count_event
 from engine.contacts.crossing import BY_EVENT
-from engine.contacts.identity import Address, RacedError, Resolved, Wanted, resolve_batch
+from engine.contacts.deriving import DerivationsOfBundles
+from engine.contacts.hearing import hearings, shows_reachable
+from engine.contacts.hearing_rows import HeardOf, write_hearings
+from engine.contacts.identity import Address, RacedError, Wanted, resolve_batch, survivors_of
+from engine.contacts.merging import BY_ALIAS, Asked, MergeRefusedError
 from engine.contacts.profile import Profile
 from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import write_profiles
-from engine.contacts.suppressing import suppress_returning
+from engine.contacts.suppressing import reopen, suppress_returning
 from engine.contacts.updating import apply_event, apply_traits, learn_number, learn_timezone
+from engine.delivery.marks import mark_events
 from engine.gate.consent import ConsentRecord
 from engine.intake import measuring
 from engine.intake.checking import Usable, check
 from engine.intake.consenting import consent_entries, pending_events
 from engine.intake.happening import Happening, crossed, must_still_hold, store, tell
 from engine.intake.incoming import Incoming, Unusable
+from engine.intake.joining import Join, People, joins_of, previous_addresses
+from engine.intake.merging import merge_locked
+from engine.intake.opting_out import understood, withdrawals
+from engine.intake.repeating import until_kept
 from engine.intake.schemas import SchemaShelf
 from engine.intake.writing import insert_dead_letters, known_event_ids
 from engine.journeys.event import Event
@@ -42,56 +49,21 @@ from engine.store.tables import ControlRow
 
 if TYPE_CHECKING:
     from engine.runs.service import Runs
-
-_log = structlog.get_logger(__name__)
-
-_DEADLOCK = {"40P01", "40001"}
-"""PostgreSQL's states for "another transaction had to go first; do it again"."""
-_TRIES = 4
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something about an accepted event that was left aside, and why."""
-
-    message_id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why one event of a batch became a dead letter."""
-
-    position: int
-    """In the batch, from 0."""
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a batch; the three counts add up to its size."""
-
-    accepted: int
-    duplicates: int
-    dead: int
-    run_ids: tuple[str, ...]
-    """Runs to carry on now, leased to this process until its lease ends."""
-    notes: tuple[Note, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-    """In the order of the batch."""
+from engine.intake.answering import Note, Receipt, Taken, receipt_of
 
 
 @dataclass
-class Taken:
-    """What became of a batch inside its transaction."""
+class _Ground:
+    """What the parts of one batch have in common."""
 
-    accepted: list[str] = field(default_factory=list)
-    duplicates: int = 0
-    refused: dict[int, Unusable] = field(default_factory=dict)
-    """By position in the batch."""
-    run_ids: list[str] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    session: Session
+    control: ControlRow
+    bundle: Bundle
+    matcher: Matcher
+    clocks: Clocks
+    source: str
+    unwritten: list[ConsentEntry] = field(default_factory=list)
+    """Entries that are not in the ledger yet."""
 
 
 class Intake:
@@ -107,6 +79,7 @@ class Intake:
         self._clock = clock
         self._secret = secret
         self._schemas = SchemaShelf()
+        self._derivations = DerivationsOfBundles()
         runs.enter_through(self)
 
     def accept(self, batch: Sequence[Incoming], *, source: str) -> Receipt:
@@ -121,27 +94,19 @@ class Intake:
 
         taken = self.settle(batch, source=source, finish=keep_refused)
         measuring.BATCH_SECONDS.observe(time.perf_counter() - begun)
-        return _receipt(taken)
+        return receipt_of(taken)
 
     def settle(
         self, batch: Sequence[Incoming], *, source: str, finish: Callable[[Session, Taken], None]
     ) -> Taken:
         """Take in a batch; `finish` does in the same transaction what must be done about the refused ones."""
-        deadlocks = 0
-        while True:
-            # Done again, nothing can have an effect twice: the whole batch was rolled back.
-            try:
-                with self._store.begin() as session:
-                    taken = self._take(session, batch, source)
-                    finish(session, taken)
-                return taken
-            except RacedError:
-                # This ends: each time, whoever was quicker has made more of the batch's contacts known.
-                continue
-            except OperationalError as error:
-                deadlocks += 1
-                if deadlocks >= _TRIES or getattr(error.orig, "sqlstate", None) not in _DEADLOCK:
-                    raise
+
+        def work(session: Session) -> Taken:
+            taken = self._take(session, batch, source)
+            finish(session, taken)
+            return taken
+
+        return until_kept(self._store, work)
 
     def happen(
         self,
@@ -159,11 +124,12 @@ class Intake:
         """
         now, matcher = clocks.journey_now(), self._shelf.matcher(bundle)
         recount_stale(session, [profile], bundle, matcher, now)
+        deriving = self._derivations.of(bundle, matcher)
         happenings: list[Happening] = []
         for event in events:
             count_event(profile, event, bundle, matcher)
             apply_event(profile, event, bundle.events[event.type])
-            computed = compute(profile, bundle, matcher, now)
+            computed = compute(profile, bundle, matcher, now, deriving=deriving)
             happenings.append(Happening(event, computed.facts, profile.timezone))
             happenings += crossed(profile, computed, event.event_id, BY_EVENT, clocks)
         seqs = store(session, happenings)
@@ -183,48 +149,143 @@ class Intake:
         usable = self._usable(session, batch, bundle, now, taken)
         if not usable:
             return taken
-        contact_ids, resolved = _contacts(session, usable, now)
+        people = _people(session, usable, now)
         if self._secret is not None:
-            suppress_returning(session, self._secret, resolved.new)
-        profiles, unread = resolved.profiles, set(resolved.new)
-        ordered: list[tuple[Usable, Event]] = []
+            suppress_returning(session, self._secret, people.new)
+        joins = joins_of(session, usable, people.contact_ids, people.owners, bundle)
+        ground = _Ground(session, control, bundle, self._shelf.matcher(bundle), clocks, source)
+        waiting: list[tuple[int, Usable]] = []
         for position, item in _in_order(usable):
-            contact_id = contact_ids[position]
-            if contact_id in profiles:
+            if position in joins:
+                # What came before them happened to two people.
+                self._let_happen(ground, waiting, people, taken)
+                waiting = []
+                if not self._join(ground, position, item, joins[position], people, taken):
+                    continue
+            waiting.append((position, item))
+        self._let_happen(ground, waiting, people, taken)
+        # Last, for the end of the ledger's chain is locked from here on.
+        record_consents(session, ground.unwritten)
+        must_still_hold(session, bundle)
+        return taken
+
+    def _let_happen(
+        self, ground: _Ground, items: Sequence[tuple[int, Usable]], people: People, taken: Taken
+    ) -> None:
+        """Let events happen, in the order given, to the contacts that they are about."""
+        session, bundle, matcher, clocks = ground.session, ground.bundle, ground.matcher, ground.clocks
+        now, profiles, unread = clocks.journey_now(), people.profiles, people.unread
+        ordered: list[tuple[Usable, Event]] = []
+        for position, item in items:
+            contact_id = people.contact_ids[position]
+            if contact_id in profiles and profiles[contact_id].erased_at is None:
                 after = profiles[contact_id].last_event_seq
-                ordered.append((item, _event(item, contact_id, source, now, after)))
+                event = _event(item, contact_id, ground.source, now, after)
+                ordered.append((item, understood(event, item.kind, bundle)))
             else:
                 taken.refused[position] = Unusable("EV004", "there is no such contact", item.event.raw)
-        matcher = self._shelf.matcher(bundle)
+        if not ordered:
+            return
         newcomers = {id_ for id_, profile in profiles.items() if not profile.last_event_seq}
         recount_stale(session, profiles.values(), bundle, matcher, now)
+        deriving = self._derivations.of(bundle, matcher)
         happenings: list[Happening] = []
-        consents: list[ConsentEntry] = []
+        heard: list[HeardOf] = []
+        in_use: set[Address] = set()
+        accepted = []
         for item, event in ordered:
             profile = profiles[event.contact_id]
-            numbers = _new_numbers(profile, item, bundle, resolved, unread)
+            numbers = _new_numbers(profile, item, bundle, people.owners, unread)
             notes = [*item.notes, *_update(profile, item, event, bundle, matcher, now, numbers)]
-            computed = compute(profile, bundle, matcher, now)
-            said = self._said(session, event, item.kind, bundle, consents)
-            consents += said
+            computed = compute(profile, bundle, matcher, now, deriving=deriving)
+            said = self._said(session, event, item.kind, bundle, ground.unwritten)
+            ground.unwritten += said
             happenings.append(Happening(event, computed.facts, profile.timezone, tuple(said)))
             for pending in pending_events(said, event):
                 happenings.append(Happening(pending, computed.facts, profile.timezone))
             happenings += crossed(profile, computed, event.event_id, BY_EVENT, clocks)
-            taken.accepted.append(event.event_id)
+            happenings += self._opted_out(ground, profile, event, item.kind)
+            platform = shows_reachable(event, bundle)
+            in_use |= {each for each in item.identities if each[0] == platform}
+            heard += (HeardOf(profile.id, each, item.identities) for each in hearings(event, bundle))
+            accepted.append(event.event_id)
             taken.notes += (Note(event.event_id, text) for text in notes)
         seqs = store(session, happenings)
-        if not seqs.keys() >= set(taken.accepted):
+        if not seqs.keys() >= set(accepted):
             # What the profiles say by now rests on events that another transaction has just brought.
             raise RacedError("an event was taken in meanwhile")
+        taken.accepted += accepted
+        mark_events(session, bundle, (each.event for each in happenings), clocks.delivery_now())
         taken.run_ids += tell(
-            session, self._runs, control, bundle, matcher, clocks, happenings, seqs, profiles, newcomers
+            session,
+            self._runs,
+            ground.control,
+            bundle,
+            matcher,
+            clocks,
+            happenings,
+            seqs,
+            profiles,
+            newcomers,
         )
         write_profiles(session, (profiles[id_] for id_ in {event.contact_id for _, event in ordered}))
-        # Last, for the end of the ledger's chain is locked from here on.
-        record_consents(session, consents)
-        must_still_hold(session, bundle)
-        return taken
+        # After the runs, as whoever records a send locks its run before an address.
+        write_hearings(session, heard)
+        reopen(session, self._secret, in_use)
+
+    def _join(
+        self,
+        ground: _Ground,
+        position: int,
+        item: Usable,
+        joins: Sequence[Join],
+        people: People,
+        taken: Taken,
+    ) -> bool:
+        """Make one of the contacts that an event says are one; whether the event itself can be used."""
+        # Both must see what the other has said, and the ledger's chain is written in its order.
+        record_consents(ground.session, ground.unwritten)
+        ground.unwritten = []
+        for join in joins:
+            ids = people.now(join.one), people.now(join.other)
+            cause = item.event.message_id
+            asked = Asked(join.because, ground.source, join.by, cause)
+            try:
+                merged = merge_locked(
+                    ground.session,
+                    self,
+                    self._shelf,
+                    ground.control,
+                    ground.bundle,
+                    ground.clocks,
+                    ids,
+                    asked,
+                )
+            except MergeRefusedError as refused:
+                if join.because == BY_ALIAS:
+                    taken.refused[position] = Unusable("EV010", str(refused), item.event.raw)
+                    return False
+                taken.notes.append(Note(cause, f"{join.by} joins nobody: {refused}"))
+                continue
+            people.join(ground.session, merged)
+            taken.run_ids += merged.run_ids
+        return True
+
+    def _opted_out(
+        self, ground: _Ground, profile: Profile, message: Event, kind: EventType
+    ) -> list[Happening]:
+        """What a message that is a word of opting out brings about beside itself."""
+        bundle, found = ground.bundle, list[Happening]()
+        for event in withdrawals(message, kind, bundle):
+            withdrawn = bundle.events[event.type]
+            count_event(profile, event, bundle, ground.matcher)
+            apply_event(profile, event, withdrawn)
+            computed = compute(profile, bundle, ground.matcher, ground.clocks.journey_now())
+            said = self._said(ground.session, event, withdrawn, bundle, ground.unwritten)
+            ground.unwritten += said
+            found.append(Happening(event, computed.facts, profile.timezone, tuple(said)))
+            found += crossed(profile, computed, event.event_id, BY_EVENT, ground.clocks)
+        return found
 
     def _said(
         self, session: Session, event: Event, kind: EventType, bundle: Bundle, before: Sequence[ConsentEntry]
@@ -261,20 +322,21 @@ class Intake:
         return usable
 
 
-def _contacts(
-    session: Session, usable: Mapping[int, Usable], now: datetime
-) -> tuple[dict[int, str], Resolved]:
-    """Position -> contact id, and what is known of the contacts, all locked; those that are new are made."""
+def _people(session: Session, usable: Mapping[int, Usable], now: datetime) -> People:
+    """Who the events are about, all locked; contacts that are new are made."""
     known = {
         position: item.event.contact_id
         for position, item in usable.items()
         if item.event.contact_id is not None
     }
+    part_of = survivors_of(session, set(known.values()))
+    known = {position: part_of.get(contact_id, contact_id) for position, contact_id in known.items()}
     named = [position for position in usable if position not in known]
-    wanted = [Wanted(usable[position].identities) for position in named]
+    before = previous_addresses(session, {position: usable[position] for position in named})
+    wanted = [Wanted((*usable[position].identities, *before.get(position, ()))) for position in named]
     resolved = resolve_batch(session, wanted, now, also=set(known.values()))
     contact_ids = {**known, **dict(zip(named, resolved.contact_ids, strict=True))}
-    return contact_ids, resolved
+    return People(contact_ids, resolved.profiles, dict(resolved.owners), resolved.new, set(resolved.new))
 
 
 def _in_order(usable: Mapping[int, Usable]) -> list[tuple[int, Usable]]:
@@ -297,7 +359,7 @@ def _event(item: Usable, contact_id: str, source: str, now: datetime, after: int
 
 
 def _new_numbers(
-    profile: Profile, item: Usable, bundle: Bundle, resolved: Resolved, unread: set[Address]
+    profile: Profile, item: Usable, bundle: Bundle, owners: Mapping[Address, str], unread: set[Address]
 ) -> list[tuple[str, str, str | None]]:
     """Platform, number and default country of each phone number that is the contact's own from now on.
 
@@ -306,7 +368,7 @@ def _new_numbers(
     """
     found = []
     for platform, address in item.identities:
-        if platform not in bundle.workspace.numbers or resolved.owners.get((platform, address)) != profile.id:
+        if platform not in bundle.workspace.numbers or owners.get((platform, address)) != profile.id:
             continue
         if (platform, address) in unread or platform not in profile.numbers:
             unread.discard((platform, address))
@@ -337,22 +399,3 @@ def _update(
     count_event(profile, event, bundle, matcher)
     apply_event(profile, event, item.kind)
     return notes
-
-
-def _receipt(taken: Taken) -> Receipt:
-    receipt = Receipt(
-        accepted=len(taken.accepted),
-        duplicates=taken.duplicates,
-        dead=len(taken.refused),
-        run_ids=tuple(taken.run_ids),
-        notes=tuple(taken.notes),
-        refusals=tuple(
-            Refusal(position, item.code, item.message) for position, item in sorted(taken.refused.items())
-        ),
-    )
-    for result in ("accepted", "duplicates", "dead"):
-        measuring.EVENTS.labels(result).inc(getattr(receipt, result))
-    if taken.refused:
-        codes = sorted({item.code for item in taken.refused.values()})
-        _log.warning("events became dead letters", dead=receipt.dead, codes=codes)
-    return receipt

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.authoring.bundle import Bundle, EventType
-from engine.gate.consent import ANY, PERSONALISATION
+from engine.gate.consent import ANY, OF_EVERY_WORKSPACE
 from engine.intake.consenting import CONFIRMED, DECISIONS, moment_of
 from engine.intake.identifying import identify
 from engine.intake.incoming import Identity, IncomingEvent, Unusable
 from engine.intake.schemas import EventSchemas
-from engine.intake.segment import IDENTIFY
+from engine.intake.segment import ALIAS, IDENTIFY
 
-_STATED = EventType(id=IDENTIFY, title="", schema={}, effect=None, counts_as_activity=False)
-"""An identify, where the workspace declares no event type of that name: it only updates the contact."""
+_STATED = {
+    name: EventType(id=name, title="", schema={}, effect=None, counts_as_activity=False)
+    for name in (IDENTIFY, ALIAS)
+}
+"""Where the workspace declares no event type of such a name: it only says who somebody is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: date
 
 def kind_of(event_type: str, bundle: Bundle) -> EventType | None:
     """What the workspace knows of events of a type; None when it takes none of them."""
-    return bundle.events.get(event_type) or (_STATED if event_type == IDENTIFY else None)
+    return bundle.events.get(event_type) or _STATED.get(event_type)
 
 
 def _locale(stated: str | None, bundle: Bundle) -> str | None:
@@ -83,7 +86,7 @@ def _refuse(event: IncomingEvent, code: str, message: str) -> Unusable:
 
 def _names_purpose(event: IncomingEvent, bundle: Bundle) -> bool:
     # A withdrawal is kept whatever it names; a grant of something unknown would look like a permission.
-    return event.properties.get("purpose") in {*bundle.purposes, PERSONALISATION, ANY}
+    return event.properties.get("purpose") in {*bundle.purposes, *OF_EVERY_WORKSPACE, ANY}
 
 
 def _names_an_end(event: IncomingEvent) -> bool:

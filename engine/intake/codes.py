@@ -16,7 +16,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "EV007": "a timestamp that is not a moment",
         "EV008": "a timestamp too far in the future",
         "EV009": "something a database cannot hold",
-        "EV010": "an alias",
+        "EV010": "contacts that cannot be joined",
         "EV011": "a line or a cell that cannot be read",
         "EV012": "an id that is too long, or no text",
     }

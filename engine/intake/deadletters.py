@@ -16,7 +16,8 @@ from sqlmodel import col
 
 from engine.clock import Clock
 from engine.errors import NotFound
-from engine.intake.accepting import Intake, Taken
+from engine.intake.accepting import Intake
+from engine.intake.answering import Taken
 from engine.intake.segment import translate
 from engine.store.database import Store
 from engine.store.tables import DeadLetterRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,22 @@ from engine.store.tables import ControlRow
 
 if TYPE_CHECKING:
     from engine.runs.service import Runs
+
+
+class Happens(Protocol):
+    """Where events of Wayline's own happen to a contact: intake, as whoever causes them needs it."""
+
+    def happen(
+        self,
+        session: Session,
+        control: ControlRow,
+        bundle: Bundle,
+        profile: Profile,
+        events: Sequence[Event],
+        clocks: Clocks,
+    ) -> list[str]:
+        """Let them happen in the caller's transaction, which holds the contact; the runs that start."""
+        ...
 
 
 @dataclass(frozen=True)

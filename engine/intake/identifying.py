@@ -9,7 +9,7 @@ from functools import lru_cache
 from email_validator import EmailNotValidError, validate_email
 
 from engine.authoring.bundle import Workspace
-from engine.intake.incoming import MAX_ID, Identity, IncomingEvent
+from engine.intake.incoming import Identity, IncomingEvent, is_too_long
 from engine.journeys.numbers import write_number
 
 BUILT_IN = ("user", "anonymous")
@@ -61,7 +61,7 @@ def normalised(platform: str, given: str, numbers: Mapping[str, str | None]) -> 
     `numbers` are the platforms of phone numbers, each with whose numbers those without + are.
     """
     address = given.strip()
-    if not address or len(address) > MAX_ID:
+    if not address or is_too_long(address):
         return None
     if platform in numbers:
         return write_number(address, numbers[platform])

@@ -16,13 +16,21 @@ from typing import Any
 import orjson
 
 MAX_ID = 256
-"""Characters an id or an address may have: longer ones do not fit a database index."""
+"""Characters an id may have."""
+MAX_ADDRESS = 2000
+"""Bytes of an address in UTF-8: more do not fit an entry of a database index. A browser's subscription to
+notifications, which is an address, has several hundred."""
 
 _MAX_DEPTH = 64
 _MAX_INTEGER = 2**63 - 1
 
 Identity = tuple[str, str]
 """A platform and an address on it; `user` is Segment's userId, `anonymous` its anonymousId."""
+
+
+def is_too_long(address: str) -> bool:
+    """Whether an address is longer than any that can be kept."""
+    return len(address.encode("utf-8", "surrogatepass")) > MAX_ADDRESS
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class IncomingEvent:
     locale: str | None = None
     contact_id: str | None = None
     """Set when Wayline itself knows the contact (an unsubscribe link); identities are then not asked."""
+    previous_id: str | None = None
+    """Of an alias: the user id or the device's id under which the same person was known before."""
     raw: Any = None
     """What was sent, whole."""
 

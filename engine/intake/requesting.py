@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.authoring.bundle import Bundle
+from engine.contacts.identity import living
 from engine.errors import CommandError, NotFound
 from engine.intake.accepting import Intake
 from engine.intake.incoming import IncomingEvent, unstorable
@@ -60,11 +61,13 @@ def request_entry(
 ) -> Requested:
     """Ask a journey to take a contact in. The same `key` again gives the same answer and does nothing.
 
-    NotFound for an unknown journey; CommandError when it is not entered by request or the parameters are not
-    those it declares; KeyTakenError when the key stands for another request.
+    NotFound for an unknown journey or contact; CommandError when it is not entered by request or the
+    parameters are not those it declares; KeyTakenError when the key stands for another request.
     """
     with store.read() as session:
         program = _program(shelf.live(session), journey)
+        # Known before it is asked for: an event about nobody would become a dead letter.
+        contact_id = living(session, contact_id)
     _check(program, parameters)
     properties = {**parameters, "journey": journey}
     event_id = f"api:{journey}:{sha256(key.encode()).hexdigest()[:32]}"

@@ -1,7 +1,6 @@
 """From Segment's message shapes (track, identify, page, screen, group, alias) to incoming events.
 
-Ids that are numbers are taken as text, as many client libraries send them. An alias is refused rather than
-half done: joining two contacts needs a record of who merged what and why.
+Ids that are numbers are taken as text, as many client libraries send them.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from engine.intake.incoming import (
     Unusable,
     as_text,
     content_id,
+    is_too_long,
     unstorable,
 )
 
@@ -25,6 +25,8 @@ KINDS = ("track", "identify", "page", "screen", "group", "alias")
 
 IDENTIFY = "identify"
 """The event type of a message that only states who somebody is."""
+ALIAS = "alias"
+"""The event type of a message that says that two ids are one person."""
 
 
 class _RefusedError(Exception):
@@ -53,10 +55,13 @@ def _event(message: dict[str, Any]) -> IncomingEvent:
     named = message.get("type")
     if named not in KINDS:
         raise _RefusedError("EV002", f"type must be one of {', '.join(KINDS)}")
-    if named == "alias":
-        raise _RefusedError(
-            "EV010", "alias is not supported yet; send identify with both userId and anonymousId instead"
-        )
+    previous = None
+    if named == ALIAS:
+        previous = _address(message, "previousId")
+        if previous is None or _address(message, "userId") is None:
+            raise _RefusedError(
+                "EV010", "an alias needs userId, who somebody is, and previousId, who they were"
+            )
     context = _mapping(message, "context")
     event_type = _event_name(message) if named == "track" else str(named)
     traits = {**_mapping(context, "traits", "context."), **_mapping(message, "traits")}
@@ -75,6 +80,7 @@ def _event(message: dict[str, Any]) -> IncomingEvent:
         occurred_at=_moment(message),
         timezone=_text(context, "timezone"),
         locale=_text(context, "locale"),
+        previous_id=previous,
         raw=message,
     )
 
@@ -105,7 +111,7 @@ def _identities(message: Mapping[str, Any], context: Mapping[str, Any]) -> list[
         if not isinstance(item, dict):
             continue
         platform, address = item.get("type"), _id_text(item.get("id"))
-        if isinstance(platform, str) and address is not None and len(address) <= MAX_ID:
+        if isinstance(platform, str) and address is not None and not is_too_long(address):
             found.append(({"user_id": "user", "anonymous_id": "anonymous"}.get(platform, platform), address))
     if (anonymous := _address(message, "anonymousId")) is not None:
         found.append(("anonymous", anonymous))

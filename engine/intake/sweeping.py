@@ -1,7 +1,7 @@
 """What time changes about contacts: profiles computed anew when they are due, and all after new rules.
 
-The due moments are exact and stand in the contacts' own rows: a sweep costs in proportion to what can have
-changed, and people whose thirty days are over are noticed at different moments, not all at midnight.
+The due moments are exact and stand in the contacts' own rows: a sweep costs in proportion to what changes,
+and people whose thirty days are over are noticed at different moments, not all at midnight.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from engine.authoring.bundle import Bundle
 from engine.clock import Clock, Clocks, FixedClock
 from engine.contacts.computing import compute
 from engine.contacts.crossing import BY_RULES, BY_TIME, sweep_cause
+from engine.contacts.deriving import DerivationsOfBundles
 from engine.contacts.profile import Profile
 from engine.contacts.recounting import recount_stale
 from engine.contacts.rows import lock_profiles, write_profiles
@@ -72,6 +73,7 @@ class Sweeper:
         self._shelf = shelf
         self._runs = runs
         self._clock = clock
+        self._derivations = DerivationsOfBundles()
 
     async def sweep(self, limit: int) -> int:
         """Compute up to `limit` contacts that are due, and carry the runs that start; how many contacts."""
@@ -133,11 +135,13 @@ class Sweeper:
             control = read_control(session)
             bundle = self._shelf.in_force(session, control)
             clocks = clocks_of(control, FixedClock(self._clock.now()))
-            profiles = lock_profiles(session, pick(session, bundle, clocks.journey_now()))
+            found = lock_profiles(session, pick(session, bundle, clocks.journey_now()))
+            # Whoever has become part of another one since they were picked is computed as that one.
+            profiles = {id_: each for id_, each in found.items() if each.merged_into is None}
             run_ids = self._compute(session, control, bundle, clocks, profiles, because)
             write_profiles(session, profiles.values())
             must_still_hold(session, bundle)
-            return Swept(len(profiles), tuple(run_ids))
+            return Swept(len(found), tuple(run_ids))
 
     def _compute(
         self,
@@ -151,8 +155,9 @@ class Sweeper:
         matcher = self._shelf.matcher(bundle)
         happenings: list[Happening] = []
         recount_stale(session, profiles.values(), bundle, matcher, clocks.journey_now())
+        deriving = self._derivations.of(bundle, matcher)
         for profile in profiles.values():
-            computed = compute(profile, bundle, matcher, clocks.journey_now())
+            computed = compute(profile, bundle, matcher, clocks.journey_now(), deriving=deriving)
             happenings += crossed(profile, computed, sweep_cause(profile), because, clocks)
         if not happenings:
             return []

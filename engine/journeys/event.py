@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from engine.changing import frozen
 from engine.rules.facts import FactValue
 
 SCHEDULE_FIRED, JOURNEY_REQUESTED = "schedule_fired", "journey_requested"
@@ -14,9 +15,20 @@ ADDRESSED = frozenset({SCHEDULE_FIRED, JOURNEY_REQUESTED})
 """Types of events that are meant for one journey, which their property `journey` names."""
 AUDIENCE_ENTERED, AUDIENCE_LEFT = "audience_entered", "audience_left"
 ABOUT_AUDIENCES = frozenset({AUDIENCE_ENTERED, AUDIENCE_LEFT})
+CONTACT_ADDED = "contact_added"
+"""Somebody has come, as by following an account or by becoming a customer of a member."""
+MESSAGE_RECEIVED = "message_received"
+"""Somebody wrote to us."""
+MARKETING_STOPPED, MARKETING_RESUMED = "marketing_stopped", "marketing_resumed"
+"""They told the platform of a channel that they want no more marketing of ours there; or do again."""
+MESSAGE_BOUNCED, MESSAGE_COMPLAINED = "message_bounced", "message_complained"
+"""A message to one of their addresses came back for good; or the contact complained of one."""
+CONTACT_MERGED, CONTACT_PARTED = "contact_merged", "contact_parted"
+"""Another contact turned out to be the same person, and is part of this one; or that was a mistake."""
+ABOUT_MERGES = frozenset({CONTACT_MERGED, CONTACT_PARTED})
 
 
-@dataclass(frozen=True)
+@frozen
 class Event:
     """An immutable fact about a contact. All moments are journey time."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from engine.changing import changed
+from engine.changing import changed, frozen
 from engine.experiments.assignment import NOTHING_REMEMBERED, Assignment, Assignments, By, assign
 from engine.journeys.calendar import working_facts
 from engine.journeys.keeping import is_short, kept_of
@@ -80,7 +80,7 @@ class Decider(Protocol):
         """Whether one rule is true; unknown is not."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Advanced:
     """The run as it stands now, and what is to be done in the transaction that stores it, in order."""
 
@@ -118,13 +118,7 @@ def advance(
             return _end(run, _withdrawn(run), Ended(RunOutcome.CANCELLED, reason))
     walk = _Walk(program, facts, zone, now, matcher, assignments)
     resumed = walk.resume(run, cause)
-    if resumed is None:
-        return Advanced(run)
-    done = walk.walk(*resumed)
-    state, waiting = done.run, done.run.waiting
-    if waiting is not None and waiting.began_at is None:
-        state = changed(state, waiting=changed(waiting, began_at=now))
-    return Advanced(state, done.effects, tuple(walk.path))
+    return Advanced(run) if resumed is None else walk.walk(*resumed)
 
 
 def _is_due(waiting: Waiting, now: datetime) -> bool:
@@ -145,7 +139,10 @@ class _Walk:
     effects: list[Effect] = field(default_factory=list)
 
     def resume(self, run: RunState, cause: Cause) -> tuple[RunState, StepId | None] | None:
-        """The run past its present wait and the step to go to; None when the cause does not fit."""
+        """The run past its present wait and the step to go to; None when the cause does not fit.
+
+        What it waits for is as before: `walk` says in any case what it waits for then.
+        """
         waiting = run.waiting
         if waiting is None:
             if isinstance(cause, Started) and run.position is None:
@@ -153,75 +150,85 @@ class _Walk:
             if isinstance(cause, SentOn) and run.position is not None:
                 return run, run.position
             return None
-        past = changed(run, waiting=None)
         match cause, self.program.steps[waiting.step]:
             case TimerDue(), Wait(next=following) if _is_due(waiting, self.now):
-                return past, following
+                return run, following
             case TimerDue(), WaitFor() as wait if _is_due(waiting, self.now):
                 has_come = self._has_come(wait, {**self.facts, **journey_facts(run)})
-                return _remembering(past, wait.id, {}), wait.then if has_come else wait.otherwise
+                return _remembering(run, wait.id, {}), wait.then if has_come else wait.otherwise
             case EventSeen(said=said), WaitFor(then=following):
                 kept = kept_of(said, self.program.keeps.events.get(waiting.step, ()))
-                return _remembering(past, waiting.step, kept), following
+                return _remembering(run, waiting.step, kept), following
             case TimerDue(), Ask() as ask if _is_due(waiting, self.now):
                 self.effects.append(TaskClosed(ask.id, run.visits[ask.id], TaskState.EXPIRED))
-                return changed(past, answers={**run.answers, ask.id: NO_ANSWER}), ask.otherwise
+                return changed(run, answers={**run.answers, ask.id: NO_ANSWER}), ask.otherwise
             case TaskDecided(step, answer), Ask() as ask if step == waiting.step:
                 choice = ask.choice(answer)
                 if choice is not None:
-                    return changed(past, answers={**run.answers, step: answer}), choice.next
+                    return changed(run, answers={**run.answers, step: answer}), choice.next
             case OutcomeKnown(step, outcome), Send() as send if step == waiting.step:
-                past = changed(past, outcomes={**run.outcomes, step: outcome})
+                past = changed(run, outcomes={**run.outcomes, step: outcome})
                 return past, send.outcomes.get(outcome, send.next)
             case CallEnded(step, outcome, results), Call() as call if step == waiting.step:
                 answers = {**run.results, step: _kept(call.results, results)}
-                past = changed(past, calls={**run.calls, step: outcome}, results=answers)
+                past = changed(run, calls={**run.calls, step: outcome}, results=answers)
                 return past, call.next if outcome == CallOutcome.DONE else call.failed
         return None
 
     def walk(self, run: RunState, here: StepId | None) -> Advanced:
-        effects = self.effects
+        effects, path = self.effects, self.path
+        position, stride = run.position, run.stride
         known: dict[str, FactValue | None] = {**self.facts, **journey_facts(run)}
         left = self._left(known)
         if left is not None:
-            return _end(run, effects, left)
+            return _end(run, effects, left, path)
         while here is not None:
-            if run.stride >= BUDGET:
-                return _end(run, effects, self._loop(run, here))
+            if stride >= BUDGET:
+                run = changed(run, position=position, stride=stride)
+                return _end(run, effects, self._loop(stride, here), path)
             step = self.program.steps[here]
-            came_from = run.position
-            run = changed(run, position=here, stride=run.stride + 1)
-            self.path.append(here)
+            came_from, position, stride = position, here, stride + 1
+            path.append(here)
             match step:
                 case Send():
                     visit = run.visits.get(here, 0) + 1
-                    waiting = Waiting(WaitKind.OUTCOME, here)
-                    run = changed(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    run = changed(
+                        run,
+                        position=here,
+                        stride=stride,
+                        visits={**run.visits, here: visit},
+                        waiting=Waiting(WaitKind.OUTCOME, here, None, self.now),
+                    )
                     wish = SendIntent(here, visit, step.content, step.channels, step.purpose, step.deadline)
-                    return Advanced(run, (*effects, wish))
+                    return Advanced(run, (*effects, wish), tuple(path))
                 case Call():
                     visit = run.visits.get(here, 0) + 1
-                    waiting = Waiting(WaitKind.CALL, here)
-                    run = changed(run, visits={**run.visits, here: visit}, waiting=waiting)
+                    run = changed(
+                        run,
+                        position=here,
+                        stride=stride,
+                        visits={**run.visits, here: visit},
+                        waiting=Waiting(WaitKind.CALL, here, None, self.now),
+                    )
                     asked = step.action, step.values, tuple(step.results), step.purpose, step.deadline
-                    return Advanced(run, (*effects, CallWish(here, visit, *asked)))
+                    return Advanced(run, (*effects, CallWish(here, visit, *asked)), tuple(path))
                 case Wait():
                     since = self._since(step, run)
                     over = self._over(step, known, since)
                     if over > self.now:
-                        return _sleep(run, effects, Waiting(WaitKind.TIMER, here, over, since))
+                        return _sleep(run, effects, Waiting(WaitKind.TIMER, here, over, since), path)
                     here = step.next
                 case WaitFor() if self._has_come(step, known):
                     here = step.then
                 case WaitFor():
                     due_at = self.now + step.up_to if step.up_to is not None else None
-                    return _sleep(run, effects, Waiting(WaitKind.EVENT, here, due_at))
+                    return _sleep(run, effects, Waiting(WaitKind.EVENT, here, due_at, self.now), path)
                 case Ask():
                     visit = run.visits.get(here, 0) + 1
                     due_at = task_is_due_at(step, self.zone, self.now)
                     run = changed(run, visits={**run.visits, here: visit})
                     effects.append(self._task(step, visit, due_at))
-                    return _sleep(run, effects, Waiting(WaitKind.TASK, here, due_at))
+                    return _sleep(run, effects, Waiting(WaitKind.TASK, here, due_at, self.now), path)
                 case Branch():
                     here, passed = self._case(step, known)
                     effects.append(passed)
@@ -258,8 +265,11 @@ class _Walk:
                     effects.append(StartWish(here, visit, step.journey, step.values, run.chain + 1))
                     here = step.next
                 case Stop():
-                    return _end(run, effects, Ended(RunOutcome.STOPPED, "run.stopped", here))
-        return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"))
+                    run = changed(run, position=here, stride=stride)
+                    return _end(run, effects, Ended(RunOutcome.STOPPED, "run.stopped", here), path)
+        if position != run.position or stride != run.stride:
+            run = changed(run, position=position, stride=stride)
+        return _end(run, effects, Ended(RunOutcome.COMPLETED, "run.completed"), path)
 
     def _left(self, known: Facts) -> Ended | None:
         """The end by a leave that is about the contact's state, not about an event, if one holds by now."""
@@ -324,11 +334,11 @@ class _Walk:
             step.id, begun + 1 if goes_on else None, begun, step.at_most, asked, dict(known) if asked else {}
         )
 
-    def _loop(self, run: RunState, here: StepId) -> Ended:
+    def _loop(self, stride: int, here: StepId) -> Ended:
         """The end of a run that goes round without ever sleeping; checked journeys cannot."""
         path = self.path[:-1] if self.path[-1:] == [here] else self.path
         since = len(path) - path[::-1].index(here) - 1 if here in path else 0
-        evidence = {"steps": run.stride, "round": path[since:][-_SHOWN_OF_A_LOOP:]}
+        evidence = {"steps": stride, "round": path[since:][-_SHOWN_OF_A_LOOP:]}
         return Ended(RunOutcome.FAILED, "run.loop", here, evidence, "a wait stands among these steps")
 
 
@@ -384,13 +394,14 @@ def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
     return (before | frozenset(step.add)) - frozenset(step.remove)
 
 
-def _sleep(run: RunState, effects: Sequence[Effect], waiting: Waiting) -> Advanced:
+def _sleep(run: RunState, effects: Sequence[Effect], waiting: Waiting, path: Sequence[StepId]) -> Advanced:
     """The run at a wait that time or somebody else ends."""
-    return Advanced(changed(run, waiting=waiting, stride=0, chain=0), tuple(effects))
+    run = changed(run, position=waiting.step, waiting=waiting, stride=0, chain=0)
+    return Advanced(run, tuple(effects), tuple(path))
 
 
-def _end(run: RunState, effects: Sequence[Effect], ended: Ended) -> Advanced:
-    return Advanced(changed(run, waiting=None, outcome=ended.outcome), (*effects, ended))
+def _end(run: RunState, effects: Sequence[Effect], ended: Ended, path: Sequence[StepId] = ()) -> Advanced:
+    return Advanced(changed(run, waiting=None, outcome=ended.outcome), (*effects, ended), tuple(path))
 
 
 def next_send_at(program: Program, run: RunState) -> datetime | None:
@@ -401,36 +412,4 @@ def next_send_at(program: Program, run: RunState) -> datetime | None:
     waiting = run.waiting
     if waiting is None or waiting.due_at is None:
         return None
-    return waiting.due_at if next_sends(program, waiting.step) else None
-
-
-def next_sends(program: Program, waiting_at: StepId) -> tuple[Send, ...]:
-    """The messages of which one may be the next when the wait at this step is over by itself."""
-    match program.steps.get(waiting_at):
-        case WaitFor(otherwise=following) | Ask(otherwise=following) | Wait(next=following):
-            return _first_sends(program.steps, following)
-        case _:
-            return ()
-
-
-def _first_sends(steps: Mapping[StepId, object], here: StepId | None) -> tuple[Send, ...]:
-    """The sends that some way from `here` reaches before it waits or ends."""
-    found: list[Send] = []
-    reached, open_ = set[StepId](), [here]
-    while open_:
-        at = open_.pop()
-        if at is None or at in reached:
-            continue
-        reached.add(at)
-        match steps[at]:
-            case Send() as send:
-                found.append(send)
-            case SetValues(next=following) | ChangeTags(next=following) | Start(next=following):
-                open_.append(following)
-            case Branch(cases=cases, otherwise=otherwise):
-                open_ += [otherwise, *(following for _, following in cases)]
-            case Repeat(body=body, next=following):
-                open_ += [body, following]
-            case Experiment(ways=ways):
-                open_ += ways
-    return tuple(found)
+    return waiting.due_at if program.next_sends.get(waiting.step) else None

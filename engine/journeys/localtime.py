@@ -31,6 +31,7 @@ def is_zone(name: str) -> bool:
     return _zone(name) is not None
 
 
+@lru_cache(maxsize=1024)
 def zone_of(name: str | None, default: str) -> ZoneInfo:
     """The zone called `name`, or the `default` one when it is missing or unknown to the zone data."""
     found = _zone(name) if name else None
@@ -70,14 +71,19 @@ def calendar_span(
     An hour that a clock change repeats after midnight belongs to the day that has already begun.
     """
     moment = moment.astimezone(UTC)
-    day = _first_day(unit, moment.astimezone(zone).date(), week_starts)
-    start = clock_moment(day, MIDNIGHT, zone)
-    while True:
+    start, end, day = _span_around(unit, moment.astimezone(zone).date(), zone, week_starts)
+    while end <= moment:
         day = _following(unit, day)
-        end = clock_moment(day, MIDNIGHT, zone)
-        if end > moment:
-            return start, end
-        start = end
+        start, end = end, clock_moment(day, MIDNIGHT, zone)
+    return start, end
+
+
+@lru_cache(maxsize=16_384)
+def _span_around(unit: str, day: date, zone: ZoneInfo, week_starts: int) -> tuple[datetime, datetime, date]:
+    """The day, week or month around the date, and the first date after it."""
+    first = _first_day(unit, day, week_starts)
+    following = _following(unit, first)
+    return clock_moment(first, MIDNIGHT, zone), clock_moment(following, MIDNIGHT, zone), following
 
 
 def _first_day(unit: str, day: date, week_starts: int) -> date:

@@ -7,12 +7,13 @@ may start the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from engine.changing import frozen
 from engine.journeys.event import ABOUT_AUDIENCES, ADDRESSED, Event
 from engine.journeys.interpreter import Decider
 from engine.journeys.program import Program, ReentryKind, WaitFor
@@ -29,7 +30,7 @@ class ListenerKind(StrEnum):
     GOAL = "goal"
 
 
-@dataclass(frozen=True)
+@frozen
 class Listener:
     """One thing an active run listens for; the wait table has a row for each."""
 
@@ -84,7 +85,7 @@ def step_listeners(program: Program, run: RunState, since_seq: int) -> tuple[Lis
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class ActiveRun:
     """An active run of the event's contact, as far as an event can touch it."""
 
@@ -99,16 +100,22 @@ class ActiveRun:
     """Of the bundle the run is pinned to."""
 
 
-@dataclass(frozen=True)
+@frozen
 class History:
     """A contact's earlier runs of one journey."""
 
     runs: int = 0
     active: int = 0
     last_ended_at: datetime | None = None
+    last_number: int = 0
+    """Of their numbered entries; more than there are runs when some went back to another contact."""
 
 
-@dataclass(frozen=True)
+NO_RUNS = History()
+"""Of a journey in which the contact never was."""
+
+
+@frozen
 class Doors:
     """What decides whether an event starts journeys."""
 
@@ -156,7 +163,7 @@ class Refusal:
     would_pass_if: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Reaction:
     """Everything one event does to journeys, in the order in which it happens."""
 
@@ -164,6 +171,9 @@ class Reaction:
     wakings: tuple[Waking, ...] = ()
     entries: tuple[Entering, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+
+
+NO_REACTION = Reaction()
 
 
 def react(
@@ -206,7 +216,7 @@ def react(
     entries: list[Entering] = []
     refusals: list[Refusal] = []
     for program in doors.programs:
-        answer = decide_entry(program, event, facts, now, doors, history.get(program.journey, History()))
+        answer = decide_entry(program, event, facts, now, doors, history.get(program.journey, NO_RUNS))
         if isinstance(answer, Entering):
             entries.append(answer)
         else:
@@ -235,7 +245,7 @@ def _after(history: Mapping[str, History], ended: Iterable[str], now: datetime) 
     after = dict(history)
     for journey in ended:
         before = after.get(journey, History(runs=1, active=1))
-        after[journey] = History(before.runs, before.active - 1, now)
+        after[journey] = replace(before, active=before.active - 1, last_ended_at=now)
     return after
 
 
@@ -287,7 +297,7 @@ def decide_entry(
         if now < free_at:
             evidence = {"last_ended_at": history.last_ended_at.isoformat(), "after": str(reentry.after)}
             return Refusal(journey, "entry.reentry", evidence, f"it is {free_at.isoformat()} or later")
-    return Entering(program, f"n{history.runs + 1}")
+    return Entering(program, f"n{max(history.runs, history.last_number) + 1}")
 
 
 def once_per_key(value: FactValue) -> str:

@@ -311,3 +311,54 @@ class Program:
     def repeats(self) -> tuple[Repeat, ...]:
         """Its repeats, in the order of its steps."""
         return tuple(step for step in self.steps.values() if isinstance(step, Repeat))
+
+    @cached_property
+    def holds_what_others_want(self) -> bool:
+        """Whether a step of its runs keeps runs of other contacts waiting: the place in a stratum that it
+        takes, or what other journeys do with whom they let in."""
+        return any(
+            isinstance(step, Start) or (isinstance(step, Experiment) and bool(step.design.stratify_by))
+            for step in self.steps.values()
+        )
+
+    @cached_property
+    def next_sends(self) -> Mapping[StepId, tuple[Send, ...]]:
+        """Waiting steps -> the messages of which one may be the next when the wait is over by itself."""
+        return {
+            name: _first_sends(self.steps, following)
+            for name, step in self.steps.items()
+            for following in [_follows_by_itself(step)]
+            if following is not None
+        }
+
+
+def _follows_by_itself(waiting: Step) -> StepId | None:
+    """The step after a wait that nothing but time has ended."""
+    match waiting:
+        case WaitFor(otherwise=following) | Ask(otherwise=following) | Wait(next=following):
+            return following
+        case _:
+            return None
+
+
+def _first_sends(steps: Mapping[StepId, Step], here: StepId | None) -> tuple[Send, ...]:
+    """The sends that some way from `here` reaches before it waits or ends."""
+    found: list[Send] = []
+    reached, open_ = set[StepId](), [here]
+    while open_:
+        at = open_.pop()
+        if at is None or at in reached:
+            continue
+        reached.add(at)
+        match steps[at]:
+            case Send() as send:
+                found.append(send)
+            case SetValues(next=following) | ChangeTags(next=following) | Start(next=following):
+                open_.append(following)
+            case Branch(cases=cases, otherwise=otherwise):
+                open_ += [otherwise, *(following for _, following in cases)]
+            case Repeat(body=body, next=following):
+                open_ += [body, following]
+            case Experiment(ways=ways):
+                open_ += ways
+    return tuple(found)

@@ -6,10 +6,10 @@ Pure, and the same for every driver: what is kept of a contact's past comes in a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from engine.changing import changed
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Decider
 from engine.rules.facts import FactValue
@@ -100,7 +100,7 @@ class Recogniser:
                 labels.append(pattern.journey)
             elif judged.so_far:
                 labels.append(f"{pattern.journey} {judged.so_far}/{pattern.at_least}")
-        return replace(event, patterns=frozenset(labels)), after
+        return changed(event, patterns=frozenset(labels)), after
 
     def _judge(
         self,

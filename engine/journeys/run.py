@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from engine.changing import frozen
 from engine.experiments.assignment import Assignment, Design
-from engine.journeys.keeping import ENTRY, EVENTS, as_plain
+from engine.journeys.keeping import EVENTS, as_plain
 from engine.journeys.program import Scalar, StepId
 from engine.rules.facts import Facts, FactValue
 
@@ -59,7 +60,7 @@ class CallOutcome(StrEnum):
     """Nobody can tell whether it was done, and it must not be repeated."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Waiting:
     """What a run waits for at a step; `due_at` (journey time) ends the wait by itself."""
 
@@ -70,7 +71,7 @@ class Waiting:
     """Journey time, None when nobody wrote it down; waits for the same are equal whenever they began."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RunState:
     """One contact's place in one journey: without a position before its start, with an outcome once ended."""
 
@@ -113,19 +114,28 @@ class RunState:
 
 def journey_facts(run: RunState) -> dict[str, FactValue | None]:
     """The `journey.` facts of a run."""
-    facts: dict[str, FactValue | None] = {
-        f"journey.values.{name}": value for name, value in run.values.items()
-    }
-    facts.update((f"journey.outcomes.{step}", outcome) for step, outcome in run.outcomes.items())
-    facts.update((f"journey.answers.{step}", answer) for step, answer in run.answers.items())
-    facts.update((f"journey.rounds.{step}", count) for step, count in run.rounds.items())
-    facts.update((f"journey.calls.{step}", outcome) for step, outcome in run.calls.items())
-    for step, results in run.results.items():
-        facts.update((f"journey.results.{step}.{name}", value) for name, value in results.items())
-    facts.update((f"journey.arms.{step}", arm) for step, arm in run.arms.items())
-    facts.update((f"{ENTRY}{name}", value) for name, value in run.entry.items())
-    for step, kept in run.events.items():
-        facts.update((f"{EVENTS}{step}.{name}", value) for name, value in kept.items())
+    facts: dict[str, FactValue | None] = {}
+    # Asked with every step of every run; most runs have next to nothing of all this.
+    if run.values:
+        facts.update({f"journey.values.{name}": value for name, value in run.values.items()})
+    if run.outcomes:
+        facts.update({f"journey.outcomes.{name}": value for name, value in run.outcomes.items()})
+    if run.answers:
+        facts.update({f"journey.answers.{name}": value for name, value in run.answers.items()})
+    if run.rounds:
+        facts.update({f"journey.rounds.{name}": value for name, value in run.rounds.items()})
+    if run.calls:
+        facts.update({f"journey.calls.{name}": value for name, value in run.calls.items()})
+    if run.arms:
+        facts.update({f"journey.arms.{name}": value for name, value in run.arms.items()})
+    if run.entry:
+        facts.update({f"journey.entry.{name}": value for name, value in run.entry.items()})
+    if run.results:
+        for step, results in run.results.items():
+            facts.update({f"journey.results.{step}.{name}": value for name, value in results.items()})
+    if run.events:
+        for step, kept in run.events.items():
+            facts.update({f"{EVENTS}{step}.{name}": value for name, value in kept.items()})
     return facts
 
 
@@ -172,7 +182,7 @@ class EventSeen:
     """Its `event.` facts."""
 
 
-@dataclass(frozen=True)
+@frozen
 class OutcomeKnown:
     """The message of a send has come to its end."""
 
@@ -234,7 +244,7 @@ Cause = (
 # --- effects: what moving a run brings about ---
 
 
-@dataclass(frozen=True)
+@frozen
 class SendIntent:
     """One message is wished for; the run waits for its outcome."""
 
@@ -344,7 +354,7 @@ class Exposed:
     """To be kept in this transaction if it is new."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """The run is over; `reason` is a reason code, `detail` the leave or step that ended it."""
 

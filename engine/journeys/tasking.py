@@ -9,6 +9,9 @@ from datetime import datetime
 from engine.journeys.program import StepId
 from engine.journeys.run import TaskClosed, TaskOpened, TaskState
 
+HIGHEST_PRIORITY = 100
+"""Of a task, as of a message."""
+
 
 @dataclass(frozen=True)
 class TaskNote:

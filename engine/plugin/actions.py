@@ -31,6 +31,9 @@ class Call:
     variables: Mapping[str, Any] = field(default_factory=dict)
     """`event`, the properties of the event that started the run, and `journey`, what the run knows: plain
     values under their names, as templates of messages see them."""
+    address: str = ""
+    """The contact's address on the platform that the ruleset names for the action (`identity`), for what is
+    done there; empty where it names none."""
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,37 @@ Nothing here lets a plugin's exception text through: it may quote the draft or a
 from __future__ import annotations
 
 import asyncio
-import math
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import TypeVar, cast
 
-from engine.plugin.actions import Action, ActionResult, Call, Done, Failed
+from engine.plugin.actions import Action, ActionResult, Call
+from engine.plugin.answers import (
+    MOST_FINDINGS,
+    fault_of_action_result,
+    fault_of_draft,
+    fault_of_findings,
+    fault_of_preflight,
+    fault_of_result,
+    kept,
+)
+from engine.plugin.apart import Apart, NotBegun, contained
+from engine.plugin.callbacks import (
+    HEARD,
+    Asks,
+    Callback,
+    Happened,
+    Inbound,
+    Listens,
+    Polled,
+    Preference,
+    Receipt,
+    Refused,
+)
 from engine.plugin.contracts import (
-    Accepted,
     Channel,
     Check,
     CheckContext,
@@ -26,51 +47,104 @@ from engine.plugin.contracts import (
     GeneratorFailed,
     Message,
     Preflight,
-    Rejected,
     Retry,
     SendResult,
     Severity,
     Unknown,
 )
 from engine.plugin.patience import Patience, TooSlow
+from engine.plugin.tallying import tally
 
 CANCELLING = timedelta(seconds=1)
 """How long a channel or an action may take to stop after its time-out before it is left to itself."""
 
-PARTS = ("body", "subject", "call_to_action")
+BLOCKED = Retry(timedelta(seconds=30), "plugin_blocked")
+"""What came of a call that could not begin: an earlier one keeps the plugin's thread. Nothing was done."""
+
+READING = 4
+"""How many times as long a check may take that says that it has yet to make ready what it goes by: that
+happens once in a process, and a crowded start must not block messages for good."""
 
 Answer = TypeVar("Answer")
 
 _patience = Patience()
 
 
-def call_check(check: Check, draft: Draft, context: CheckContext, timeout: timedelta) -> list[Finding]:
-    """What the check found; a check that raises, hangs or answers nonsense blocks with `check.failed`."""
+def is_immediate(plugin: object, asked: object = None) -> bool:
+    """Whether a generator, a check or a channel's preflight says of itself that it need not be waited for.
+
+    It answers by itself within a millisecond or so and asks nobody and nothing in the world; so it is called
+    without a time-out, and may be called inside of a transaction. Each class says it for itself: one that was
+    derived from another may do more. A method says it of what is `asked`: the content of a generator, the
+    context of a check.
+    """
+    if isinstance(plugin, Apart):
+        plugin = plugin.plugin_itself
+    said = vars(type(plugin)).get("immediate")
+    if not callable(said):
+        return said is True
     try:
-        found = _patience.call(lambda: list(check.examine(draft, context)), timeout)
+        return said(plugin, asked) is True
+    except Exception:  # noqa: BLE001 - who cannot tell is waited for
+        return False
+
+
+def call_check(check: Check, draft: Draft, context: CheckContext, timeout: timedelta) -> list[Finding]:
+    """What the check found; a check that raises, hangs or answers nonsense blocks with `check.failed`.
+
+    One whose method `immediate` says no has something to make ready, and may take `READING` times as long.
+    """
+    if callable(vars(type(check)).get("immediate")) and not is_immediate(check, context):
+        timeout *= READING
+    try:
+        found = _asked(
+            check, lambda: list(islice(check.examine(draft, context), MOST_FINDINGS + 1)), timeout, context
+        )
     except TooSlow:
-        return [_failed(check, f"did not answer within {timeout.total_seconds():g} s")]
+        return [_failed(check, "slow", f"did not answer within {timeout.total_seconds():g} s")]
     except Exception as error:  # noqa: BLE001 - a check fails closed, whatever it raised
-        return [_failed(check, f"raised {where(error)}")]
+        return [_failed(check, "raised", f"raised {where(error)}")]
     fault = fault_of_findings(found, draft)
-    return [_failed(check, fault)] if fault else found
+    if fault:
+        return [_failed(check, "nonsense", fault)]
+    tally("check", check.name)
+    return found
 
 
-def within(timeout: timedelta, work: Callable[[], Answer]) -> Answer:
+def call_score(check: Check, draft: Draft, context: CheckContext, timeout: timedelta) -> int | None:
+    """The score that the check gives by itself, 0 to 100; None when it gives none, raises or hangs."""
+    score: Callable[[Draft, CheckContext], object] | None = getattr(check, "score", None)
+    if score is None:
+        return None
+    try:
+        given = _asked(check, lambda: score(draft, context), timeout, context)
+    except Exception as error:  # noqa: BLE001 - what it found has been told; only its score is missing
+        slow = isinstance(error, TooSlow)
+        tally("check", check.name, "slow" if slow else "raised", "" if slow else f"raised {where(error)}")
+        return None
+    if given is None or (isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 100):
+        return given
+    tally("check", check.name, "nonsense", "gave a score that is no whole number from 0 to 100")
+    return None
+
+
+def within(timeout: timedelta, work: Callable[[], Answer], whose: object = None) -> Answer:
     """What `work` returns or raises; TooSlow when it takes longer, and it goes on in the background.
 
     For many short calls of plugins under one time-out: each by itself would cost a change of threads.
     """
-    return _patience.call(work, timeout)
+    return _patience.call(work, timeout, whose)
 
 
 def call_generator(generator: Generator, request: GenerateRequest, timeout: timedelta) -> Draft:
     """The draft; `GeneratorFailed` for everything else, so that the caller can fall back."""
+    if is_immediate(generator, request.content):
+        return generate(generator, request)
     try:
-        return within(timeout, lambda: generate(generator, request))
+        return within(timeout, lambda: generate(generator, request), generator.name)
     except TooSlow:
-        raise GeneratorFailed(
-            f"generator {generator.name!r} did not answer within {timeout.total_seconds():g} s"
+        raise _without_text(
+            generator, "slow", f"did not answer within {timeout.total_seconds():g} s"
         ) from None
 
 
@@ -78,28 +152,44 @@ def generate(generator: Generator, request: GenerateRequest) -> Draft:
     """As `call_generator`, however long it takes: for work that is done `within` a time-out."""
     try:
         draft: object = generator.generate(request)
-    except GeneratorFailed:
+    except (GeneratorFailed, KeyboardInterrupt):
+        tally("generator", generator.name)
         raise
     except BaseException as error:  # noqa: BLE001 - a generator's failure is an answer, whatever it raised
-        raise GeneratorFailed(f"generator {generator.name!r} raised {where(error)}") from None
-    if not isinstance(draft, Draft):
-        raise GeneratorFailed(f"generator {generator.name!r} returned {type(draft).__name__}, not a Draft")
-    if not all(isinstance(getattr(draft, part), str) for part in PARTS):
-        raise GeneratorFailed(f"generator {generator.name!r} returned a Draft whose texts are not text")
-    return draft
+        raise _without_text(generator, "raised", f"raised {where(error)}") from None
+    fault = fault_of_draft(draft)
+    if fault:
+        raise _without_text(generator, "nonsense", fault)
+    tally("generator", generator.name)
+    return cast(Draft, draft)
+
+
+def _without_text(generator: Generator, why: str, told: str) -> GeneratorFailed:
+    tally("generator", generator.name, why, told)
+    return GeneratorFailed(f"generator {generator.name!r} {told}", code=why)
 
 
 def call_preflight(channel: Channel, message: Message, timeout: timedelta) -> Preflight:
     """Whether the message could go out; a preflight that raises or hangs says no, with reason `failed`."""
     try:
-        answer: object = _patience.call(lambda: channel.preflight(message), timeout)
+        answer: object = _asked(channel, lambda: channel.preflight(message), timeout)
     except TooSlow:
         return Preflight(False, "failed", f"no answer within {timeout.total_seconds():g} s")
     except Exception as error:  # noqa: BLE001 - a channel that cannot tell is not used
         return Preflight(False, "failed", f"raised {where(error)}")
-    if not isinstance(answer, Preflight):
-        return Preflight(False, "failed", f"returned {type(answer).__name__}, not a Preflight")
-    return answer
+    fault = fault_of_preflight(answer)
+    return Preflight(False, "failed", fault) if fault else cast(Preflight, answer)
+
+
+def _asked(plugin: object, work: Callable[[], Answer], timeout: timedelta, asked: object = None) -> Answer:
+    """What the plugin answers; TooSlow when it takes longer, unless it is one that never does."""
+    if not is_immediate(plugin, asked):
+        return _patience.call(work, timeout, getattr(plugin, "name", None))
+    try:
+        return work()
+    except (SystemExit, GeneratorExit, asyncio.CancelledError) as error:
+        # From a plugin it is one more failure.
+        raise RuntimeError(type(error).__name__).with_traceback(error.__traceback__) from None
 
 
 async def call_channel(
@@ -112,9 +202,14 @@ async def call_channel(
     name = f"channel {channel.name!r}"
     result = await _answer(lambda: channel.send(message, key), name, timeout)
     if isinstance(result, _NoAnswer):
-        return Unknown(result.why)
+        tally("channel", channel.name, result.kind, result.why)
+        return BLOCKED if result.kind == "blocked" else Unknown(result.why)
     fault = fault_of_result(result)
-    return Unknown(f"{name} {fault}") if fault else cast(SendResult, result)
+    if fault:
+        tally("channel", channel.name, "nonsense", fault)
+        return Unknown(f"{name} {fault}")
+    tally("channel", channel.name)
+    return cast(SendResult, kept(result))
 
 
 async def call_action(
@@ -127,9 +222,87 @@ async def call_action(
     name = f"action {action.name!r}"
     result = await _answer(lambda: action.run(call, key), name, timeout)
     if isinstance(result, _NoAnswer):
-        return Unknown(result.why)
+        tally("action", action.name, result.kind, result.why)
+        return BLOCKED if result.kind == "blocked" else Unknown(result.why)
     fault = fault_of_action_result(result)
-    return Unknown(f"{name} {fault}") if fault else cast(ActionResult, result)
+    if fault:
+        tally("action", action.name, "nonsense", fault)
+        return Unknown(f"{name} {fault}")
+    tally("action", action.name)
+    return cast(ActionResult, kept(result))
+
+
+class ChannelFailed(Exception):
+    """A channel could not say what its platform told; the message says why, without quoting anything."""
+
+
+def call_callback(
+    channel: Listens,
+    raw_body: bytes,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    timeout: timedelta,
+) -> Callback | Refused:
+    """What a callback says; ChannelFailed when the channel raises, hangs or answers nonsense."""
+    try:
+        said: object = _patience.call(
+            lambda: channel.parse_callback(raw_body, headers, query), timeout, getattr(channel, "name", None)
+        )
+    except TooSlow:
+        raise ChannelFailed(f"did not answer within {timeout.total_seconds():g} s") from None
+    except Exception as error:  # noqa: BLE001 - what strangers send may break a parser in any way
+        raise ChannelFailed(f"raised {where(error)}") from None
+    if not isinstance(said, Callback | Refused):
+        raise ChannelFailed(f"returned {type(said).__name__}, not Callback or Refused")
+    fault = fault_of_told(said.told) if isinstance(said, Callback) else ""
+    if fault:
+        raise ChannelFailed(f"returned {fault}")
+    return said
+
+
+async def call_poll(
+    channel: Asks,
+    name: str,
+    since: datetime,
+    timeout: timedelta,  # noqa: ASYNC109 - as with a message
+) -> Polled:
+    """What the platform told when asked; ChannelFailed when the channel raises, hangs or answers nonsense."""
+    polled = await _answer(lambda: channel.poll(since), f"channel {name!r}", timeout)
+    if isinstance(polled, _NoAnswer):
+        raise ChannelFailed(polled.why)
+    if not isinstance(polled, Polled):
+        raise ChannelFailed(f"returned {type(polled).__name__}, not Polled")
+    fault = fault_of_told(polled.told)
+    if not fault and polled.until.tzinfo is None:
+        fault = "a Polled whose `until` has no time zone"
+    if fault:
+        raise ChannelFailed(f"returned {fault}")
+    return polled
+
+
+def fault_of_told(told: Sequence[object]) -> str:
+    """What is wrong with what a channel heard, or nothing."""
+    for each in told:
+        match each:
+            case Receipt():
+                if each.said not in HEARD:
+                    return f"a receipt that says none of {', '.join(HEARD)}"
+                if not (each.provider_id or each.intent):
+                    return "a receipt that names no message"
+            case Inbound():
+                if not (each.address and each.provider_id):
+                    return "an inbound message without an address or an id"
+            case Happened():
+                if not (each.address and each.id and each.type):
+                    return "an event without a type, an address or an id"
+            case Preference():
+                if not (each.address and each.id):
+                    return "a preference without an address or an id"
+            case _:
+                return f"{type(each).__name__} among what was told"
+        if each.at.tzinfo is None:
+            return f"a {type(each).__name__} whose `at` has no time zone"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +310,8 @@ class _NoAnswer:
     """A plugin was called, and why nobody can tell what it did."""
 
     why: str
+    kind: str = "raised"
+    """raised | slow | blocked: in this last case it was not asked at all"""
 
 
 async def _answer(
@@ -146,7 +321,7 @@ async def _answer(
 ) -> object:
     """What the plugin returned, whatever that is; _NoAnswer when it raises or hangs."""
     # A task of its own, so that a plugin that swallows its cancellation cannot hold the caller.
-    task = asyncio.create_task(_contained(work))
+    task = asyncio.create_task(contained(work))
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout.total_seconds())
     except asyncio.CancelledError:
@@ -157,73 +332,14 @@ async def _answer(
         await asyncio.wait({task}, timeout=CANCELLING.total_seconds())
         if not task.done() or task.cancelled() or task.exception() is not None:
             task.add_done_callback(_heard)
-            return _NoAnswer(f"{name} did not answer within {timeout.total_seconds():g} s")
+            return _NoAnswer(f"{name} did not answer within {timeout.total_seconds():g} s", "slow")
         # It finished after all while it was being stopped; its answer is better than none.
     if task.cancelled():
         return _NoAnswer(f"{name} cancelled itself")
     error = task.exception()
+    if isinstance(error, NotBegun):
+        return _NoAnswer(f"{name} is kept by an earlier call", "blocked")
     return task.result() if error is None else _NoAnswer(f"{name} raised {where(error)}")
-
-
-async def _contained(work: Callable[[], Awaitable[object]]) -> object:
-    try:
-        return await work()
-    except SystemExit as error:
-        # From a plugin it is one more failure; from a task it would stop the event loop.
-        raise RuntimeError("SystemExit").with_traceback(error.__traceback__) from None
-
-
-def fault_of_result(result: object) -> str:
-    """What is wrong with a channel's answer, or nothing."""
-    if not isinstance(result, Accepted | Retry | Rejected | Unknown):
-        return f"returned {type(result).__name__}, not Accepted, Retry, Rejected or Unknown"
-    if isinstance(result, Retry) and not _is_wait(result.after):
-        return "returned a Retry whose `after` is not a timedelta of zero or more"
-    if isinstance(result, Rejected) and not (isinstance(result.code, str) and result.code):
-        return "returned a Rejected without a code"
-    return ""
-
-
-def fault_of_action_result(result: object) -> str:
-    """What is wrong with an action's answer, or nothing."""
-    if not isinstance(result, Done | Retry | Failed | Unknown):
-        return f"returned {type(result).__name__}, not Done, Retry, Failed or Unknown"
-    if isinstance(result, Retry) and not _is_wait(result.after):
-        return "returned a Retry whose `after` is not a timedelta of zero or more"
-    if isinstance(result, Failed) and not (isinstance(result.code, str) and result.code):
-        return "returned a Failed without a code"
-    if isinstance(result, Done):
-        values: object = result.values
-        if not isinstance(values, Mapping):
-            return "returned a Done whose values are not a mapping"
-        for name, value in values.items():
-            is_finite = not isinstance(value, float) or math.isfinite(value)
-            if not (isinstance(name, str) and isinstance(value, str | int | float | bool) and is_finite):
-                return f"returned the result {name!r}, which is neither a text, a number, true nor false"
-    return ""
-
-
-def _is_wait(after: object) -> bool:
-    return isinstance(after, timedelta) and after >= timedelta(0)
-
-
-def fault_of_findings(found: Sequence[object], draft: Draft) -> str:
-    """What is wrong with a check's answer, or nothing."""
-    for finding in found:
-        if not isinstance(finding, Finding):
-            return f"returned {type(finding).__name__}, not a Finding"
-        if finding.part not in PARTS:
-            return f"returned a finding in {finding.part!r}, which is not one of {', '.join(PARTS)}"
-        if not _is_severity(finding.severity):
-            return "returned a finding whose severity is not a Severity"
-        length = len(getattr(draft, finding.part))
-        if not 0 <= finding.start <= finding.end <= length:
-            return f"returned the span {finding.start}–{finding.end} in a text of {length} characters"
-    return ""
-
-
-def _is_severity(value: object) -> bool:
-    return isinstance(value, Severity)
 
 
 def where(error: BaseException) -> str:
@@ -235,13 +351,14 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
 
 
-def _failed(check: Check, why: str) -> Finding:
+def _failed(check: Check, why: str, told: str) -> Finding:
+    tally("check", check.name, why, told)
     return Finding(
         code="check.failed",
         severity=Severity.BLOCK,
         start=0,
         end=0,
-        message=f"check {check.name!r} {why}; a check that fails blocks the message",
+        message=f"check {check.name!r} {told}; a check that fails blocks the message",
         rule=check.name,
     )
 

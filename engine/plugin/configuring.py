@@ -21,6 +21,9 @@ SILENT = frozenset(get_args(ErrorType)) - {
 }
 
 
+_STAND_IN = "0"
+
+
 def validated(
     plugin: str, model: type[Model], settings: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Model:
@@ -39,6 +42,16 @@ def validated(
             faults.append(f"PL007 plugin {plugin!r}: its settings model raised {type(error).__name__}")
     # `from None`: pydantic's error still carries the values that were refused.
     raise PluginError("\n".join(faults)) from None
+
+
+def with_stand_ins(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with something in place of every value that the environment alone knows."""
+    return {
+        name: _STAND_IN
+        if isinstance(value, Mapping) and _stands_for_environment(value) and "default" not in value
+        else value
+        for name, value in settings.items()
+    }
 
 
 def _resolved(

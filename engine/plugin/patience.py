@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,8 +12,9 @@ from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
-MOST_STUCK = 64
-"""A plugin that hangs on every call must not fill the process with threads; past this, calls fail at once."""
+MOST_STUCK = 16
+"""A plugin that hangs on every call must not fill the process with threads; past this, its calls fail at once
+and those of others do not."""
 
 MOST_IDLE = 16
 
@@ -24,6 +26,7 @@ class TooSlow(Exception):
 @dataclass
 class _Job:
     work: Callable[[], Any]
+    whose: object
     done: threading.Event = field(default_factory=threading.Event)
     answer: Any = None
     error: Exception | None = None
@@ -36,13 +39,16 @@ class Patience:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[queue.SimpleQueue[_Job]] = []
-        self._stuck = 0
+        self._stuck: Counter[object] = Counter()
 
-    def call(self, work: Callable[[], Answer], timeout: timedelta) -> Answer:
-        """What `work` returns, or raises what it raises; TooSlow when it takes longer than `timeout`."""
-        job = _Job(work)
+    def call(self, work: Callable[[], Answer], timeout: timedelta, whose: object = None) -> Answer:
+        """What `work` returns, or raises what it raises; TooSlow when it takes longer than `timeout`.
+
+        `whose` names the plugin, whose stuck calls are counted together.
+        """
+        job = _Job(work, whose)
         with self._lock:
-            if self._stuck >= MOST_STUCK:
+            if self._stuck[whose] >= MOST_STUCK:
                 raise TooSlow
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
@@ -62,7 +68,7 @@ class Patience:
             if job.done.is_set():
                 return  # it answered between the time-out and here
             job.abandoned = True
-            self._stuck += 1
+            self._stuck[job.whose] += 1
         raise TooSlow
 
     def _serve(self, inbox: queue.SimpleQueue[_Job]) -> None:
@@ -80,7 +86,7 @@ class Patience:
                 if keep:
                     self._idle.append(inbox)
                 if job.abandoned:
-                    self._stuck -= 1
+                    self._stuck[job.whose] -= 1
                 job.done.set()
             if not keep:
                 return

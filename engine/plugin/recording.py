@@ -17,6 +17,7 @@ from engine.plugin.contracts import (
     Preflight,
     SendResult,
     Unknown,
+    Window,
 )
 from engine.plugin.hookspecs import hookimpl
 
@@ -45,6 +46,8 @@ class RecordingChannel:
     """
 
     settings: type[BaseModel] = AnySettings
+    immediate = True
+    nonblocking = True
 
     def __init__(
         self,
@@ -53,9 +56,13 @@ class RecordingChannel:
         results: Iterable[SendResult | Exception] = (),
         idempotent: bool = False,
         preflight: Preflight | None = None,
+        windows: tuple[Window, ...] = (),
+        writes_first: bool = False,
     ) -> None:
         self.name = name
-        self.capabilities = Capabilities(idempotency_key=idempotent)
+        self.capabilities = Capabilities(
+            idempotency_key=idempotent, windows=windows, writes_first=writes_first
+        )
         self.calls: list[Recorded] = []
         """Every call, in order."""
         self.closed = False
@@ -131,6 +138,7 @@ class RecordingAction:
     settings: type[BaseModel] = AnySettings
     values: type[BaseModel] = AnySettings
     results: type[BaseModel] = AnySettings
+    nonblocking = True
 
     def __init__(
         self,

@@ -6,15 +6,22 @@ A contract test raises AssertionError with a sentence that says what to change; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from engine.clock import FixedClock
 from engine.plugin.actions import Action, Call, Done
-from engine.plugin.calling import PARTS, fault_of_action_result, fault_of_findings, fault_of_result
+from engine.plugin.answers import (
+    fault_of_action_result,
+    fault_of_draft,
+    fault_of_findings,
+    fault_of_preflight,
+    fault_of_result,
+)
+from engine.plugin.callbacks import Callback, Listens, Refused
 from engine.plugin.contracts import (
     Accepted,
     Channel,
@@ -28,11 +35,24 @@ from engine.plugin.contracts import (
     Lexicon,
     LexiconEntry,
     Message,
-    Preflight,
+    SendResult,
     Severity,
 )
+from engine.plugin.counting import fault_of_count
+from engine.plugin.declaring import (
+    ContactFact,
+    EventKind,
+    Known,
+    Metric,
+    fault_of_event_kind,
+    fault_of_fact,
+    fault_of_metric,
+)
+from engine.plugin.knowing import fault_of_value
 from engine.plugin.recording import Recorded, RecordedCall, RecordingAction, RecordingChannel
-from engine.plugin.registry import fault_of_action, fault_of_channel, fault_of_check, fault_of_generator
+from engine.plugin.registry import load_registry
+from engine.plugin.secrecy import check_declared, check_unsaid, listening_for, secrets_of
+from engine.plugin.shapes import fault_of_action, fault_of_channel, fault_of_check, fault_of_generator
 
 __all__ = [
     "EXAMPLE_CONTEXT",
@@ -46,8 +66,14 @@ __all__ = [
     "check_action",
     "check_channel",
     "check_check",
+    "check_event_kind",
+    "check_fact",
     "check_generator",
+    "check_metric",
+    "check_plugin",
 ]
+
+_ANYTHING: Any = object()
 
 EXAMPLE_MESSAGE = Message(
     to="reader@example.com",
@@ -88,6 +114,14 @@ ODD_TEXTS = (
 )
 
 
+def check_plugin(plugin: object) -> None:
+    """Pass when the module or object offers what its hooks promise, as it would be loaded; nothing is called
+    but the hooks."""
+    registry = load_registry(entry_points=False, extra=[plugin])
+    told = [str(each) for each in (*registry.faults, *registry.notes)]
+    assert not told, "\n".join(told)
+
+
 def check_channel(
     channel: Channel, *, message: Message = EXAMPLE_MESSAGE, settings: Mapping[str, Any] | None = None
 ) -> None:
@@ -102,24 +136,53 @@ def check_channel(
     assert capabilities.max_length is None or capabilities.max_length > 0, (
         "max_length must be positive or None"
     )
+    secrets: list[str] = []
     channel.settings.model_json_schema()  # shown to operators; raises when a field has no JSON form
-    _check_secrets(channel.settings)
+    check_declared(channel.settings)
     if settings is not None:
         model = channel.settings.model_validate(settings)
         configured = channel.configured(model)
         assert configured is not None, "configured() must return a channel"
         assert not fault_of_channel(configured), f"configured(): {fault_of_channel(configured)}"
         assert configured.name == channel.name, "configured() must keep the channel's name"
-        for secret in _secrets(model):
-            assert secret not in repr(configured), "the channel's repr shows a secret setting"
+        secrets = secrets_of(model)
+        check_unsaid(secrets, repr(configured), "the channel's repr")
         channel = configured
-    _run(_exercise(channel, message))
+    with listening_for(secrets, "channel"):
+        if isinstance(channel, Listens):
+            _listen(channel)
+        _run(_exercise(channel, message, secrets))
 
 
-async def _exercise(channel: Channel, message: Message) -> None:
+def _listen(channel: Listens) -> None:
+    """What strangers may send is answered, and never believed."""
+    for body in (b"", b"{}", b"[" * 10_000, b"<xml></xml>", b"\x00\xff\xfe", b"x" * 100_000):
+        for headers in ({}, {"content-type": "application/json", "user-agent": "\x00"}):
+            for query in ({}, {"timestamp": "1", "nonce": "\U0001f338", "signature": "0" * 40}):
+                try:
+                    said = channel.parse_callback(body, headers, query)
+                except Exception as error:
+                    raise AssertionError(
+                        f"parse_callback raised {type(error).__name__} on a stranger's bytes: return Refused"
+                    ) from error
+                assert isinstance(said, Callback | Refused), (
+                    f"parse_callback returned {type(said).__name__}, not Callback or Refused"
+                )
+                assert isinstance(said, Refused) or not said.told, (
+                    "parse_callback believed a callback that nobody signed"
+                )
+
+
+async def _exercise(channel: Channel, message: Message, secrets: list[str]) -> None:
+    async def _send(channel: Channel, message: Message, key: str, *, accepted: bool = False) -> None:
+        check_unsaid(
+            secrets, repr(await _sent(channel, message, key, accepted=accepted)), "what send answers"
+        )
+
     try:
         answer = channel.preflight(message)
-        assert isinstance(answer, Preflight), f"preflight returned {type(answer).__name__}, not a Preflight"
+        fault = fault_of_preflight(answer)
+        assert not fault, f"preflight {fault}"
         assert answer.ok or answer.reason, "a preflight that says no must give a reason"
         nameless = channel.preflight(replace(message, to=""))
         assert not nameless.ok, "preflight must say no to a message without an address"
@@ -141,7 +204,7 @@ async def _exercise(channel: Channel, message: Message) -> None:
         await channel.close()  # closing twice is what a stopping worker may do
 
 
-async def _send(channel: Channel, message: Message, key: str, *, accepted: bool = False) -> None:
+async def _sent(channel: Channel, message: Message, key: str, *, accepted: bool) -> SendResult:
     try:
         result = await channel.send(message, key)
     except Exception as error:
@@ -153,6 +216,7 @@ async def _send(channel: Channel, message: Message, key: str, *, accepted: bool 
     assert not accepted or isinstance(result, Accepted), (
         f"send answered {result!r} to an ordinary message; is the test server running and accepting?"
     )
+    return result
 
 
 def check_action(
@@ -167,18 +231,20 @@ def check_action(
     assert not fault, fault
     for each in (action.settings, action.values, action.results):
         each.model_json_schema()  # shown to operators; raises when a field has no JSON form
-    _check_secrets(action.settings)
+    check_declared(action.settings)
     told = action.values.model_validate(values)
+    secrets: list[str] = []
     if settings is not None:
         model = action.settings.model_validate(settings)
         configured = action.configured(model)
         assert configured is not None, "configured() must return an action"
         assert not fault_of_action(configured), f"configured(): {fault_of_action(configured)}"
         assert configured.name == action.name, "configured() must keep the action's name"
-        for secret in _secrets(model):
-            assert secret not in repr(configured), "the action's repr shows a secret setting"
+        secrets = secrets_of(model)
+        check_unsaid(secrets, repr(configured), "the action's repr")
         action = configured
-    _run(_exercise_action(action, told))
+    with listening_for(secrets, "action"):
+        _run(_exercise_action(action, told))
 
 
 async def _exercise_action(action: Action, values: BaseModel) -> None:
@@ -226,9 +292,8 @@ def check_generator(generator: Generator, *, request: GenerateRequest = EXAMPLE_
     fault = fault_of_generator(generator)
     assert not fault, fault
     draft = generator.generate(request)
-    assert isinstance(draft, Draft), f"generate returned {type(draft).__name__}, not a Draft"
-    for part in PARTS:
-        assert isinstance(getattr(draft, part), str), f"the draft's {part} must be text"
+    fault = fault_of_draft(draft)
+    assert not fault, f"generate {fault}"
     assert draft.body, "generate returned an empty body; raise GeneratorFailed when there is no text"
     assert draft.provenance.generator == generator.name, "provenance.generator must be the generator's name"
     hostile = {"name": "{{ 7 * 191 }}{% raw %}", "__class__": "x"}
@@ -248,6 +313,10 @@ def check_check(check: Check, *, context: CheckContext = EXAMPLE_CONTEXT) -> Non
     """Pass when the check gives valid findings, twice the same, for odd texts in every part of a draft."""
     fault = fault_of_check(check)
     assert not fault, fault
+    model = getattr(check, "settings", None)
+    if model is not None:
+        model.model_json_schema()  # shown to operators; raises when a field has no JSON form
+        check_declared(model)
     for text in ODD_TEXTS:
         for draft in (Draft(text), Draft("body", subject=text), Draft("body", call_to_action=text)):
             try:
@@ -261,6 +330,71 @@ def check_check(check: Check, *, context: CheckContext = EXAMPLE_CONTEXT) -> Non
             assert first == second, f"examine answered differently the second time (on {text[:40]!r})"
 
 
+def check_fact(
+    fact: ContactFact, *, examples: Sequence[tuple[Mapping[str, Known], Known | None]] = ()
+) -> None:
+    """Pass when the fact keeps its contract where nothing is known, and for examples with their answers."""
+    fault = fault_of_fact(fact)
+    assert not fault, fault
+    for given, wanted in [({}, _ANYTHING), *examples]:
+        known = {name: value for name, value in given.items() if name in fact.reads}
+        assert len(known) == len(given), f"an example has what the fact does not read: {sorted(given)}"
+        try:
+            first, second = fact.compute(known), fact.compute(dict(known))
+        except Exception as error:
+            raise AssertionError(
+                f"compute raised {type(error).__name__} for {known!r}; return None for what is not known"
+            ) from error
+        fault = fault_of_value(fact, first)
+        assert not fault, f"compute {fault} (for {known!r})"
+        assert first == second, f"compute answered differently the second time (for {known!r})"
+        assert wanted is _ANYTHING or first == wanted, f"compute answered {first!r} for {known!r}"
+
+
+def check_event_kind(kind: EventKind, *, examples: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Pass when the type of event can be used, and events with these properties would be taken in."""
+    fault = fault_of_event_kind(kind)
+    assert not fault, fault
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(dict(kind.schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for properties in examples:
+        wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(dict(properties))]
+        assert not wrong, f"such an event would become a dead letter: {'; '.join(wrong)}"
+
+
+def check_metric(
+    metric: Metric, *, examples: Sequence[tuple[str, Mapping[str, Any], bool | None]] = ()
+) -> None:
+    """Pass when the metric keeps its contract for what it listens to, odd properties included, and for
+    examples: what is told, its properties, and whether that counts against (None: not at all)."""
+    fault = fault_of_metric(metric)
+    assert not fault, fault
+    heard = (*metric.receipts, *metric.events)
+    odd: list[Mapping[str, Any]] = [
+        {},
+        {"code": "\x00"},
+        {"score": "many", "text": ["\ud800"], "deep": {"a": None}},
+    ]
+    given = [(told, properties, _ANYTHING) for told in heard for properties in odd]
+    for told, properties, wanted in [*given, *examples]:
+        assert told in heard, f"an example is told by {told!r}, to which the metric does not listen"
+        if metric.counts is None:
+            assert wanted is _ANYTHING or wanted is True, "without `counts` everything counts against"
+            continue
+        try:
+            first, second = metric.counts(told, dict(properties)), metric.counts(told, dict(properties))
+        except Exception as error:
+            raise AssertionError(
+                f"counts raised {type(error).__name__} for {told} {properties!r}; return None for what it "
+                "cannot read"
+            ) from error
+        fault = fault_of_count(first)
+        assert not fault, f"counts {fault} (for {told} {properties!r})"
+        assert first == second, f"counts answered differently the second time (for {told} {properties!r})"
+        assert wanted is _ANYTHING or first is wanted, f"counts answered {first!r} for {told} {properties!r}"
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.get_running_loop()
@@ -269,16 +403,3 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         return
     work.close()
     raise AssertionError("call check_channel from an ordinary `def` test; it runs an event loop of its own")
-
-
-def _check_secrets(settings: type[BaseModel]) -> None:
-    for name, field in settings.model_fields.items():
-        looks_secret = any(word in name for word in ("password", "secret", "token", "api_key"))
-        assert not looks_secret or "Secret" in str(field.annotation), (
-            f"setting {name!r} looks like a secret; make it a pydantic.SecretStr so that it is never shown"
-        )
-
-
-def _secrets(model: BaseModel) -> Iterable[str]:
-    values = (getattr(model, name) for name in type(model).model_fields)
-    return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]

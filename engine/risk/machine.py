@@ -6,13 +6,16 @@ All times are delivery time. Every change starts the figures anew: what was coun
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from engine.risk.model import Breaker
 from engine.risk.windows import Figures
 
 BY_RULE = "rule"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Since when a breaker that nothing was published of is closed: everything in its window counts."""
+_TICK = timedelta(microseconds=1)
 
 
 class State(StrEnum):
@@ -52,10 +55,17 @@ def observe(breaker: Breaker, status: Status, seen: Figures, probes: Figures, no
             return _watch(breaker, status, seen, now)
         case State.OPEN:
             return _rest(breaker, status, now)
+        case State.HALF_OPEN if status.ramp is None and breaker.metric.is_told_later:
+            return _probe_and_listen(breaker, status, probes, now)
         case State.HALF_OPEN if status.ramp is None:
             return _probe(breaker, status, probes, now)
         case State.HALF_OPEN:
             return _climb(breaker, status, seen, now)
+
+
+def counted_after(status: Status) -> datetime:
+    """After which moment figures count; what a half-open breaker lets pass at once belongs to it as well."""
+    return status.since - _TICK if status.state is State.HALF_OPEN else status.since
 
 
 def next_look(breaker: Breaker, status: Status, now: datetime) -> datetime | None:
@@ -111,6 +121,22 @@ def _probe(breaker: Breaker, status: Status, probes: Figures, now: datetime) -> 
     return status
 
 
+def _probe_and_listen(breaker: Breaker, status: Status, probes: Figures, now: datetime) -> Status:
+    """As `_probe`, for what is told of messages later: that providers took them all shows nothing yet."""
+    wanted = breaker.recovery.probes
+    share = probes.failed / max(wanted, probes.samples)
+    if probes.failed and share >= breaker.recovery.close_below:
+        return _opened_again(status, now)
+    if now < status.since + breaker.recovery.probe_after:
+        return status
+    if probes.tried < wanted:
+        # Nobody has taken the rest yet, or some never came back.
+        return status if status.probes_left else _probing(breaker, status, now)
+    if probes.failed and probes.rate >= breaker.recovery.close_below:
+        return _opened_again(status, now)
+    return _next_share(breaker, status, now, after=0.0)
+
+
 def _climb(breaker: Breaker, status: Status, seen: Figures, now: datetime) -> Status:
     wanted = breaker.recovery.probes
     assert status.ramp is not None, "only a ramp climbs"
@@ -119,7 +145,7 @@ def _climb(breaker: Breaker, status: Status, seen: Figures, now: datetime) -> St
     is_over = now >= status.since + breaker.recovery.probe_after
     if is_over and seen.rate >= breaker.recovery.close_below and seen.failed:
         return _opened_again(status, now)
-    if is_over or seen.samples >= wanted:
+    if is_over or (seen.samples >= wanted and not breaker.metric.is_told_later):
         return _next_share(breaker, status, now, after=status.ramp)
     return status
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from engine.risk.metrics import Metric
+
 
 @dataclass(frozen=True)
 class Level:
@@ -21,7 +23,7 @@ class Recovery:
     """Delivery time between opening and the first probes."""
     probes: int
     close_below: float
-    """Share of failed probes below which the breaker closes."""
+    """Share of probes that are against below which the breaker closes."""
     ramp: tuple[float, ...] = ()
     """Shares of traffic let through one after another before closing for good."""
 
@@ -32,9 +34,8 @@ class Breaker:
 
     id: str
     scope: str
-    """channel (the others come with their metrics)"""
-    metric: str
-    """send_failure_rate"""
+    """workspace | channel | journey | content"""
+    metric: Metric
     window: timedelta
     min_samples: int
     levels: tuple[Level, ...]

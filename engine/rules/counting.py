@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import floor, fsum
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.rules.timing import Marks, place_among
 
@@ -26,6 +26,15 @@ SUM_DIGITS = 6
 
 Tally = Mapping[str, Any]
 """What is kept of one count, as plain JSON: the version of its definition, moments, amounts, portions."""
+
+
+class Ahead(NamedTuple):
+    """A moment at which a count passes, reaches or leaves a mark by time alone."""
+
+    at: datetime
+    place: int | None
+    """Where among the marks the count is from then on; None: somewhere."""
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -167,6 +176,25 @@ def next_turn_at(
         moments, True, key=lambda moment: place_among(marks, value_at(count, tally, moment)) != here
     )
     return moments[turn] if turn < len(moments) else None
+
+
+def turns_ahead(
+    count: Count, tally: Tally, value: float, now: datetime, marks: Marks | None
+) -> tuple[Ahead, ...]:
+    """Every moment after `now` at which the value passes, reaches or leaves a mark by time alone, in order.
+
+    `value` is what the count says at `now`. The place of the last one is None where nothing is known of what
+    comes after it; ask again then.
+    """
+    exact, portions = tally.get("exact", ()), tally.get("portions", ())
+    if marks is None or not exact or not _only_falls(count, exact, portions):
+        change = next_change_at(count, tally, now)
+        return () if change is None else (Ahead(change, None),)
+    found: list[Ahead] = []
+    while (turn := next_turn_at(count, tally, value, now, marks)) is not None:
+        now, value = turn, value_at(count, tally, turn)
+        found.append(Ahead(turn, place_among(marks, value)))
+    return tuple(found)
 
 
 def _only_falls(count: Count, exact: Sequence[list[Any]], portions: Sequence[list[Any]]) -> bool:

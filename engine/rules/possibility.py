@@ -7,21 +7,25 @@ together in a way that is not modelled, more is held to be possible than is; so 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import combinations
-from typing import Any as Anything
 
 from engine.rules.condition import All, Condition, FactRef, None_, Op, Test, tests_of
-from engine.rules.evaluator import settle
 from engine.rules.facts import Catalogue, Fact, FactType
 from engine.rules.solving import Among, Every, Formula, Some, Variable, is_solvable, opposite
-from engine.rules.truth import Truth
+from engine.rules.spans import (
+    Span,
+    can_lie_in,
+    marks_of,
+    some_less,
+    some_more,
+    some_same,
+    spans_between,
+    takes,
+    times,
+)
+from engine.rules.text_cases import exclude, follows, reads
 
-_ABOVE = {Op.GT, Op.AFTER}
-_BELOW = {Op.LT, Op.BEFORE}
 _TEXTUAL = {Op.CONTAINS, Op.STARTS_WITH, Op.ENDS_WITH, Op.MATCHES}
 _AGES = {Op.WITHIN, Op.OLDER_THAN}
 _MISSING, _KNOWN, _MISTYPED = 1, 2, 4
@@ -31,16 +35,6 @@ _LESS, _SAME, _MORE, _NEITHER = 1, 2, 4, 8
 """Cases of two facts held against each other."""
 _MOST_RELATED = 12
 """How many tests of one text are held against each other; beyond it they count as unrelated."""
-_ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class _Span:
-    """One case of an ordered fact: a mark, or all that lies between two of them (None: without end)."""
-
-    low: Anything
-    high: Anything
-    is_mark: bool
 
 
 class Space:
@@ -54,7 +48,7 @@ class Space:
         }
         self._sizes: dict[Variable, int] = {}
         self._domains: dict[Variable, int] = {}
-        self._spans: dict[Variable, list[_Span]] = {}
+        self._spans: dict[Variable, list[Span]] = {}
         self._texts: dict[str, list[str]] = {}
         self._axioms: list[Formula] = []
         self._made: dict[tuple[Test, bool], Formula] = {}
@@ -125,12 +119,12 @@ class Space:
                 return self._text(test, truth)
             case _:
                 scale = ("age" if test.op in _AGES else "place", path)
-                inside = sum(1 << at for at, span in enumerate(self._spans[scale]) if _takes(test, span))
+                inside = sum(1 << at for at, span in enumerate(self._spans[scale]) if takes(test, span))
                 return Among(scale, inside if truth else ((1 << self._sizes[scale]) - 1) & ~inside)
 
     def _text(self, test: Test, truth: bool) -> Formula:
         key, named = ("text", test.path), self._texts[test.path]
-        taken = sum(1 << at for at, text in enumerate(named) if _reads(test, text) is truth)
+        taken = sum(1 << at for at, text in enumerate(named) if reads(test, text) is truth)
         if test.op not in _TEXTUAL:
             other = (test.op in (Op.NE, Op.NOT_IN)) is truth
             return Among(key, taken | (1 << len(named) if other else 0))
@@ -189,15 +183,15 @@ class Space:
             case FactType.TEXT:
                 self._text_cases(fact, plain)
             case _:
-                marks = _marks(test for test in plain if test.op not in _AGES | {Op.EXISTS})
+                marks = marks_of(test for test in plain if test.op not in _AGES | {Op.EXISTS})
                 bounds = {each for each in (fact.least, fact.most) if each is not None}
-                spans = _spans(sorted({*marks, *bounds}))
-                self._scale(("place", path), spans, lambda span: _can_be(fact, span))
+                spans = spans_between(sorted({*marks, *bounds}))
+                self._scale(("place", path), spans, lambda span: can_lie_in(fact, span))
                 if fact.type is FactType.INSTANT:
-                    ages = _marks(test for test in plain if test.op in _AGES)
-                    self._scale(("age", path), _spans(sorted(ages)), lambda _: True)
+                    ages = marks_of(test for test in plain if test.op in _AGES)
+                    self._scale(("age", path), spans_between(sorted(ages)), lambda _: True)
 
-    def _scale(self, key: Variable, spans: list[_Span], fits: Callable[[_Span], bool]) -> None:
+    def _scale(self, key: Variable, spans: list[Span], fits: Callable[[Span], bool]) -> None:
         self._spans[key] = spans
         self._declare(key, len(spans), sum(1 << at for at, span in enumerate(spans) if fits(span)))
 
@@ -217,9 +211,9 @@ class Space:
             self._by_itself(test, True)
         for one, other in combinations(textual[:_MOST_RELATED], 2):
             for first, second in ((one, other), (other, one)):
-                if _follows(first, second):
+                if follows(first, second):
                     self._axioms.append(Some((self._not(first), Among(self._own(second), _YES))))
-            if _exclude(one, other):
+            if exclude(one, other):
                 self._axioms.append(Some((self._not(one), self._not(other))))
 
     def _not(self, test: Test) -> Formula:
@@ -243,8 +237,8 @@ class Space:
             if one in self._spans and two in self._spans and wanted.times > 0 and first is not second:
                 # Of two moments the later one has the smaller age.
                 less, more = (_MORE, _LESS) if scale == "age" else (_LESS, _MORE)
-                scaled = [_times(span, wanted.times) for span in self._spans[two]]
-                for case, fits in ((less, _some_less), (_SAME, _some_same), (more, _some_more)):
+                scaled = [times(span, wanted.times) for span in self._spans[two]]
+                for case, fits in ((less, some_less), (_SAME, some_same), (more, some_more)):
                     self._relate(key, case, one, two, scaled, fits)
 
     def _relate(
@@ -253,8 +247,8 @@ class Space:
         case: int,
         one: tuple[str, str],
         two: tuple[str, str],
-        scaled: Sequence[_Span],
-        fits: Callable[[_Span, _Span], bool],
+        scaled: Sequence[Span],
+        fits: Callable[[Span, Span], bool],
     ) -> None:
         whole = (1 << self._sizes[one]) - 1
         for at, right in enumerate(scaled):
@@ -276,154 +270,3 @@ def _pair(path: str, wanted: FactRef) -> tuple[Variable, bool]:
     if wanted.times == 1.0 and wanted.path < path:
         return ("pair", wanted.path, path, 1.0), True
     return ("pair", path, wanted.path, wanted.times), False
-
-
-def _marks(tests: Iterable[Test]) -> set[Anything]:
-    found: set[Anything] = set()
-    for test in tests:
-        values = test.wanted if isinstance(test.wanted, tuple) else (test.wanted,)
-        found.update(values)
-        if test.op is Op.WITHIN and isinstance(test.wanted, timedelta):
-            found.add(-test.wanted)
-    return found
-
-
-def _spans(marks: Sequence[Anything]) -> list[_Span]:
-    """Below the first mark, on it, between it and the next, and so on."""
-    edges: list[Anything] = [None, *marks, None]
-    spans = [_Span(edges[0], edges[1], False)]
-    for at in range(1, len(edges) - 1):
-        spans += [_Span(edges[at], edges[at], True), _Span(edges[at], edges[at + 1], False)]
-    return spans
-
-
-def _takes(test: Test, span: _Span) -> bool:
-    """Whether a number, moment or age in the span satisfies the test; its marks are marks of the scale."""
-    wanted: Anything = test.wanted
-    match test.op:
-        case Op.EQ | Op.NE | Op.IN | Op.NOT_IN:
-            values = wanted if isinstance(wanted, tuple) else (wanted,)
-            return (span.is_mark and span.low in values) is (test.op in (Op.EQ, Op.IN))
-        case Op.BETWEEN:
-            low, high = wanted
-            return _reaches(span, low) and _stays(span, high)
-        case Op.WITHIN:
-            return (
-                _reaches(span, -wanted)
-                and _stays(span, wanted)
-                and not (span.is_mark and abs(span.low) == wanted)
-            )
-        case Op.GTE | Op.OLDER_THAN:
-            return _reaches(span, wanted)
-        case Op.LTE:
-            return _stays(span, wanted)
-        case op if op in _ABOVE:
-            return not _stays(span, wanted)
-        case op if op in _BELOW:
-            return not _reaches(span, wanted)
-        case _:
-            return True
-
-
-def _reaches(span: _Span, mark: Anything) -> bool:
-    return span.low is not None and bool(span.low >= mark)
-
-
-def _stays(span: _Span, mark: Anything) -> bool:
-    return span.high is not None and bool(span.high <= mark)
-
-
-def _can_be(fact: Fact, span: _Span) -> bool:
-    """Whether a fact of these bounds can lie in the span."""
-    if fact.type is not FactType.NUMBER:
-        return True
-    if fact.least is not None and not (span.high is None or span.high > fact.least or span.low == fact.least):
-        return False
-    if fact.most is not None and not (span.low is None or span.low < fact.most or span.high == fact.most):
-        return False
-    if not fact.whole:
-        return True
-    if span.is_mark:
-        return float(span.low).is_integer()
-    return span.low is None or span.high is None or math.floor(span.low) + 1 < span.high
-
-
-def _times(span: _Span, times: float) -> _Span:
-    """The span multiplied as the evaluator multiplies; rounding may close an open end, so ends count in."""
-    if times == 1.0:
-        return span
-    low, high = (None if edge is None else edge * times for edge in (span.low, span.high))
-    return _Span(low, high, span.is_mark) if span.is_mark else _Rounded(low, high, False)
-
-
-class _Rounded(_Span):
-    """A span whose ends may belong to it."""
-
-
-def _some_less(one: _Span, other: _Span) -> bool:
-    if one.low is None or other.high is None:
-        return True
-    return bool(one.low < other.high)
-
-
-def _some_more(one: _Span, other: _Span) -> bool:
-    return _some_less(other, one)
-
-
-def _some_same(one: _Span, other: _Span) -> bool:
-    lows = [edge for edge in (one.low, other.low) if edge is not None]
-    highs = [edge for edge in (one.high, other.high) if edge is not None]
-    if not lows or not highs:
-        return True
-    low, high = max(lows), min(highs)
-    both_may_touch = all(span.is_mark or isinstance(span, _Rounded) for span in (one, other))
-    return bool(low <= high if both_may_touch else low < high or _on_mark_inside(one, other))
-
-
-def _on_mark_inside(one: _Span, other: _Span) -> bool:
-    """Whether one is a mark that lies within the other."""
-    for mark, span in ((one, other), (other, one)):
-        if mark.is_mark and not span.is_mark:
-            above = span.low is None or mark.low > span.low
-            below = span.high is None or mark.low < span.high
-            return bool(above and below) or (isinstance(span, _Rounded) and mark.low in (span.low, span.high))
-    return False
-
-
-def _reads(test: Test, text: str) -> bool | None:
-    """What a test says of a text; None where it is not looked into."""
-    wanted: Anything = test.wanted
-    match test.op:
-        case Op.EQ | Op.NE:
-            return (text == wanted) is (test.op is Op.EQ)
-        case Op.IN | Op.NOT_IN:
-            return (text in wanted) is (test.op is Op.IN)
-        case _:
-            answer = settle(test, {test.path: text}, _ANY_MOMENT)
-            return None if answer is Truth.UNKNOWN else answer is Truth.TRUE
-
-
-def _follows(first: Test, second: Test) -> bool:
-    """Whether every text that satisfies the first satisfies the second."""
-    one, other = str(first.wanted), str(second.wanted)
-    match first.op, second.op:
-        case (Op.STARTS_WITH, Op.STARTS_WITH):
-            return one.startswith(other)
-        case (Op.ENDS_WITH, Op.ENDS_WITH):
-            return one.endswith(other)
-        case (Op.STARTS_WITH | Op.ENDS_WITH | Op.CONTAINS, Op.CONTAINS):
-            return other in one
-        case _:
-            return False
-
-
-def _exclude(one: Test, other: Test) -> bool:
-    """Whether no text satisfies both."""
-    first, second = str(one.wanted), str(other.wanted)
-    match one.op, other.op:
-        case (Op.STARTS_WITH, Op.STARTS_WITH):
-            return not (first.startswith(second) or second.startswith(first))
-        case (Op.ENDS_WITH, Op.ENDS_WITH):
-            return not (first.endswith(second) or second.endswith(first))
-        case _:
-            return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from engine.rules.condition import FactRef, Op, Test
@@ -41,6 +41,18 @@ def next_turn(turns: Turns, facts: Facts, now: datetime) -> datetime | None:
         if soonest is None or turn < soonest:
             soonest = turn
     return soonest
+
+
+def turns_ahead(turns: Turns, facts: Facts, now: datetime) -> Iterator[tuple[datetime, str, int]]:
+    """Every moment after `now` at which a test may turn while the facts stay as they are.
+
+    Each with the path of the fact, and which of its ages is reached. Those of one fact come in order.
+    """
+    for path, ages in turns.items():
+        value = facts.get(path)
+        if isinstance(value, datetime):
+            for place in range(bisect_right(ages, now - value), len(ages)):
+                yield value + ages[place], path, place
 
 
 def marks_of(tests: Iterable[Test], path: str) -> Marks | None:

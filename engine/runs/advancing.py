@@ -6,17 +6,21 @@ crash at any point finds either the old rows (and does the same again) or the ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from engine.calls.rows import is_resting, looked_at_again
 from engine.clock import Clocks, FixedClock, JourneyTime
+from engine.contacts.profile import Profile
 from engine.delivery.intents import IntentState
+from engine.delivery.progress import Progress
+from engine.delivery.setting_out import Wish
+from engine.delivery.viewing import Situation
 from engine.gate.state import Claim
 from engine.journeys.event import event_facts
 from engine.journeys.lanes import lane_of
@@ -36,9 +40,9 @@ from engine.journeys.run import (
 )
 from engine.runs.keys import asked_by, called_by, wished_by
 from engine.runs.leasing import LEASE
-from engine.runs.locking import Locked, lock_run, save
+from engine.runs.locking import Locked, lock_run, save, save_each
 from engine.runs.migrating import Migrating
-from engine.runs.moving import EntryEvents, Move, Moved, Plans
+from engine.runs.moving import EntryEvents, Move, Moved
 from engine.runs.starting import Door, start_journeys
 from engine.runs.states import LockedRun, state_of
 from engine.runs.tasks import answer_to
@@ -86,8 +90,39 @@ class _Found:
     after: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A run that is to be moved; its rows are locked, and the control row is shared."""
+
+    locked: Locked
+    durable: bool
+    """Whether its workflow asks; for anybody else it is told when its run has moved."""
+    message: tuple[str, Progress] | None = None
+    """A key and how far that message has come, when the transaction knows it."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One run moved, and nothing written of its row yet."""
+
+    contact: Profile
+    row: LockedRun
+    situation: Situation
+    clocks: Clocks
+    moved: Moved
+    durable: bool
+
+
+class Plans(Protocol):
+    """Writes wishes down and claims them; `engine.delivery.service.Delivery` does it."""
+
+    def plan_each(
+        self, session: Session, wishes: Sequence[Wish], now: datetime, situation: Situation
+    ) -> list[Claim | None]: ...
+
+
 class Advancing:
-    """Moves runs, one transaction at a time; shared by the threads of a process."""
+    """Moves runs in its callers' transactions; shared by the threads of a process."""
 
     def __init__(self, shelf: BundleShelf, owner: str, delivery: Plans) -> None:
         self._shelf = shelf
@@ -100,22 +135,42 @@ class Advancing:
     def advance(self, session: Session, run_id: str, real_now: datetime, *, durable: bool) -> Carried:
         """Move the run if anything has happened to it; where it stands now. UnknownRun if there is none.
 
-        `durable` says that the run's workflow asks; for anybody else it is told when its run has moved.
+        `durable` as in `Asked`.
         """
-        return self.advance_locked(session, lock_run(session, run_id), real_now, durable=durable)
+        locked = lock_run(session, run_id, share=True)
+        return self.advance_each(session, [Asked(locked, durable)], real_now)[0]
 
-    def advance_locked(
-        self, session: Session, locked: Locked, real_now: datetime, *, durable: bool
-    ) -> Carried:
-        """`advance` for a run that this transaction has locked already."""
-        contact, row, situation = locked
+    def advance_each(self, session: Session, asked: Sequence[Asked], real_now: datetime) -> list[Carried]:
+        """`advance` for runs of different contacts, in this order; what is written of them, together."""
+        notes = Notes()
+        found = [self._move(session, each, real_now, notes) for each in asked]
+        steps = [each for each in found if isinstance(each, _Step)]
+        claims = self._plan(session, steps, real_now)
+        self._store(session, steps, notes)
+        notes.write(session)
+        return [
+            self._went(session, each, claims.get(each.row.id)) if isinstance(each, _Step) else each
+            for each in found
+        ]
+
+    def goes_alone(self, session: Session, locked: Locked) -> bool:
+        """Whether a run may hold what runs of other contacts want as well, as long as it is moved."""
+        _, row, situation = locked
+        if row.status != "active":
+            return False
+        program = self._shelf.get(session, row.bundle_hash).programs[row.journey]
+        return row.journey in situation.in_flight or program.holds_what_others_want
+
+    def _move(self, session: Session, asked: Asked, real_now: datetime, notes: Notes) -> _Step | Carried:
+        contact, row, situation = asked.locked
+        durable, message = asked.durable, asked.message
         clocks = Clocks(FixedClock(real_now), situation.time)
         if row.status != "active":
             return _standing(row, clocks)
         if durable and row.nudged_at is not None:
             save(session, row, nudged_at=None)
         state = state_of(row)
-        found = self._find(session, row, state, clocks)
+        found = self._find(session, row, state, clocks, message)
         if row.journey in situation.in_flight:
             order = orders_of(situation.in_flight)[row.journey]
             waits_safely = state.waiting is None or state.waiting.kind in SAFE
@@ -128,21 +183,33 @@ class Advancing:
                 if known is not None and migrated.cause is not None and found is not None:
                     found = replace(found, cause=migrated.cause)
                 else:
-                    found = self._find(session, row, state, clocks)
+                    found = self._find(session, row, state, clocks, message)
         if found is None:
             return _standing(row, clocks)
-        move = Move(session, self._shelf, contact, row, clocks, situation, self._events, self._delivery)
+        move = Move(session, self._shelf, contact, row, clocks, self._events, notes)
         moved = move.make(state, found.cause, since_seq=found.since_seq, after=found.after)
-        self._store(session, row, moved, clocks, durable=durable)
+        return _Step(contact, row, situation, clocks, moved, durable)
+
+    def _plan(self, session: Session, steps: Sequence[_Step], real_now: datetime) -> dict[str, Claim]:
+        """The messages that these wish, claimed for whoever commits this; by the runs' ids."""
+        wishes = {step.row.id: step.moved.wish for step in steps if step.moved.wish is not None}
+        if not wishes:
+            return {}
+        claims = self._delivery.plan_each(session, list(wishes.values()), real_now, steps[0].situation)
+        return {run_id: claim for run_id, claim in zip(wishes, claims, strict=True) if claim is not None}
+
+    def _went(self, session: Session, step: _Step, claim: Claim | None) -> Carried:
+        """Where a run stands whose row is written, once the journeys that it starts were asked for."""
+        row, clocks, moved = step.row, step.clocks, step.moved
         started: Sequence[str] = ()
         if moved.starts:
             assert self.door is not None, "whoever carries runs has an intake"
             started = start_journeys(
-                session, self._shelf, self.door, contact, moved.state, moved.starts, clocks
+                session, self._shelf, self.door, step.contact, moved.state, moved.starts, clocks
             )
             # Those events may have ended or woken this very run.
             _, row, _ = lock_run(session, row.id)
-        return replace(_standing(row, clocks), claim=moved.claim, started=tuple(started))
+        return replace(_standing(row, clocks), claim=claim, started=tuple(started))
 
     def park(self, session: Session, run_id: str, real_now: datetime) -> Carried | None:
         """Let a run wait for what did not end at once; None when its outcome has come meanwhile.
@@ -186,18 +253,30 @@ class Advancing:
         real_now, due_real = clocks.delivery_now(), ends_real + LEASE
         if for_long and not row.durable:
             save(session, row, durable=True, lease_owner=None, lease_until=None)
-            self._start(session, row, replace(_standing(row, clocks), due_real=due_real), real_now)
+            notes = Notes()
+            self._start(session, row, replace(_standing(row, clocks), due_real=due_real), real_now, notes)
+            notes.write(session)
         elif not row.durable:
             save(session, row, lease_owner=self._owner, lease_until=real_now + LEASE)
         return replace(_standing(row, clocks), due_real=due_real)
 
-    def _find(self, session: Session, row: LockedRun, state: RunState, clocks: Clocks) -> _Found | None:
+    def _find(
+        self,
+        session: Session,
+        row: LockedRun,
+        state: RunState,
+        clocks: Clocks,
+        message: tuple[str, Progress] | None,
+    ) -> _Found | None:
         """What has happened to the run, told by rows alone."""
         waiting = state.waiting
         if waiting is None:
             return _Found(Started() if state.position is None else SentOn(), row.since_seq)
         if waiting.kind is WaitKind.OUTCOME:
-            return _outcome(session, row, state, waiting, clocks)
+            key = wished_by(state)
+            is_known = message is not None and message[0] == key
+            intent = message[1] if message is not None and is_known else _MESSAGE.row(session, {"key": key})
+            return _outcome(row, intent, waiting, clocks)
         if waiting.kind is WaitKind.CALL:
             return _end_of_call(session, row, state, waiting, clocks)
         if waiting.kind is WaitKind.EVENT and (event_id := heard_event(session, row.id)) is not None:
@@ -213,30 +292,32 @@ class Advancing:
             return _Found(TimerDue(), row.since_seq, waiting.due_at)
         return None
 
-    def _store(
-        self, session: Session, row: LockedRun, moved: Moved, clocks: Clocks, *, durable: bool
-    ) -> None:
-        """Write down where the run stands, and let the durable side know what it must."""
-        real_now = clocks.delivery_now()
-        values = dict(moved.values)
-        waiting = moved.state.waiting
-        waits_long = waiting is not None and waiting.kind not in (WaitKind.OUTCOME, WaitKind.CALL)
-        if waits_long:
-            values |= {"durable": True, "lease_owner": None, "lease_until": None}
-        elif moved.state.is_active and not row.durable:
-            values |= {"lease_owner": self._owner, "lease_until": real_now + LEASE}
-        was_durable = row.durable
-        save(session, row, **values)
-        if waits_long and not was_durable:
-            self._start(session, row, _standing(row, clocks), real_now)
-        elif was_durable and not durable:
-            _tell(session, "run.signal", row, real_now, reason="moved")
+    def _store(self, session: Session, steps: Sequence[_Step], notes: Notes) -> None:
+        """Write down where the runs stand, and let the durable side know what it must."""
+        was_durable = {step.row.id for step in steps if step.row.durable}
+        save_each(session, [(step.row, self._values(step)) for step in steps])
+        for step in steps:
+            row, real_now = step.row, step.clocks.delivery_now()
+            if row.durable and row.id not in was_durable:
+                self._start(session, row, _standing(row, step.clocks), real_now, notes)
+            elif row.id in was_durable and not step.durable:
+                notes.tell_driver("run.signal", row, real_now, reason="moved")
 
-    def _start(self, session: Session, row: LockedRun, standing: Carried, real_now: datetime) -> None:
+    def _values(self, step: _Step) -> Mapping[str, Any]:
+        waiting = step.moved.state.waiting
+        if waiting is not None and waiting.kind not in (WaitKind.OUTCOME, WaitKind.CALL):
+            return {**step.moved.values, "durable": True, "lease_owner": None, "lease_until": None}
+        if step.moved.state.is_active and not step.row.durable:
+            until = step.clocks.delivery_now() + LEASE
+            return {**step.moved.values, "lease_owner": self._owner, "lease_until": until}
+        return step.moved.values
+
+    def _start(
+        self, session: Session, row: LockedRun, standing: Carried, real_now: datetime, notes: Notes
+    ) -> None:
         """Have a workflow wait from where the run stands, on the lane that its journey calls for."""
         due = standing.due_real
-        _tell(
-            session,
+        notes.tell_driver(
             "run.start",
             row,
             real_now,
@@ -250,16 +331,7 @@ class Advancing:
         )
 
 
-def _tell(session: Session, kind: str, row: LockedRun, real_now: datetime, **more: Any) -> None:
-    notes = Notes()
-    notes.tell_driver(kind, row, real_now, **more)
-    notes.write(session)
-
-
-def _outcome(
-    session: Session, row: LockedRun, state: RunState, waiting: Waiting, clocks: Clocks
-) -> _Found | None:
-    intent = _MESSAGE.row(session, {"key": wished_by(state)})
+def _outcome(row: LockedRun, intent: Any | None, waiting: Waiting, clocks: Clocks) -> _Found | None:
     if intent is None or intent.outcome is None:
         return None
     # An answer to a message counts from the moment it left, not from the moment we heard that it did.

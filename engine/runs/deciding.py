@@ -11,12 +11,17 @@ from sqlalchemy.orm import Session
 
 from engine.authoring.reading.validating import known_list, nearest
 from engine.clock import Clocks, FixedClock
+from engine.delivery.by_hand import close_decided
+from engine.delivery.viewing import read_situation
 from engine.errors import CommandError, NotFound
+from engine.gate.state import Moment
 from engine.journeys.run import TaskState
 from engine.journeys.tasking import decided_note
 from engine.runs import measuring
 from engine.runs.locking import lock_run
 from engine.runs.telling import Notes
+from engine.store.bundles import BundleShelf
+from engine.store.database import lock_contacts
 from engine.store.tables import TaskRow
 
 LONGEST_NOTE = 2000
@@ -42,7 +47,8 @@ class Decision:
     """An answer that was taken."""
 
     task_id: str
-    run_id: str
+    run_id: str | None
+    """None for a message that no run wished."""
     choice: str
     title: str
     decided_by: str
@@ -61,8 +67,13 @@ def decide(
     now: datetime,
     key: str | None = None,
     note: str = "",
+    secret: str | None = None,
+    shelf: BundleShelf | None = None,
 ) -> Decision:
-    """Answer a task; its run goes on soon afterwards. `now` is delivery time.
+    """Answer a task; its run goes on soon afterwards, or its message is said to be delivered or not.
+
+    `now` is delivery time; `secret` keys the list of closed addresses that outlives contacts. Breakers
+    of the bundle that `shelf` has in force count what is said of a message.
 
     The same `key` again gives the same answer and does nothing. NotFound when there is no such task,
     UnknownChoiceError when it has no such answer, TaskClosedError when it was decided, has expired or was
@@ -78,7 +89,12 @@ def decide(
         hint = nearest(choice, titles) or known_list(titles)
         raise UnknownChoiceError(f"{choice[:80]!r} is not an answer to this task: {hint}")
     # Contact, run, task, as everybody: whoever ends the run has done so, or waits for us.
-    _, run, situation = lock_run(session, asked.run_id)
+    run = None
+    if asked.intent_key is not None or asked.run_id is None:
+        lock_contacts(session, [asked.contact_id])
+        situation = read_situation(session)
+    else:
+        _, run, situation = lock_run(session, asked.run_id)
     clocks = Clocks(FixedClock(now), situation.time)
     journey_now = clocks.journey_now()
     task = session.get(TaskRow, task_id, with_for_update=True, populate_existing=True)
@@ -90,11 +106,14 @@ def decide(
     task.choice, task.decided_by, task.decision_key = choice, by[:LONGEST_NAME], key
     task.note, task.closed_at = note, journey_now
     session.flush()
+    measuring.TASKS.labels(task.queue, TaskState.DECIDED.value).inc()
+    if run is None:
+        close_decided(session, task, Moment(journey_now, clocks.delivery_now()), secret, shelf)
+        return _decision(task, titles, is_repeat=False)
     notes = Notes()
     notes.task(run, decided_note(task.step_id, choice, titles[choice], task.decided_by), journey_now)
     notes.tell_driver("run.signal", run, clocks.delivery_now(), reason="task", reference=task_id)
     notes.write(session)
-    measuring.TASKS.labels(task.queue, TaskState.DECIDED.value).inc()
     return _decision(task, titles, is_repeat=False)
 
 
@@ -113,20 +132,23 @@ def _must_be_open(task: TaskRow, titles: Mapping[str, str], now: datetime) -> No
             title = titles.get(task.choice or "", "")
             message = (
                 f"{task.decided_by} decided this task before: '{task.choice}' ({title}), "
-                f"{_moment(task.closed_at)}; its run goes on with that"
+                f"{_moment(task.closed_at)}"
+                + ("; its run goes on with that" if task.intent_key is None else "")
             )
             raise TaskClosedError(message, "decided", _told(task))
         case TaskState.WITHDRAWN:
+            because = "its run ended" if task.intent_key is None else "its message is not to be sent any more"
             message = (
-                f"this task was withdrawn, because its run ended ({task.reason}), {_moment(task.closed_at)}; "
+                f"this task was withdrawn, because {because} ({task.reason}), {_moment(task.closed_at)}; "
                 "nobody needs to answer it any more"
             )
             raise TaskClosedError(message, "withdrawn", _told(task))
     # The run may not have noticed yet that its time is up; an answer comes too late all the same.
     if task.state == TaskState.EXPIRED or task.due_at <= now:
-        message = (
-            f"the deadline of this task has passed, {_moment(task.due_at)}; its run goes on without an answer"
-        )
+        then = "its run goes on without an answer"
+        if task.intent_key is not None:
+            then = "its message counts as not delivered"
+        message = f"the deadline of this task has passed, {_moment(task.due_at)}; {then}"
         raise TaskClosedError(message, "expired", _told(task))
 
 

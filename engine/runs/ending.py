@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from engine.calls import rows as calls
-from engine.delivery.intents import drop_held, run_ended_answer, withdrawn_answer
+from engine.delivery.by_hand import withdraw_tasks
+from engine.delivery.intents import run_ended_answer, withdrawn_answer
 from engine.delivery.recording import tell_run
+from engine.delivery.waking import drop_held
 from engine.gate.consent import TakenBack
 from engine.gate.model import Answer
+from engine.gate.state import Moment
 from engine.journeys.run import Ended, TaskClosed, TaskState, WaitKind
 from engine.journeys.tasking import closed_note
 from engine.runs.keys import wished_by
@@ -151,3 +154,6 @@ class Endings:
         )
         for key in dropped:
             tell_run(self.session, waiting.get(key), key, self.real_now)
+        # What a person is to bring has not reached anybody yet either.
+        moment = Moment(self.now, self.real_now)
+        withdraw_tasks(self.session, [contact_id], withdrawn_answer().reason, moment, taken.stops)

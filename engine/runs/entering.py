@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from engine.clock import Clocks, FixedClock
 from engine.contacts.consent import consent_records
 from engine.gate.consent import ConsentRecord, TakenBack, take_back
 from engine.journeys.calendar import working_facts
-from engine.journeys.event import Event, event_facts
+from engine.journeys.event import ABOUT_MERGES, Event, event_facts
 from engine.journeys.interpreter import Decider, advance, next_send_at
 from engine.journeys.keeping import kept_of
 from engine.journeys.localtime import zone_of
@@ -41,7 +41,7 @@ from engine.journeys.starting import chain_of, starter_of
 from engine.rules.facts import Facts, FactValue
 from engine.runs.ending import Endings
 from engine.runs.keys import run_id_of
-from engine.runs.known import ContactRuns, KnownRun, KnownWait, read_existing, read_known
+from engine.runs.known import Asked, ContactRuns, KnownRun, KnownWait, read_entered, read_known
 from engine.runs.leasing import LEASE
 from engine.runs.locking import lock_run
 from engine.runs.migrating import Migrating
@@ -108,7 +108,7 @@ class Reacting:
         facts = {**contact, **event_facts(event)}
         for program in (each for each in programs if each.entry.calendars):
             facts |= working_facts(program.entry.calendars, ground.now, self._zone(timezone))
-        taken = self._taken_back(event.contact_id, said)
+        taken = self._taken_back(event, said)
         withdrawn = frozenset[str]().union(*(each.ends_runs_of for each in taken))
         reaction = react(
             event,
@@ -168,16 +168,17 @@ class Reacting:
         kind = self._ground.bundle.events.get(event.type)
         return kind.effect if kind is not None else None
 
-    def _taken_back(self, contact_id: str, said: Sequence[ConsentRecord]) -> list[TakenBack]:
-        """What the refusals among the new entries stop at once."""
-        if not said:
+    def _taken_back(self, event: Event, said: Sequence[ConsentRecord]) -> list[TakenBack]:
+        """What the refusals among the new entries stop at once; after a merge, all there are."""
+        is_merge = event.type in ABOUT_MERGES
+        if not said and not is_merge:
             return []
-        ground, before = self._ground, self._said.setdefault(contact_id, [])
+        ground, before = self._ground, self._said.setdefault(event.contact_id, [])
         before += said
-        refusals = [record for record in said if record.is_refusal]
-        if not refusals:
+        if not is_merge and not any(record.is_refusal for record in said):
             return []
-        known = [*consent_records(ground.session, contact_id), *before]
+        known = [*consent_records(ground.session, event.contact_id), *before]
+        refusals = [record for record in (known if is_merge else said) if record.is_refusal]
         found = [take_back(each, known, ground.bundle.purposes, ground.now) for each in refusals]
         return [each for each in found if each is not None]
 
@@ -223,24 +224,24 @@ class Reacting:
         def has_entered(journey: str, entry_key: str) -> bool:
             if known.history.get(journey, History()).runs == 0:
                 return False
-            run_id = self._run_id(journey, event.contact_id, entry_key)
-            if run_id not in self._entered:
-                self._entered[run_id] = run_id in read_existing(ground.session, [run_id])
-            return self._entered[run_id]
+            asked = (event.contact_id, journey, entry_key)
+            if asked not in self._entered:
+                self._entered[asked] = asked in read_entered(ground.session, [asked])
+            return self._entered[asked]
 
         late_after = ground.bundle.workspace.late_after
         return Doors(programs, matched, known.history, has_entered, late_after, self._paused, self._draining)
 
-    def _look_for_entries(self, events: Sequence[Event]) -> dict[str, bool]:
+    def _look_for_entries(self, events: Sequence[Event]) -> dict[Asked, bool]:
         """Whether the runs that these events may ask for, once per property of theirs, are there already."""
-        asked: set[str] = set()
+        asked: set[Asked] = set()
         for event in events:
             for program in self._ground.programs.get(event.type, ()):
                 per = program.entry.reentry.per
                 if per is not None and (value := event_facts(event).get(per)) is not None:
-                    asked.add(self._run_id(program.journey, event.contact_id, once_per_key(value)))
-        found = read_existing(self._ground.session, asked)
-        return {run_id: run_id in found for run_id in asked}
+                    asked.add((event.contact_id, program.journey, once_per_key(value)))
+        found = read_entered(self._ground.session, asked)
+        return {each: each in found for each in asked}
 
     def _run_id(self, journey: str, contact_id: str, entry_key: str) -> str:
         return run_id_of(self._ground.control.workspace, journey, contact_id, entry_key)
@@ -265,7 +266,7 @@ class Reacting:
                 because = self._because(ending.rule, run.bundle_hash, asked)
                 self._endings.end(run, effect, event_id=event.event_id, **because)
         before = known.history.get(run.journey, History(1, 1))
-        known.history[run.journey] = History(before.runs, before.active - 1, ground.now)
+        known.history[run.journey] = replace(before, active=before.active - 1, last_ended_at=ground.now)
 
     def _wake(self, waking: Waking, event: Event, known: ContactRuns) -> None:
         run = known.active[waking.run_id]
@@ -344,9 +345,14 @@ class Reacting:
             because["started_by"] = starter
         self._notes.entered(run, event.event_id, ground.now, because)
         known.active[run.id] = run
-        self._entered[run.id] = True
+        self._entered[run.contact_id, run.journey, run.entry_key] = True
         before = known.history.get(program.journey, History())
-        known.history[program.journey] = History(before.runs + 1, before.active + 1, before.last_ended_at)
+        known.history[program.journey] = replace(
+            before,
+            runs=before.runs + 1,
+            active=before.active + 1,
+            last_number=max(before.runs, before.last_number) + 1,
+        )
         return run.id
 
     def _because(self, rule: str | None, bundle_hash: str, facts: Facts) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Integer, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from engine.journeys.matching import History, Listener, ListenerKind
@@ -67,6 +67,8 @@ _HISTORY = select(
     func.count(),
     func.sum(case((_IS_ACTIVE, 1), else_=0)),
     func.max(_RUN.c.ended_at),
+    # Of runs that are numbered; after two contacts were parted, fewer are there than the last number says.
+    func.max(case((_RUN.c.entry_key.like("n%"), cast(func.substr(_RUN.c.entry_key, 2), Integer)), else_=0)),
 ).group_by(_RUN.c.contact_id, _RUN.c.journey)
 _ACTIVE = (
     select(*(_RUN.c[each.name] for each in fields(KnownRun) if each.name != "waits"))
@@ -91,8 +93,8 @@ def read_known(session: Session, contact_ids: Collection[str]) -> dict[str, Cont
     contacts = {contact_id: ContactRuns() for contact_id in contact_ids}
     running: dict[str, KnownRun] = {}
     history = session.execute(_HISTORY.where(is_one_of(session, _RUN.c.contact_id, contact_ids)))
-    for contact_id, journey, runs, active, last_ended_at in history.all():
-        contacts[contact_id].history[journey] = History(int(runs), int(active), last_ended_at)
+    for contact_id, journey, runs, active, last_ended_at, number in history.all():
+        contacts[contact_id].history[journey] = History(int(runs), int(active), last_ended_at, int(number))
     if any(each.active for known in contacts.values() for each in known.history.values()):
         rows = session.execute(_ACTIVE.where(is_one_of(session, _RUN.c.contact_id, contact_ids)))
         for row in rows.all():
@@ -110,13 +112,26 @@ def read_history(session: Session, journey: str, contact_ids: Collection[str]) -
     """Contact -> their runs of one journey so far; those without any are left out. Nothing is locked."""
     query = _HISTORY.where(_RUN.c.journey == journey, is_one_of(session, _RUN.c.contact_id, contact_ids))
     return {
-        contact_id: History(int(runs), int(active), last_ended_at)
-        for contact_id, _, runs, active, last_ended_at in session.execute(query).all()
+        contact_id: History(int(runs), int(active), last_ended_at, int(number))
+        for contact_id, _, runs, active, last_ended_at, number in session.execute(query).all()
     }
 
 
-def read_existing(session: Session, run_ids: Collection[str]) -> set[str]:
-    """Those of `run_ids` that are runs, ended ones included."""
-    if not run_ids:
+Asked = tuple[str, str, str]
+"""A contact, a journey and an entry key."""
+
+
+def read_entered(session: Session, asked: Collection[Asked]) -> set[Asked]:
+    """Those of `asked` for which there is a run, ended ones included.
+
+    By what they are about: the id of a run is made of the contact that entered, who may be part of another.
+    """
+    if not asked:
         return set()
-    return set(session.scalars(select(_RUN.c.id).where(is_one_of(session, _RUN.c.id, run_ids))))
+    contacts, journeys, keys = (sorted({each[place] for each in asked}) for place in range(3))
+    query = select(_RUN.c.contact_id, _RUN.c.journey, _RUN.c.entry_key).where(
+        is_one_of(session, _RUN.c.contact_id, contacts),
+        is_one_of(session, _RUN.c.journey, journeys),
+        is_one_of(session, _RUN.c.entry_key, keys),
+    )
+    return {(contact, journey, key) for contact, journey, key in session.execute(query).all()} & set(asked)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
-TASKS = Counter("wayline_tasks", "Tasks for people, by what became of them.", ["queue", "state"])
+from engine.delivery.measuring import TASKS as TASKS
+
 OPEN_TASKS = Gauge("wayline_tasks_open", "Tasks that wait for an answer.", ["queue"])
 OLDEST_TASK = Gauge(
     "wayline_tasks_oldest_seconds",

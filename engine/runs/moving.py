@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
@@ -17,9 +17,8 @@ from engine.clock import Clocks
 from engine.contacts.computing import change_tags
 from engine.contacts.profile import Profile, contact_facts
 from engine.contacts.recounting import with_counts
-from engine.delivery.viewing import Situation
+from engine.delivery.setting_out import Wish
 from engine.gate.model import Intent
-from engine.gate.state import Claim
 from engine.journeys.calendar import working_facts
 from engine.journeys.event import Event, event_facts
 from engine.journeys.interpreter import Advanced, advance, next_send_at
@@ -79,23 +78,10 @@ class Moved:
 
     state: RunState
     values: Mapping[str, Any]
-    claim: Claim | None = None
-    """The message it wished last, claimed for whoever commits this."""
+    wish: Wish | None = None
+    """The message it wishes, still to be written down."""
     starts: tuple[StartWish, ...] = ()
     """Journeys that it wants to start, once its own row is written."""
-
-
-class Plans(Protocol):
-    """Writes a wish down and claims it; `engine.delivery.service.Delivery` does it."""
-
-    def plan(
-        self,
-        session: Session,
-        intent: Intent,
-        contact: Profile,
-        now: datetime,
-        situation: Situation | None = None,
-    ) -> Claim | None: ...
 
 
 class Move:
@@ -108,15 +94,14 @@ class Move:
         contact: Profile,
         row: LockedRun,
         clocks: Clocks,
-        situation: Situation,
         events: EntryEvents,
-        delivery: Plans,
+        notes: Notes,
     ) -> None:
+        """Its decisions and errands go into `notes`, which the caller writes."""
         self._session = session
-        self._delivery = delivery
+        self._notes = notes
         self._contact = contact
         self._row = row
-        self._situation = situation
         self._real_now = clocks.delivery_now()
         self._now = clocks.journey_now()
         self._events = events
@@ -201,14 +186,16 @@ class Move:
         has_lasting = bool(self._program.leaves or self._program.goal)
         if was_listening or (has_lasting and not state.is_active):
             forget_waits(self._session, [self._row.id], step_only=state.is_active)
-        claim = None
-        notes = Notes()
+        wish = None
+        # What it starts may end this very run in the same transaction, and its message with it.
+        starts = tuple(effect for effect in effects if isinstance(effect, StartWish))
+        notes = self._notes
         exposures = [each for each in effects if isinstance(each, Exposed)]
         write_exposures(self._session, self._row, exposures, self._now)
         for effect in effects:
             match effect:
                 case SendIntent():
-                    claim = self._plan(state, effect)
+                    wish = Wish(self._intent(state, effect), self._contact, departs=not starts)
                 case TaskOpened():
                     open_task(self._session, self._row, effect, self._now)
                     notes.task(self._row, opened_note(effect), self._now)
@@ -230,11 +217,9 @@ class Move:
                 case Ended():
                     values |= ended_values(effect, self._now)
                     notes.ended(self._row, effect, self._now)
-        notes.write(self._session)
         listeners = step_listeners(self._program, state, self._contact.last_event_seq)
         insert_rows(self._session, WaitRow, [wait_row(self._row, each) for each in listeners])
-        starts = tuple(effect for effect in effects if isinstance(effect, StartWish))
-        return Moved(state, values, claim, starts)
+        return Moved(state, values, wish, starts)
 
     def _cases(self, passed: Branched | Repeated) -> list[dict[str, Any]]:
         return [reasoned(self._bundle, rule, passed.seen, self._now) for rule in passed.asked]
@@ -256,9 +241,9 @@ class Move:
         event = self._events.of(self._session, self._row.entry_event_id)
         return {"event": event, "journey": texts_see(state)}
 
-    def _plan(self, state: RunState, wish: SendIntent) -> Claim | None:
+    def _intent(self, state: RunState, wish: SendIntent) -> Intent:
         row = self._row
-        intent = Intent(
+        return Intent(
             key=intent_key_of(row.id, wish.step, wish.visit),
             contact_id=row.contact_id,
             purpose=wish.purpose,
@@ -275,7 +260,6 @@ class Move:
             bundle_hash=row.bundle_hash,
             variables=self._variables(state),
         )
-        return self._delivery.plan(self._session, intent, self._contact, self._real_now, self._situation)
 
 
 class EntryEvents:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -23,12 +23,12 @@ from engine.gate.state import Claim
 from engine.journeys.event import Event
 from engine.journeys.program import Program
 from engine.journeys.run import Ended, RunOutcome
-from engine.runs.advancing import Advancing, Carried
+from engine.runs.advancing import Advancing, Carried, Plans
 from engine.runs.ending import Endings
 from engine.runs.entering import Ground, Reacting
+from engine.runs.going_on import Company, GoingOn, Settles, Step, Went, later
 from engine.runs.leasing import has_abandoned, lease_abandoned
-from engine.runs.locking import Locked, RevisionLostError, lock_run
-from engine.runs.moving import Plans
+from engine.runs.locking import RevisionLostError, lock_run
 from engine.runs.starting import Door
 from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
@@ -43,7 +43,7 @@ _AT_ONCE = 8
 _log = structlog.get_logger(__name__)
 
 
-class Delivers(Plans, Protocol):
+class Delivers(Plans, Settles, Protocol):
     """What runs ask of delivery; `engine.delivery.service.Delivery` does it."""
 
     async def deliver(
@@ -55,29 +55,6 @@ class Performs(Protocol):
     """What runs ask of calls; `engine.calls.service.Calls` does it."""
 
     async def perform(self, key: str) -> str | None: ...
-
-
-class _GoingOn:
-    """Moves one run where its message ends; `found` is where it stands then, once that is committed."""
-
-    def __init__(self, advancing: Advancing, run_id: str, now: Callable[[], datetime], durable: bool) -> None:
-        self.found: Carried | None = None
-        self._advancing = advancing
-        self._run_id = run_id
-        self._now = now
-        self._durable = durable
-        self._locked: Locked | None = None
-
-    def lock(self, session: Session) -> None:
-        self._locked = lock_run(session, self._run_id)
-
-    def go_on(self, session: Session) -> None:
-        assert self._locked is not None, "the run is locked first"
-        self.found = self._advancing.advance_locked(session, self._locked, self._now(), durable=self._durable)
-
-    def give_up(self, error: Exception) -> None:
-        self.found = None
-        _log.info("a message ended without its run", run_id=self._run_id, error=type(error).__name__)
 
 
 class Runs:
@@ -106,6 +83,7 @@ class Runs:
         self._keeps_no_match = keeps_no_match
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._advancing = Advancing(shelf, self._owner, delivery)
+        self._company = Company(store, self._advancing, delivery, clock)
         self._doors: tuple[str, dict[str, list[Program]]] = ("", {})
 
     def reacting(
@@ -142,17 +120,18 @@ class Runs:
         self, run_id: str, durable: bool, real_now: datetime | None, started: list[str]
     ) -> Carried:
         """Where the run stands once it waits or has ended; what it started is added to `started`."""
-        found = await self._store.run_writing(self._advance, run_id, durable, real_now)
+        found = await self._go(run_id, durable, real_now)
         started += found.started
         while True:
             if found.call_key is not None:
                 outcome = await self._calls.perform(found.call_key) if self._calls is not None else None
                 onward = None
             elif found.intent_key is not None:
-                onward = _GoingOn(self._advancing, run_id, lambda: self._real(real_now), durable)
-                outcome = await self._delivery.deliver(
-                    found.intent_key, carried=True, claim=found.claim, onward=onward
+                key = found.intent_key
+                onward = GoingOn(
+                    self._company, self._advancing, run_id, key, self._clock, real_now, durable=durable
                 )
+                outcome = await self._delivery.deliver(key, carried=True, claim=found.claim, onward=onward)
             else:
                 return found
             if outcome is None:
@@ -163,7 +142,7 @@ class Runs:
                 found = onward.found
             else:
                 # What it waited for had ended already, or ended by itself.
-                found = await self._store.run_writing(self._advance, run_id, durable, real_now)
+                found = await self._go(run_id, durable, real_now)
             started += found.started
 
     def enter_through(self, door: Door) -> None:
@@ -200,17 +179,29 @@ class Runs:
             # One run that cannot be carried must not keep the others; its lease brings it back later.
             _log.warning("a run could not be carried", run_id=run_id, error=type(error).__name__)
 
+    async def _go(self, run_id: str, durable: bool, real_now: datetime | None) -> Carried:
+        """Move the run if anything has happened to it, beside others; where it stands now."""
+
+        async def by_itself() -> Went:
+            return Went(None, await self._store.run_writing(self._advance, run_id, durable, real_now))
+
+        went = await self._company.go(Step(run_id, durable, None, by_itself), real_now)
+        assert went.stands is not None, "no message had to end first"
+        return went.stands
+
     def _advance(self, run_id: str, durable: bool, real_now: datetime | None) -> Carried:
         while True:
             try:
                 with self._store.begin() as session:
-                    return self._advancing.advance(session, run_id, self._real(real_now), durable=durable)
+                    return self._advancing.advance(
+                        session, run_id, later(self._clock, real_now), durable=durable
+                    )
             except (RevisionLostError, RacedError):
                 continue
 
     def _park(self, run_id: str, real_now: datetime | None) -> Carried | None:
         with self._store.begin() as session:
-            return self._advancing.park(session, run_id, self._real(real_now))
+            return self._advancing.park(session, run_id, later(self._clock, real_now))
 
     def _lease_abandoned(self, limit: int) -> list[str]:
         now = self._clock.now()
@@ -219,10 +210,6 @@ class Runs:
                 return []
         with self._store.begin() as session:
             return lease_abandoned(session, self._owner, now, limit)
-
-    def _real(self, real_now: datetime | None) -> datetime:
-        now = self._clock.now()
-        return now if real_now is None else max(now, real_now)
 
     def _programs(self, bundle: Bundle) -> dict[str, list[Program]]:
         """The journeys of a bundle by the event types that may start them."""

@@ -12,14 +12,13 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from engine.journeys.run import TaskOpened, TaskState
+from engine.journeys.tasking import HIGHEST_PRIORITY
 from engine.runs import measuring
 from engine.runs.keys import task_id_of
 from engine.runs.states import RunRecord
 from engine.store.bulk import insert_rows, table_of
 from engine.store.prepared import Prepared
 from engine.store.tables import TaskRow
-
-HIGHEST_PRIORITY = 100
 
 _TASK = table_of(TaskRow)
 _ANSWER = Prepared(
@@ -29,7 +28,12 @@ _ANSWER = Prepared(
 )
 _CLOSE = Prepared(
     update(_TASK)
-    .where(_TASK.c.run_id == bindparam("of_run"), _TASK.c.state == TaskState.OPEN.value)
+    # A message that a person is to bring is wished for good, and does not end with its run.
+    .where(
+        _TASK.c.run_id == bindparam("of_run"),
+        _TASK.c.state == TaskState.OPEN.value,
+        _TASK.c.intent_key.is_(None),
+    )
     .values(state=bindparam("to_state"), closed_at=bindparam("at"), reason=bindparam("why"))
     .returning(_TASK.c.queue)
 )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
+from engine.gate.decision import SCHEMA
 from engine.journeys.matching import Refusal
 from engine.journeys.migrating import Destination
 from engine.journeys.run import Branched, Ended, Exposed, Repeated, RunOutcome
@@ -20,8 +21,6 @@ from engine.rules.facts import Facts
 from engine.runs.states import RunRecord
 from engine.store.bulk import insert_rows
 from engine.store.tables import DecisionRow, OutboxRow
-
-_VERSION = DecisionRow.model_fields["schema_version"].default
 
 NUDGE_LASTS = timedelta(minutes=10)
 """Delivery time for which a nudge that was not followed yet stands for those that come after it.
@@ -266,4 +265,4 @@ class Notes:
         )
 
     def _decide(self, *, kind: str, **values: Any) -> None:
-        self.decisions.append({"kind": kind, "stage": kind, "schema_version": _VERSION, **values})
+        self.decisions.append({"kind": kind, "stage": kind, "schema_version": SCHEMA, **values})

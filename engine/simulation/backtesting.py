@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from engine.authoring.bundle import Bundle
 from engine.simulation.differing import Differences
-from engine.simulation.histories import History, live, live_together, meet
+from engine.simulation.histories import History, live, live_together, meet, share_budgets
 from engine.simulation.records import Decided, Sent
 from engine.simulation.tallying import Period, Tally
 from engine.simulation.virtual import VirtualWorld
+
+MOST_SHARING = 10_000
+"""Contacts who live side by side for the sake of budgets: a year of one takes some 60 KiB until the end."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +25,24 @@ class Backtest:
     here: Tally
     there: Tally | None
     differences: Differences | None
+    shares_budgets: bool = True
+    """Whether all contacts have spent of the same budgets; else each has found them whole."""
 
 
 async def backtest(
-    histories: Iterable[History], bundle: Bundle, period: Period, against: Bundle | None = None
+    histories: Iterable[History],
+    bundle: Bundle,
+    period: Period,
+    against: Bundle | None = None,
+    *,
+    most_sharing: int = MOST_SHARING,
 ) -> Backtest:
     """Live every history through under one bundle or two, contact by contact; ids must differ.
 
     Interpreter, matching, gate, caps and consent are those of production; nothing is written and nobody is
     called. What it needs in memory does not grow with the number of contacts, unless a bundle has an
-    experiment that is balanced by strata: then all contacts live side by side, in the order of time.
+    experiment that is balanced by strata: then all contacts live side by side, in the order of time. So they
+    do where it has budgets, up to `most_sharing` of them; of more, each lives alone.
     """
     here = Tally(bundle, period)
     there = Tally(against, period) if against is not None else None
@@ -38,11 +50,19 @@ async def backtest(
     tallies = [tally for tally in (here, there) if tally is not None]
     with ExitStack() as stack:
         worlds = [
-            stack.enter_context(closing(VirtualWorld(tally.bundle, period.begin, witness=tally.traffic)))
+            stack.enter_context(
+                closing(VirtualWorld(tally.bundle, period.begin, witness=tally.traffic, watches=False))
+            )
             for tally in tallies
         ]
-        together = any(meet(tally.bundle) for tally in tallies)
-        groups = [list(histories)] if together else ([history] for history in histories)
+        must_meet = any(meet(tally.bundle) for tally in tallies)
+        have_budgets = any(share_budgets(tally.bundle) for tally in tallies)
+        rest = iter(histories)
+        first = list(rest if must_meet else islice(rest, most_sharing + 1 if have_budgets else 0))
+        together = must_meet or (have_budgets and len(first) <= most_sharing)
+        groups: Iterable[list[History]] = ([history] for history in chain(first, rest))
+        if together:
+            groups = [first]
         for group in groups:
             lives = [await _lives(world, group, period) for world in worlds]
             for history in group:
@@ -55,7 +75,7 @@ async def backtest(
                     differences.compare(
                         here.sends_in(one.sends), here.sends_in(other.sends), one.decisions, other.decisions
                     )
-    return Backtest(here, there, differences)
+    return Backtest(here, there, differences, shares_budgets=together)
 
 
 @dataclass

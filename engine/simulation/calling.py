@@ -6,7 +6,7 @@ What is not said is done. An end that is said comes at once, also one that takes
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -59,15 +59,32 @@ class Calling:
         """Let nothing have been called."""
         self._made.clear()
 
-    def call(self, contact_id: str, journey: str, wish: CallWish, now: datetime) -> CallEnded | datetime:
-        """How the call ends, or the moment at which its time is over because a plan holds it until then."""
+    def call(
+        self, contact_id: str, platforms: Container[str], journey: str, wish: CallWish, now: datetime
+    ) -> CallEnded | datetime:
+        """How the call ends, or the moment at which its time is over because a plan holds it until then.
+
+        `platforms` are those on which the contact has an address.
+        """
         if self.is_held(wish.purpose, journey):
             self._decide(contact_id, journey, wish.step, Verdict.HOLD, "plan.paused", now)
             return now + (wish.deadline if wish.deadline is not None else DEADLINE)
-        return self.make(contact_id, journey, wish.step, now)
+        return self.make(contact_id, platforms, journey, wish.step, wish.action, now)
 
-    def make(self, contact_id: str, journey: str, step: str, now: datetime) -> CallEnded:
+    def make(
+        self,
+        contact_id: str,
+        platforms: Container[str],
+        journey: str,
+        step: str,
+        action: str,
+        now: datetime,
+    ) -> CallEnded:
         """How a call ends that nothing holds."""
+        config = self._bundle.actions.get(action)
+        if config is not None and config.identity is not None and config.identity not in platforms:
+            self._decide(contact_id, journey, step, Verdict.FAIL, "channel.no_identity", now)
+            return CallEnded(step, CallOutcome.FAILED)
         end = self.say(contact_id, journey, step)
         return self.end(contact_id, journey, CallEnded(step, end.outcome, end.results), now)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.rule_tests.tests import Act, Trip, Turn, Way
+from engine.authoring.rule_tests.tests import Act, Halting, Join, Trip, Turn, Way
 from engine.errors import Place
 from engine.journeys.program import Ask, Branch, Experiment
 from engine.journeys.run import NO_ANSWER, Exposed, TaskDecided, TimerDue
@@ -95,8 +95,10 @@ class Reached:
                     self._switched.update(("plan", plan) for plan in plans)
                 case Trip(breaker=breaker, level=str()):
                     self._switched.add(("breaker", breaker))
-                case Trip():
+                case Trip() | Join():
                     pass  # a reset alone shows nothing of what the breaker holds
+                case Halting():
+                    pass  # what a share holds shows in its messages, as with all that budgets say
 
     def _note_answer(self, moved: Moved) -> None:
         """The way that a task led: by its answer, or by none."""

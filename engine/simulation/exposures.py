@@ -35,6 +35,13 @@ class MemoryAssignments:
         """
         self._arms.clear()
 
+    def move(self, gone: str, survivor: str) -> None:
+        """Let the survivor have the arms of both; of two of one experiment the earlier."""
+        for key, seed, contact_id in [name for name in self._arms if name[2] == gone]:
+            theirs, own = self._arms.pop((key, seed, contact_id)), self._arms.get((key, seed, survivor))
+            if own is None or theirs.at < own.at:
+                self._arms[key, seed, survivor] = theirs
+
     def give(self, design: Design, contact_id: str, arm: str, at: datetime) -> None:
         """Let a contact have an arm, as if it had been assigned at that moment."""
         self._arms[design.key, design.seed, contact_id] = Kept(arm, at)

@@ -93,7 +93,7 @@ class _Schedule:
         self._rule = f"{program.entry.rule}#{SCHEDULE_FIRED}"
         condition = bundle.condition(self._rule)
         tests = list(tests_of(condition))
-        self._paths = sorted(_contact_paths(tests))
+        self._paths = sorted(set(_contact_paths(tests)))
         self._readers = [_reader(path, tests, bundle) for path in self._paths]
         counts = {f"{_OF_CONTACT}{count.id}" for count in bundle.counts}
         self._ask_counts = not counts.isdisjoint(self._paths)

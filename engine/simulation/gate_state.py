@@ -2,103 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
 
 from engine.clock import JourneyTime
 from engine.delivery.intents import (
-    FREED_BY_RULES,
     IntentState,
     apply_aftermath,
     apply_answer,
     is_workable,
-    let_go,
     move,
+    waits_in_line,
 )
 from engine.delivery.providers import FAILED, held_back, share_in
-from engine.delivery.rivals import rival_of
-from engine.gate.arbitration import GRACE, Rival
-from engine.gate.caps import applicable_caps, possible_caps
-from engine.gate.consent import ConsentRecord
+from engine.gate.budgeting import refusal_answer, spendings
+from engine.gate.budgets import Halt
+from engine.gate.concerning import budgets_of
 from engine.gate.judging import confirm
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.rates import Book, Refusal, ask, note
-from engine.gate.stages import (
-    KILL_SCOPE,
-    Stage,
-    breaker_scopes,
-    check_hand_over,
-    held_by,
-    lets_through,
-    share_of,
-)
+from engine.gate.reviewing import SCOPE, Reviews
+from engine.gate.stages import KILL_SCOPE, Stage, check_hand_over
 from engine.gate.state import (
     Aftermath,
     Attempt,
     Claim,
     Departure,
     GateRules,
-    Identity,
     LeaseLost,
     Moment,
     Passage,
     Place,
-    Probe,
     PublishedBreaker,
-    Standing,
     View,
 )
-from engine.rules.facts import Facts
-from engine.simulation.places import Places
-
-
-@dataclass(frozen=True)
-class Addressee:
-    """A contact as the world knows them at this moment."""
-
-    standing: Standing
-    identities: tuple[Identity, ...] = ()
-    """Latest added first."""
-    consents: tuple[ConsentRecord, ...] = ()
-    """In ledger order."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """By name, as templates see them."""
-    known: Facts = field(default_factory=dict)
-    """The `contact.` facts, where the rules ask for them."""
-    coming: tuple[Rival, ...] = ()
-    """To what their runs will come, where caps look ahead."""
-
-
-@dataclass
-class Wish:
-    """One intent and what has become of it so far; fields as in `IntentRow`."""
-
-    intent: Intent
-    state: str = IntentState.PLANNED.value
-    outcome: str | None = None
-    reason: str | None = None
-    channel: str | None = None
-    wake_at: datetime | None = None
-    retry_at: datetime | None = None
-    deadline_at: datetime | None = None
-    expires_at: datetime | None = None
-    hold_scope: str | None = None
-    lease_owner: str | None = None
-    lease_until: datetime | None = None
-    handed_over_at: datetime | None = None
-    attempts: int = 0
-
-
-@dataclass(frozen=True)
-class Noted:
-    """One decision: what was said of which intent, and when (journey time)."""
-
-    key: str
-    at: datetime
-    answer: Answer
+from engine.journeys.event import Event
+from engine.simulation.places import places_for
+from engine.simulation.probing import let_pass
+from engine.simulation.sight import Addressee, Sight
+from engine.simulation.wishes import Noted, Wish, plan_again
 
 
 class MemoryGateState:
@@ -111,35 +56,68 @@ class MemoryGateState:
         *,
         lease: timedelta = timedelta(minutes=1),
         time: JourneyTime | None = None,
+        stands_still: bool = False,
     ) -> None:
-        self.rules = rules
-        self.wishes: dict[str, Wish] = {}
+        """With `stands_still` nothing else happens, and no time goes by, between a claim and its departure.
+
+        What has let a message pass by then is true still, and is not asked again.
+        """
         self.decisions: list[Noted] = []
         self.attempts: list[tuple[str, Attempt]] = []
-        self.kill_reason: str | None = None
-        self.breakers: dict[tuple[str, str], PublishedBreaker] = {}
-        """Put breakers in with `publish`."""
-        self._look_up = look_up
+        self._sight = Sight(rules, look_up, time or JourneyTime())
+        self._wishes = self._sight.wishes
+        self._breakers = self._sight.breakers
+        self._places = self._sight.places
+        self._budgets = self._sight.budgets
         self._lease = lease
-        self._time = time or JourneyTime()
-        self._suppressed: dict[tuple[str, str], str] = {}
-        self._refused: dict[str, dict[str, str]] = {}
-        self._places = Places()
-        self._open: dict[str, Wish] = {}
-        self._books: dict[str, Book] = {}
+        self._time = self._sight.time
+        self._stands_still = stands_still
+        self._books: defaultdict[str, Book] = defaultdict(Book)
         """Of accounts at providers."""
         self._numbers = count(1)
 
+    @property
+    def rules(self) -> GateRules:
+        """What it judges by."""
+        return self._sight.rules
+
+    @rules.setter
+    def rules(self, rules: GateRules) -> None:
+        self._sight.rules = rules
+
     # What a world does with it
+
+    @property
+    def wishes(self) -> Mapping[str, Wish]:
+        """All that was wished, by key."""
+        return self._wishes.by_key
+
+    @property
+    def breakers(self) -> Mapping[tuple[str, str], PublishedBreaker]:
+        """What was published, by breaker and scope."""
+        return self._breakers.published
 
     def plan(self, intent: Intent) -> None:
         """Write the wish down; nothing happens when its key is there already."""
-        purpose = self.rules.purposes.get(intent.purpose)
-        if intent.expires_at is None and purpose is not None:
-            intent = replace(intent, expires_at=intent.created_at + purpose.max_hold)
-        if intent.key not in self.wishes:
-            wish = Wish(intent, deadline_at=intent.deadline_at, expires_at=intent.expires_at)
-            self.wishes[intent.key] = self._open[intent.key] = wish
+        self._wishes.plan(intent, self.rules)
+
+    def move(self, gone: str, survivor: str) -> None:
+        """Let what one contact wishes and holds be another's, for the two are one."""
+        self._wishes.move(gone, survivor)
+        self._places.move(gone, survivor)
+        self._budgets.returned.move(gone, survivor)
+
+    def happened(self, event: Event) -> None:
+        """Hear of an event, which may be what a budget spends for."""
+        if event.type in self._returns:
+            self._budgets.returned.happened(event.contact_id, event.type, event.occurred_at, event.properties)
+
+    def say_of_share(self, budget: str, share: str, now: datetime, by: str, *, halted: bool) -> None:
+        """Halt a share of a budget by hand, or let it go on, which wakes what was held for it."""
+        found = next(each for each in self.rules.budgets if each.id == budget)
+        self._budgets.returned.say(found, share, now, by, halted=halted)
+        if not halted:
+            plan_again(self._wishes.held_for("budget.halted"))
 
     def places_of(self, key: str) -> list[Place]:
         """The places in caps that an intent holds, leased or confirmed."""
@@ -147,41 +125,61 @@ class MemoryGateState:
 
     def wake(self, scope: str) -> int:
         """Plan again what `scope` holds; how many."""
-        return self._wake(scope, list(self._open))
+        return plan_again(self._wishes.held_in(scope))
 
     def wake_capped(self) -> int:
         """Plan again what caps and quiet hours hold, for others are in force; how many."""
-        held = [wish for wish in self._open.values() if (wish.reason or "").startswith(FREED_BY_RULES)]
-        return self._plan_again(held)
+        return plan_again(self._wishes.freed_by_rules())
+
+    def end(self, key: str, answer: Answer, at: datetime) -> Outcome:
+        """End a message that waits in the gate, at journey time `at`; how it ended."""
+        wish = self.wishes[key]
+        move(wish, IntentState.ENDED)
+        outcome = answer.outcome or Outcome.BLOCKED
+        wish.outcome = outcome.value
+        self.decisions.append(Noted(key, at, answer))
+        self._wishes.close(wish)
+        return outcome
 
     def stop(self, reason: str) -> None:
         """Throw the kill switch."""
-        self.kill_reason = reason
+        self._sight.kill_reason = reason
 
     def start_again(self) -> int:
         """Release the kill switch and wake what it held; how many."""
-        self.kill_reason = None
+        self._sight.kill_reason = None
         return self.wake(KILL_SCOPE)
 
-    def publish(self, breaker: PublishedBreaker) -> None:
-        """Put a breaker's state in force and wake what it lets pass."""
-        self.breakers[breaker.breaker_id, breaker.scope] = breaker
-        hold = f"breaker:{breaker.scope}"
-        held = [key for key, wish in self._open.items() if _is_held_in(wish, hold)]
-        if breaker.state == "closed":
-            self._wake(hold, held)
-        elif breaker.state == "half_open":
-            passing = held[: breaker.probes_left]
-            if breaker.ramp is not None:
-                passing = [key for key in held if share_of(key) < breaker.ramp]
-            self._wake(hold, passing)
+    def review(self, texts: Reviews) -> None:
+        """Let this be what people have said of texts, by hash, and wake what waited for another word.
+
+        Without it every text counts as approved.
+        """
+        before = self._sight.reviewed or {}
+        self._sight.reviewed = dict(texts)
+        for name in {*before, *texts}:
+            if before.get(name) != texts.get(name):
+                self.wake(f"{SCOPE}{name}")
+
+    def publish(self, breaker: PublishedBreaker) -> int:
+        """Put a breaker's state in force and wake what it lets pass; how many."""
+        self._breakers.publish(breaker)
+        return plan_again(let_pass(breaker, self._wishes.held_in(f"breaker:{breaker.scope}")))
+
+    def close_address(self, platform: str, address: str, reason: str) -> None:
+        """Let no message go to an address any more, for something came back from it."""
+        self._sight.close(platform, address, reason)
+
+    def let_pass(self, breaker: str, scope: str) -> int:
+        """Wake what a breaker lets pass in its present state, as when it was published; how many."""
+        published = self._breakers.published.get((breaker, scope))
+        if published is None:
+            return 0
+        return plan_again(let_pass(published, self._wishes.held_in(f"breaker:{scope}")))
 
     def due(self, at: datetime) -> list[str]:
         """The intents that can be claimed at this delivery time, most important first."""
-        journey_now = self._time.at(at)
-        found = [wish for wish in self._open.values() if is_workable(wish, at, journey_now)]
-        found.sort(key=lambda wish: (-wish.intent.priority, wish.intent.created_at, wish.intent.key))
-        return [wish.intent.key for wish in found]
+        return self._wishes.due(at, self._time.at(at))
 
     # GateState
 
@@ -207,31 +205,35 @@ class MemoryGateState:
 
     def admit(self, claim: Claim, channel: str, now: Moment) -> Answer | None:
         provider = claim.view.rules.providers[channel]
-        book = self._books.setdefault(provider.account, Book())
+        book = self._books[provider.account]
         answer = ask(provider, book, now.delivery, share=share_in(claim.intent))
         return held_back(answer, provider, channel) if isinstance(answer, Refusal) else None
 
     def note_answer(self, claim: Claim, attempt: Attempt, now: Moment) -> None:
         provider = claim.view.rules.providers[attempt.channel]
-        book = self._books.setdefault(provider.account, Book())
+        book = self._books[provider.account]
         failed = attempt.result in FAILED
         if failed or not book.is_clean:
             note(provider, book, now.delivery, failed=failed, busy_for=attempt.busy_for)
 
     def reserve(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Passage:
         wish = self._owned(claim)
-        return self._reserve(wish, claim, passage, now, self._view(wish, now.delivery))
+        return self._reserve(wish, claim, passage, now, self._sight.view(wish, now.delivery))
 
     def _reserve(
         self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View
     ) -> Answer | Passage:
-        answer = confirm(claim.intent, view, now, passage.channel)
+        answer = confirm(claim.intent, view, now, passage.channel, within=passage.within)
         if answer.verdict is not Verdict.ALLOW:
             return answer
-        probes = self._take_probes(claim, passage.channel, now)
+        probes = self._breakers.take_probes(claim, passage.channel, now)
         if isinstance(probes, Answer):
             return probes
-        self._take_places(claim.intent, view, passage.channel, now)
+        refused = self._take_spendings(wish, claim.intent, view, passage.channel, now)
+        if refused is not None:
+            self._breakers.give_back(probes)
+            return refused
+        self._take_places(claim.intent, view, passage, now)
         move(wish, IntentState.RESERVED)
         wish.channel = passage.channel
         wish.lease_until = now.delivery + self._lease
@@ -239,7 +241,7 @@ class MemoryGateState:
 
     def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
         wish = self._owned(claim)
-        return self._hand_over(wish, claim, passage, now, self._view(wish, now.delivery))
+        return self._hand_over(wish, claim, passage, now, self._sight.view(wish, now.delivery))
 
     def _hand_over(
         self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View
@@ -261,14 +263,32 @@ class MemoryGateState:
 
     def depart(self, claim: Claim, passage: Passage, now: Moment) -> Answer | Departure:
         wish = self._owned(claim)
-        view = self._view(wish, now.delivery)
+        if self._stands_still and not claim.view.breakers:
+            refused = self._take_spendings(wish, claim.intent, claim.view, passage.channel, now)
+            if refused is not None:
+                return refused
+            self._leave_at_once(wish, claim, passage, now)
+            return Departure(passage)
+        view = self._sight.view(wish, now.delivery)
         reserved = self._reserve(wish, claim, passage, now, view)
         if isinstance(reserved, Answer):
             return reserved
         # But for the places just taken, of which a hand-over asks nothing, and for a probe, all is as it was.
         if reserved.probes:
-            view = self._view(wish, now.delivery)
+            view = self._sight.view(wish, now.delivery)
         return Departure(reserved, self._hand_over(wish, claim, reserved, now, view))
+
+    def _leave_at_once(self, wish: Wish, claim: Claim, passage: Passage, now: Moment) -> None:
+        """Take the places and hand over a message that was judged this moment; no probe lets it pass."""
+        move(wish, IntentState.RESERVED)
+        wish.channel = passage.channel
+        move(wish, IntentState.HANDED_OVER)
+        wish.attempts += 1
+        wish.lease_until = now.delivery + self._lease
+        wish.handed_over_at = now.journey
+        intent = claim.intent
+        places = places_for(intent, claim.view, passage, now, is_confirmed=True)
+        self._places.take(intent.contact_id, intent.key, places)
 
     def settle(
         self, claim: Claim, attempt: Attempt | None, aftermath: Aftermath, now: Moment, *, carried: bool
@@ -278,18 +298,17 @@ class MemoryGateState:
         if attempt is not None:
             self.attempts.append((key, attempt))
             if attempt.result == "rejected":
-                self._refused.setdefault(key, {})[attempt.channel] = attempt.code
+                self._sight.note_refusal(key, attempt.channel, attempt.code)
         if wish.lease_owner != claim.lease:
             return self._settle_late(wish, attempt, aftermath, now)
         if attempt is not None and attempt.suppress_address is not None:
-            platform = self.rules.platforms[attempt.channel]
-            self._suppressed.setdefault((platform, attempt.suppress_address), "hard_bounce")
+            self._sight.suppress(attempt.channel, attempt.suppress_address)
         apply_aftermath(wish, aftermath, claim.intent, now)
         if not aftermath.keeps_places:
             self._release(claim.intent)
         if aftermath.answer is not None:
             self._note(wish, aftermath.answer, now)
-        self._close_ended(wish)
+        self._wishes.close(wish)
         return aftermath.outcome
 
     def conclude(
@@ -297,21 +316,17 @@ class MemoryGateState:
     ) -> Outcome | None:
         wish = self._owned(claim)
         if passage is not None:
-            for probe in passage.probes:
-                self._change_probes(probe, +1)
+            self._breakers.give_back(passage.probes)
         self._release(claim.intent)
+        self._wait_in_line(wish, answer, now)
         self._note(wish, answer, now)
-        outcome = apply_answer(wish, answer, claim)
-        self._close_ended(wish)
+        outcome = apply_answer(wish, answer, claim, now)
+        self._wishes.close(wish)
         return outcome
 
     def forget(self) -> None:
         """Let nothing have been wished, decided or sent; rules, kill switch and breakers stay."""
-        self.wishes.clear()
-        self._open.clear()
-        self._places.clear()
-        self._refused.clear()
-        self._suppressed.clear()
+        self._sight.forget()
         self._books.clear()
         self.decisions.clear()
         self.attempts.clear()
@@ -329,112 +344,45 @@ class MemoryGateState:
         intent = wish.intent
         if intent.expires_at != wish.expires_at:
             intent = replace(intent, expires_at=wish.expires_at)
-        return Claim(intent, self._view(wish, at), wish.lease_owner, wish.attempts)
+        return Claim(intent, self._sight.view(wish, at), wish.lease_owner, wish.attempts)
 
-    def _view(self, wish: Wish, at: datetime) -> View:
-        person = self._look_up(wish.intent.contact_id)
-        purpose = self.rules.purposes.get(wish.intent.purpose)
-        caps = possible_caps(self.rules.caps, wish.intent, purpose) if purpose is not None else ()
-        return View(
-            rules=self.rules,
-            standing=person.standing if person is not None else None,
-            kill_reason=self.kill_reason,
-            breakers=tuple(each for each in self.breakers.values() if each.state != "closed"),
-            identities=self._identities(person),
-            consents=person.consents if person is not None else (),
-            places=tuple(self._places.deciding(wish.intent.contact_id, caps, at)) if caps else (),
-            refused_by=dict(self._refused.get(wish.intent.key, {})),
-            contact=person.facts if person is not None else {},
-            facts=person.known if person is not None else {},
-            rivals=self._rivals(wish, person, at),
-            time=self._time,
+    def halts(self, at: datetime) -> Mapping[str, Mapping[str, Halt]]:
+        """By budget and share, what is halted at this delivery time."""
+        return self._sight.halts(at)
+
+    @property
+    def _returns(self) -> frozenset[str]:
+        """The types of events that are returns."""
+        return self.rules.worked_out(
+            "returns",
+            lambda: frozenset(
+                budget.returns.event for budget in self.rules.budgets if budget.returns is not None
+            ),
         )
 
-    def _rivals(self, wish: Wish, person: Addressee | None, at: datetime) -> tuple[Rival, ...]:
-        if self.rules.look_ahead is None or person is None:
-            return ()
-        now = self._time.at(at)
-        until = now + self.rules.look_ahead
-        own = wish.intent
-        waiting = [
-            rival_of(other.intent, due_at)
-            for other in self._open.values()
-            if other.intent.contact_id == own.contact_id
-            and other.intent.key != own.key
-            and (due_at := _asks_at(other)) is not None
-        ]
-        coming = [rival for rival in person.coming if rival.name != own.run_id]
-        return tuple(rival for rival in (*waiting, *coming) if now - GRACE < rival.due_at <= until)
-
-    def _identities(self, person: Addressee | None) -> tuple[Identity, ...]:
-        known = person.identities if person is not None else ()
-        if not self._suppressed:
-            return tuple(known)
-        return tuple(
-            replace(each, suppressed=each.suppressed or self._suppressed.get((each.platform, each.address)))
-            for each in known
-        )
-
-    def _take_places(self, intent: Intent, view: View, channel: str, now: Moment) -> None:
-        standing = view.standing
-        assert standing is not None, "stage 2 stops intents without a contact"
-        purpose = view.rules.purposes[intent.purpose]
-        caps = applicable_caps(view.rules.caps, intent, purpose, channel, standing.tags)
-        places = [
-            Place(
-                cap.id,
-                intent.key,
-                now.journey,
-                False,
-                intent.purpose,
-                channel,
-                intent.journey,
-                standing.tags,
-                intent.content,
-            )
-            for cap in caps
-        ]
+    def _take_places(self, intent: Intent, view: View, passage: Passage, now: Moment) -> None:
+        places = places_for(intent, view, passage, now, is_confirmed=False)
         self._places.lease(intent.contact_id, intent.key, places, now.delivery + self._lease)
+
+    def _take_spendings(
+        self, wish: Wish, intent: Intent, view: View, channel: str, now: Moment
+    ) -> Answer | None:
+        if not budgets_of(intent, self.rules):
+            return None
+        wanted = spendings(intent, view, now.journey, channel)
+        refusals = self._budgets.take(intent, wanted, now.journey, waited=waits_in_line(wish.reason))
+        return refusal_answer(refusals, intent, view, now, channel, Stage.RESERVE) if refusals else None
+
+    def _wait_in_line(self, wish: Wish, answer: Answer, now: Moment) -> None:
+        queue = answer.queue
+        if queue is not None and not waits_in_line(wish.reason):
+            budget = next(each for each in self.rules.budgets if each.id == queue.budget)
+            self._budgets.wait_in_line(budget, queue, now.journey)
 
     def _release(self, intent: Intent) -> None:
         self._places.release(intent.contact_id, intent.key)
-
-    def _close_ended(self, wish: Wish) -> None:
-        if wish.outcome is not None:
-            self._open.pop(wish.intent.key, None)
-
-    def _take_probes(self, claim: Claim, channel: str, now: Moment) -> tuple[Probe, ...] | Answer:
-        scopes = breaker_scopes(claim.intent, channel)
-        taken = []
-        for breaker in self.breakers.values():
-            if breaker.scope not in scopes or breaker.state == "closed":
-                continue
-            if not lets_through(breaker, claim.intent.key):
-                return held_by(breaker, Stage.BREAKER, claim.view, now, channel)
-            if breaker.state == "half_open" and breaker.ramp is None:
-                taken.append(Probe(breaker.breaker_id, breaker.scope, breaker.epoch))
-        for probe in taken:
-            self._change_probes(probe, -1)
-        return tuple(taken)
-
-    def _change_probes(self, probe: Probe, by: int) -> None:
-        name = (probe.breaker_id, probe.scope)
-        breaker = self.breakers[name]
-        if breaker.epoch == probe.epoch:
-            self.breakers[name] = replace(breaker, probes_left=breaker.probes_left + by)
-
-    def _wake(self, scope: str, keys: Iterable[str]) -> int:
-        wishes = (self.wishes[key] for key in keys)
-        return self._plan_again(wish for wish in wishes if _is_held_in(wish, scope))
-
-    def _plan_again(self, wishes: Iterable[Wish]) -> int:
-        woken = 0
-        for wish in wishes:
-            if wish.state == IntentState.HELD:
-                move(wish, IntentState.PLANNED)
-                let_go(wish)
-                woken += 1
-        return woken
+        if self.rules.budgets:
+            self._budgets.release(intent.key)
 
     def _note(self, wish: Wish, answer: Answer, now: Moment) -> None:
         wish.reason = answer.reason
@@ -449,14 +397,3 @@ class MemoryGateState:
             wish.outcome = Outcome.SENT.value
             self._note(wish, aftermath.answer, now)
         return Outcome(wish.outcome) if wish.outcome is not None else None
-
-
-def _is_held_in(wish: Wish, scope: str) -> bool:
-    return scope in (wish.hold_scope or "").split()
-
-
-def _asks_at(wish: Wish) -> datetime | None:
-    """When a message that waits in the gate asks for its places; None for one that is under way, or ended."""
-    if wish.state == IntentState.PLANNED:
-        return wish.intent.created_at
-    return wish.wake_at if wish.state == IntentState.HELD else None

@@ -42,14 +42,20 @@ class History:
 def meet(bundle: Bundle) -> bool:
     """Whether what one contact is given can hang on whom else there is.
 
-    Places of an experiment that is balanced by strata are taken in the order of time. All else (caps, runs,
-    profiles, arms by hash, hold-outs) is each contact's own.
+    Places of an experiment that is balanced by strata are taken in the order of time. So is what is spent of
+    budgets, of which `share_budgets` tells. All else (caps, runs, profiles, arms by hash, hold-outs) is each
+    contact's own.
     """
     return any(
         isinstance(step, Experiment) and bool(step.design.stratify_by)
         for program in bundle.programs.values()
         for step in program.steps.values()
     )
+
+
+def share_budgets(bundle: Bundle) -> bool:
+    """Whether contacts spend of what is there for all of them."""
+    return bool(bundle.budgets)
 
 
 async def live(world: VirtualWorld, history: History, start: datetime, until: datetime) -> None:

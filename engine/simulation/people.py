@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle, EventType, Workspace
-from engine.contacts.profile import Counted, Profile, contact_facts, counted
+from engine.contacts.computing import Deriving, Outlook
+from engine.contacts.hearing import HeardOn, hearings, with_hearing
+from engine.contacts.profile import Counted, Profile, contact_facts, counted, own_doings
 from engine.contacts.updating import apply_traits, learn_number
 from engine.errors import NotFound
 from engine.gate.consent import ANY, ConsentRecord
@@ -88,8 +90,14 @@ class Living:
     seq: int = 0
     """Of the latest event."""
     active: dict[str, VirtualRun] = field(default_factory=dict)
-    entered: set[str] = field(default_factory=set)
-    """Ids of all runs so far."""
+    entered: set[tuple[str, str]] = field(default_factory=set)
+    """Journey and entry key of all runs so far."""
+    since: dict[str, datetime] = field(default_factory=dict)
+    """Platform -> when its latest address came."""
+    heard: dict[tuple[str, str], HeardOn] = field(default_factory=dict)
+    """(platform, address) -> when they were heard there, as far as that opens a window."""
+    past: list[Event] = field(default_factory=list)
+    """Events so far, kept where people may turn out to be one."""
     pasts: dict[str, Any] = field(default_factory=dict)
     """What is kept for patterns, by journey."""
     history: dict[str, History] = field(default_factory=dict)
@@ -104,19 +112,39 @@ class Living:
     known: tuple[Bundle, Counted | None, Facts] | None = None
     """The `contact.` facts as they were last read; None once anything about the person has changed."""
 
+    planned_with: object = None
+    """What was `known` when firings were planned last."""
+
+    outlook: tuple[Deriving, Outlook] | None = None
+    """What time alone will make of the profile, by whom it was asked; None once anything else has changed."""
+
     def facts(self, bundle: Bundle, now: datetime) -> Facts:
         """The `contact.` facts of the person, as the bundle declares them."""
         known = self.known
         if known is None or known[0] is not bundle:
             return self.know(bundle, contact_facts(self.profile, bundle, now))
         # By time alone nothing changes but what counts say.
+        counts = self.profile.counted
+        if counts is not None and known[1] is counts and counts.since <= now < counts.until:
+            return known[2]
         here = counted(self.profile, bundle.contact_facts.counts, now)
         return known[2] if here is known[1] else self.know(bundle, {**known[2], **here.facts})
+
+    def forget(self) -> None:
+        """Let nothing be known of the person that was read before: something about them has changed."""
+        self.known = self.outlook = None
 
     def know(self, bundle: Bundle, facts: Facts) -> Facts:
         """Keep facts of the person that were just read; the same."""
         self.known = bundle, self.profile.counted, facts
         return facts
+
+    def note_own_doings(self) -> None:
+        """What is known of the person after Wayline itself has changed them; the rest of it is as it was."""
+        self.outlook = None
+        if self.known is not None:
+            bundle, counts, facts = self.known
+            self.known = bundle, counts, {**facts, **own_doings(self.profile)}
 
     def sort_runs(self) -> None:
         """Bring the active runs into the order in which production reads them at the start of a batch."""
@@ -142,12 +170,13 @@ def begin(person: Person, workspace: Workspace, now: datetime) -> Living:
             learn_number(profile, platform, person.identities[platform], country)
     living = Living(profile, dict(person.identities), [*grants(person.consents, now), *person.ledger])
     living.addresses |= set(person.identities.items())
+    living.since = dict.fromkeys(person.identities, now)
     return living
 
 
 def state(person: Living, traits: Mapping[str, Any], bundle: Bundle, now: datetime) -> None:
     """Write down what a sender states of the person; a new address is from now on that of its platform."""
-    person.known = None
+    person.forget()
     apply_traits(person.profile, traits, bundle.workspace, now)
     numbers = bundle.workspace.numbers
     for platform in bundle.workspace.identities:
@@ -155,10 +184,20 @@ def state(person: Living, traits: Mapping[str, Any], bundle: Bundle, now: dateti
         address = normalised(platform, given, numbers) if isinstance(given, str) else None
         if address is not None and (platform, address) not in person.addresses:
             person.addresses.add((platform, address))
+            person.since[platform] = now
             if platform in numbers:
                 learn_number(person.profile, platform, address, numbers[platform])
             others = {name: each for name, each in person.identities.items() if name != platform}
             person.identities = {platform: address, **others}
+
+
+def hear(person: Living, event: Event, bundle: Bundle) -> None:
+    """Note that the person was heard, at their latest address, where the event opens a window."""
+    for hearing in hearings(event, bundle):
+        address = person.identities.get(hearing.platform)
+        if address is not None:
+            where = hearing.platform, address
+            person.heard[where] = with_hearing(person.heard.get(where, {}), hearing)
 
 
 def known_kind(event_type: str, bundle: Bundle) -> EventType:

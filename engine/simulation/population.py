@@ -20,6 +20,7 @@ from engine.intake.checking import Usable, check, kind_of
 from engine.intake.files import Line
 from engine.intake.identifying import BUILT_IN
 from engine.intake.incoming import Identity, Unusable
+from engine.intake.opting_out import is_withdrawal
 from engine.intake.schemas import EventSchemas
 from engine.journeys.event import JOURNEY_REQUESTED
 from engine.journeys.program import ChangeTags
@@ -163,6 +164,7 @@ def _happenings(rows: Iterable[Any], bundle: Bundle) -> Iterator[Happening]:
         kind = kind_of(row.type, bundle)
         is_ours = kind is not None and kind.is_own
         asked_from_outside = row.type == JOURNEY_REQUESTED and row.source != BY_A_STEP
+        is_ours = is_ours or is_withdrawal(row.type, row.source)
         if kind is not None and (not is_ours or asked_from_outside):
             yield Happening(row.received_at, row.type, row.properties, age=row.received_at - row.occurred_at)
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.changing import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Decided:
     """One decision; the fields mean what those of the decision table mean."""
 
@@ -40,7 +42,7 @@ class Unanswered:
     """As its giver numbered it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sent:
     """One message that would have left."""
 

@@ -44,12 +44,30 @@ def assumptions(done: Backtest, source: Source) -> list[str]:
             "Addresses, attributes and tags are those of today: how they were is not on record. Tags that "
             "steps of runs since then can have set are left out."
         )
+    lines += _of_budgets(done, source)
     kinds = {type(step) for each in here.bundle.programs.values() for step in each.steps.values()}
     if Call in kinds:
         lines.append("No action is called: each counts as done at once, and says nothing.")
     if Ask in kinds:
         lines.append("Nobody answers a task: each goes the way it goes when its time is up.")
     return lines
+
+
+def _of_budgets(done: Backtest, source: Source) -> list[str]:
+    budgets = sorted({each.id for tally in (done.here, done.there) if tally for each in tally.bundle.budgets})
+    if not budgets:
+        return []
+    named = ", ".join(budgets)
+    if not done.shares_budgets:
+        return [
+            f"not simulated: that contacts spend of the same budgets ({named}). They are too many to live "
+            "side by side, so each lives alone and finds every budget whole; a smaller --sample shares them."
+        ]
+    whole = " The contacts of a sample have the budgets to themselves." if source.seed is not None else ""
+    return [
+        f"All contacts spend of the same budgets ({named}), in the order of time; nothing was spent of them "
+        f"before, and nobody else spends anything.{whole}"
+    ]
 
 
 def counts_of(program: Program, tally: Tally) -> Counts:

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timedelta
-
-from pydantic import BaseModel
+from datetime import datetime
+from types import MappingProxyType
 
 from engine.authoring.bundle import Bundle
 from engine.clock import FixedClock
 from engine.contacts.computing import count_send
+from engine.contacts.hearing import HeardOn
 from engine.contacts.profile import countries_of_numbers
-from engine.delivery.content import ContentPipeline, Made
+from engine.delivery.content import ContentPipeline
 from engine.delivery.gate_rules import gate_rules
-from engine.delivery.intents import IntentState, in_order_of_wishes, move, withdrawn_answer
+from engine.delivery.intents import in_order_of_wishes, withdrawn_answer
 from engine.delivery.limits import Limits
 from engine.delivery.passing import Means, at_once, pass_gate
 from engine.delivery.rivals import rivals_of_run
 from engine.gate.arbitration import Rival
 from engine.gate.consent import TakenBack
-from engine.gate.judging import Way
 from engine.gate.model import Answer, Intent, Outcome
 from engine.gate.stages import plan_scope
-from engine.gate.state import Claim, Identity, PublishedBreaker, Standing, View
+from engine.gate.state import Claim, Identity, PublishedBreaker, Standing
+from engine.journeys.event import MESSAGE_BOUNCED, MESSAGE_COMPLAINED, Event
 from engine.journeys.interpreter import next_send_at
-from engine.plugin.contracts import (
-    Accepted,
-    Capabilities,
-    Channel,
-    Message,
-    Preflight,
-    Rejected,
-    SendResult,
-)
 from engine.plugin.registry import Registry
 from engine.risk.machine import Status
 from engine.rules.facts import Facts
-from engine.simulation.gate_state import Addressee, MemoryGateState, Noted, Wish
+from engine.simulation.gate_state import MemoryGateState
+from engine.simulation.outlets import EveryText, SilentOutlets, ask_at_once, send_at_once
 from engine.simulation.people import Living
 from engine.simulation.records import Decided, Sent
+from engine.simulation.risking import Risking
+from engine.simulation.sight import Addressee
+from engine.simulation.wishes import Wish
 
+_CLOSES = {MESSAGE_BOUNCED: "hard_bounce", MESSAGE_COMPLAINED: "complaint"}
 _NOWHERE = "https://simulation.invalid"
+_NEVER_HEARD: HeardOn = MappingProxyType({})
 
 
 class Sending:
@@ -54,7 +50,10 @@ class Sending:
         decisions: list[Decided],
         sends: list[Sent],
         registry: Registry | None,
+        *,
+        watches: bool,
     ) -> None:
+        """With `watches` breakers open and close by what happens; without it only by hand."""
         self._bundle = bundle
         self._bundles = {bundle.hash: bundle}
         self._decisions = decisions
@@ -64,13 +63,16 @@ class Sending:
         self._people: dict[str, Living] = {}
         self._unsent: dict[str, dict[str, Wish]] = {}
         """Contact -> key -> what waits in the gate."""
-        self._state = MemoryGateState(self._rules, self._look_up)
+        self._state = MemoryGateState(self._rules, self._look_up, stands_still=True)
         self._clock = FixedClock(start)
-        self._outlets = _SilentOutlets()
+        self._risking = Risking(bundle, self._published, self._set_breaker, self._let_pass)
+        self._watches = watches
+        self._has_woken = False
+        self._outlets = SilentOutlets(registry)
         limits = Limits()
-        content: ContentPipeline = _EveryText({}, {}, _NOWHERE, "", limits)
+        content: ContentPipeline = EveryText({}, {}, _NOWHERE, "", limits, self._clock)
         if registry is not None:
-            content = ContentPipeline(registry.generators, registry.checks, _NOWHERE, "", limits)
+            content = ContentPipeline(registry.generators, registry.checks, _NOWHERE, "", limits, self._clock)
         self._means = Means(
             state=self._state,
             content=content,
@@ -80,8 +82,8 @@ class Sending:
             limits=limits,
             do=at_once,
             wait_for=at_once,
-            preflight=_asked,
-            send=_taken,
+            preflight=ask_at_once,
+            send=send_at_once,
         )
 
     def forget(self) -> None:
@@ -89,6 +91,7 @@ class Sending:
         self._people.clear()
         self._unsent.clear()
         self._state.forget()
+        self._risking.forget()
         self._outlets.channel.refused = {}
 
     def know_refusals(self, refused: Mapping[str, str]) -> None:
@@ -101,6 +104,40 @@ class Sending:
         self._state.plan(intent)
         self._unsent.setdefault(intent.contact_id, {})[intent.key] = self._state.wishes[intent.key]
 
+    def happened(self, event: Event) -> None:
+        """Hear of what a person did, for budgets may spend for that."""
+        self._state.happened(event)
+
+    def told(self, person: Living, event: Event) -> None:
+        """Hear of anything that happened: breakers may count it, and what came back closes its address."""
+        if (reason := _CLOSES.get(event.type)) is not None:
+            platform = str(event.properties.get("platform"))
+            if platform in person.identities:
+                self._state.close_address(platform, person.identities[platform], reason)
+        if self._watches:
+            self._risking.happened(event)
+
+    def next_look(self) -> datetime | None:
+        """When time alone may change a breaker next."""
+        return self._risking.next_look()
+
+    def look(self, now: datetime) -> None:
+        """Look at the breakers whose moment has come; what they let pass is `ready` then."""
+        self._risking.look(now)
+
+    def say_of_share(self, budget: str, share: str, now: datetime, by: str, *, halted: bool) -> None:
+        """Halt a share of a budget by hand, or let it go on, which lets go what was held for it."""
+        self._state.say_of_share(budget, share, now, by, halted=halted)
+
+    def move(self, gone: str, survivor: Living) -> None:
+        """Let what one person is to get be for another, for the two are one."""
+        contact_id = survivor.profile.id
+        self._state.move(gone, contact_id)
+        self._risking.move(gone, contact_id)
+        self._unsent.setdefault(contact_id, {}).update(self._unsent.pop(gone, {}))
+        self._people.pop(gone, None)
+        self._people[contact_id] = survivor
+
     async def deliver(self, person: Living, key: str, now: datetime) -> Outcome | None:
         """Bring the message through the gate as far as it goes now; None when it is held."""
         self._clock.moment = now
@@ -109,30 +146,46 @@ class Sending:
             return claim
         outcome = await pass_gate(claim, self._means, carried=True)
         self._collect()
+        self._tell_breakers(now)
         if outcome is not None:
             wish = self._unsent[person.profile.id].pop(key)
             if outcome is Outcome.SENT:
                 self._sent(person, wish, now)
         return outcome
 
-    def put_in_force(self, bundle: Bundle, *, by_plan: bool = True) -> None:
-        """Judge messages by this bundle from now on; what a plan held that is off is let go of.
+    def put_in_force(self, bundle: Bundle, now: datetime) -> None:
+        """Judge messages by this bundle from now on, and look again at those that the former may have held.
 
-        With `by_plan` also what caps hold, for a plan may be about them. A publish leaves those to their
-        moment, as in production.
+        That is what plans held that are off, and what caps and quiet hours hold unless those are the same.
         """
         over = set(self._bundle.plans_on) - set(bundle.plans_on)
+        has_plans, before = self._bundle.plans_on or bundle.plans_on, self._rules
         self._bundle = self._bundles[bundle.hash] = bundle
         self._rules = self._state.rules = gate_rules(bundle)
+        self._risking.put_in_force(bundle, now)
         for plan in sorted(over):
             self._state.wake(plan_scope(plan))
-        if by_plan:
+        if has_plans or not self._rules.judges_as(before):
             self._state.wake_capped()
 
-    def set_breaker(self, breaker: str, scope: str, status: Status) -> None:
+    def force_breaker(self, breaker: str, scope: str, status: Status) -> None:
+        """Put a breaker's state in force by hand."""
+        self._risking.force(breaker, scope, status)
+
+    @property
+    def breakers(self) -> Mapping[tuple[str, str], PublishedBreaker]:
+        """What was put in force, by breaker and scope."""
+        return self._state.breakers
+
+    def take_woken(self) -> bool:
+        """Whether a breaker has let go of messages since this was last asked."""
+        has_woken, self._has_woken = self._has_woken, False
+        return has_woken
+
+    def _set_breaker(self, breaker: str, scope: str, status: Status) -> None:
         """Put a breaker's state in force, one epoch later; what it lets pass is let go of."""
         before = self._state.breakers.get((breaker, scope))
-        self._state.publish(
+        woken = self._state.publish(
             PublishedBreaker(
                 breaker_id=breaker,
                 scope=scope,
@@ -143,6 +196,7 @@ class Sending:
                 epoch=before.epoch + 1 if before is not None else 1,
             )
         )
+        self._has_woken |= woken > 0
 
     def ready(self, now: datetime) -> list[Intent]:
         """The messages that can be delivered now, the most important first."""
@@ -159,6 +213,10 @@ class Sending:
         wish = self._state.wishes[key]
         moments = (wish.wake_at, wish.retry_at, wish.deadline_at)
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def value_of(self, key: str) -> float:
+        """What a message that waits is worth beside others."""
+        return self._state.wishes[key].value
 
     def drop_of_runs(self, contact_id: str, run_ids: Collection[str], answer: Answer, now: datetime) -> None:
         """Drop what runs that have ended wished and that has not left; `answer` says why."""
@@ -182,13 +240,23 @@ class Sending:
 
     def _drop(self, contact_id: str, key: str, answer: Answer, now: datetime) -> Outcome:
         # Between two moments nothing is on its way, so what has not left holds no place in any cap.
-        wish = self._unsent[contact_id].pop(key)
-        move(wish, IntentState.ENDED)
-        outcome = answer.outcome or Outcome.BLOCKED
-        wish.outcome = outcome.value
-        self._state.decisions.append(Noted(key, now, answer))
+        del self._unsent[contact_id][key]
+        outcome = self._state.end(key, answer, now)
         self._collect()
         return outcome
+
+    def _tell_breakers(self, now: datetime) -> None:
+        """Have breakers count the calls of providers that have just been made."""
+        if self._watches:
+            for key, attempt in self._state.attempts:
+                self._risking.attempted(self._state.wishes[key].intent, attempt, now)
+        self._state.attempts.clear()
+
+    def _let_pass(self, breaker: str, scope: str) -> None:
+        self._has_woken |= self._state.let_pass(breaker, scope) > 0
+
+    def _published(self, breaker: str, scope: str) -> PublishedBreaker | None:
+        return self._state.breakers.get((breaker, scope))
 
     def _collect(self) -> None:
         """Move the gate's new decisions to the simulation's own list."""
@@ -216,7 +284,7 @@ class Sending:
     def _sent(self, person: Living, wish: Wish, now: datetime) -> None:
         purpose = self._rules.purposes.get(wish.intent.purpose)
         count_send(person.profile, self._bundle, purpose, self._rules.silence, now)
-        person.known = None
+        person.note_own_doings()
         channel = wish.channel or ""
         message = self._outlets.channel.taken.pop(wish.intent.key)
         self._sends.append(
@@ -258,7 +326,7 @@ class Sending:
                 timezone=profile.timezone,
                 timezone_source=profile.timezone_source,
                 timezone_candidates=profile.timezone_candidates,
-                countries=countries_of_numbers(profile.numbers),
+                countries=countries_of_numbers(profile.numbers) if profile.numbers else (),
                 attributes=profile.attributes,
                 tags=frozenset(profile.tags | profile.derived_tags),
                 suppressed=profile.suppressed,
@@ -266,72 +334,12 @@ class Sending:
                 is_merged=profile.merged_into is not None,
                 silent_since=profile.silent_since,
             ),
-            identities=tuple(Identity(platform, address) for platform, address in person.identities.items()),
+            identities=tuple(
+                Identity(platform, address, heard=person.heard.get((platform, address), _NEVER_HEARD))
+                for platform, address in person.identities.items()
+            ),
             consents=tuple(person.consents),
             facts=facts,
             known=known,
             coming=tuple(self._coming(person)) if self._rules.look_ahead is not None else (),
         )
-
-
-def _asked(channel: Channel, message: Message, _timeout: timedelta) -> Preflight:
-    """The silent channel answers at once, so nobody needs to watch over it."""
-    return channel.preflight(message)
-
-
-async def _taken(channel: Channel, message: Message, key: str, _timeout: timedelta) -> SendResult:
-    return await channel.send(message, key)
-
-
-class _EveryText(ContentPipeline):
-    """Takes every text as it stands in the ruleset: for simulations of journeys, not of texts."""
-
-    def make(self, intent: Intent, view: View, way: Way, live: Bundle, pinned: Bundle) -> Made | Answer:
-        if intent.content not in live.contents:
-            return super().make(intent, view, way, live, pinned)
-        message = Message(way.address, body="", contact_id=intent.contact_id, content=intent.content)
-        return Made(message, hashlib.sha256(intent.content.encode()).hexdigest())
-
-
-class _Settings(BaseModel):
-    """Nothing to set."""
-
-
-class _SilentChannel:
-    """Accepts everything and tells nobody."""
-
-    name = "silent"
-    settings: type[BaseModel] = _Settings
-    capabilities = Capabilities()
-
-    def __init__(self) -> None:
-        self.taken: dict[str, Message] = {}
-        """By idempotency key, until it is counted as sent."""
-        self.refused: Mapping[str, str] = {}
-        """By idempotency key: what it refuses, and with which code."""
-
-    def configured(self, settings: BaseModel) -> Channel:
-        return self
-
-    def preflight(self, message: Message) -> Preflight:
-        return Preflight(True)
-
-    async def send(self, message: Message, idempotency_key: str) -> SendResult:
-        code = self.refused.get(idempotency_key)
-        if code is not None:
-            return Rejected(code)
-        self.taken[idempotency_key] = message
-        return Accepted()
-
-    async def close(self) -> None:
-        return None
-
-
-class _SilentOutlets:
-    """Every channel of a simulation: no provider is called, whatever the ruleset configures."""
-
-    def __init__(self) -> None:
-        self.channel = _SilentChannel()
-
-    def open(self, bundle: Bundle, channel: str) -> Channel | None:
-        return self.channel if channel in bundle.channels else None

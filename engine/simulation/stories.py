@@ -13,7 +13,7 @@ from engine.gate.reasons import describe
 from engine.plugin.registry import Registry
 from engine.rules.matcher import Matcher
 from engine.simulation.comparing import Dial
-from engine.simulation.histories import History, live
+from engine.simulation.histories import History, live, share_budgets
 from engine.simulation.journal import Entry, Happened, Journal, shards_of
 from engine.simulation.records import Decided, Sent
 from engine.simulation.telling import Teller
@@ -54,13 +54,31 @@ async def stories(
     with closing(Matcher(bundle.rules)) as matcher:
         for history in histories:
             journal = Journal(matcher, shards)
-            with closing(VirtualWorld(stage, start, journal=journal, registry=registry)) as world:
+            with closing(
+                VirtualWorld(stage, start, journal=journal, registry=registry, watches=False)
+            ) as world:
                 await live(world, history, start, until)
                 name = history.person.id
                 zone = world.zone(name)
                 entries = [entry for entry in journal.entries() if _at(entry) >= start]
                 found.append(Story(name, zone, start, entries, tuple(world.sends), world.active_runs(name)))
     return found
+
+
+def not_simulated(bundle: Bundle) -> list[str]:
+    """What a story leaves out that its reader must know."""
+    left_out = []
+    if share_budgets(bundle):
+        named = ", ".join(each.id for each in bundle.budgets)
+        left_out.append(
+            f"what others spend of budgets ({named}): each contact lives alone and finds them whole"
+        )
+    if any(policy.stages for policy in bundle.reviews):
+        left_out.append("the approval of texts: every text of the bundle counts as approved")
+    if asked := bundle.generators_asked:
+        named = ", ".join(asked)
+        left_out.append(f"what generators write ({named}): nobody is asked, the contents' own texts are sent")
+    return left_out
 
 
 def story_lines(story: Story, bundle: Bundle, journeys: Sequence[str], folder: str = "") -> Iterator[str]:
@@ -89,8 +107,8 @@ def story_data(story: Story) -> dict[str, Any]:
         match entry:
             case Happened():
                 event = entry.event
-                said = {"event": event.type, "properties": event.properties, "traits": entry.traits}
-                told.append(_moment(event.received_at, dial) | {"kind": "event"} | said)
+                given = {"properties": dict(event.properties), "traits": dict(entry.traits)}
+                told.append(_moment(event.received_at, dial) | {"kind": "event", "event": event.type} | given)
             case Decided():
                 told.append(_moment(entry.at, dial) | _decision(entry))
     return {
@@ -122,7 +140,7 @@ def _decision(decided: Decided) -> dict[str, Any]:
         "verdict": decided.verdict,
         "reason": decided.reason,
         "because": describe(decided.reason).sentence,
-        "evidence": decided.evidence,
+        "evidence": dict(decided.evidence),
         "would_pass_if": decided.would_pass_if,
         "hold_until": decided.hold_until,
     }

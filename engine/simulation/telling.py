@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.authoring.bundle import Bundle
-from engine.delivery.explaining import why_this_arm
+from engine.delivery.rendering import why_this_arm
 from engine.errors import Place
 from engine.gate.reasons import describe
 from engine.journeys.run import (

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.loading import bundle_with_plans
-from engine.authoring.rule_tests.tests import Cast, RuleTest, SaidEnd, Suite, Trip, Turn
+from engine.authoring.loading import Overlays
+from engine.authoring.rule_tests.tests import Cast, Halting, Join, RuleTest, SaidEnd, Suite, Trip, Turn
 from engine.journeys.run import CallOutcome
 from engine.plugin.registry import Registry
 from engine.rules.explaining import Explanation, explain
@@ -90,9 +91,13 @@ async def run_tests(
 
 
 def own_generator_only(registry: Registry) -> Registry:
-    """The registry with nothing that would reach the world: checks, and the generator that works alone."""
+    """The registry with nothing that would reach the world: checks, and the generator that works alone.
+
+    Channels that take some texts at any time stay, to be asked which: a simulation gives them no message.
+    """
     own = {name: each for name, each in registry.generators.items() if name == _OWN_GENERATOR}
-    return Registry({}, own, registry.checks, owners=registry.owners, environ={})
+    asked = {name: each for name, each in registry.channels.items() if each.capabilities.writes_first}
+    return Registry(asked, own, registry.checks, owners=registry.owners, environ={})
 
 
 def _held_out(stage: Bundle, test: RuleTest) -> Bundle:
@@ -127,12 +132,22 @@ class _Bundles:
         made = self._made.get(plans)
         if made is None:
             base = self._bundle
-            bundle = bundle_with_plans(base.files, plans) if plans else base
-            bundle = replace(bundle, suites=base.suites, landmarks=base.landmarks)
+            bundle = self._overlays.bundle(plans) if plans else base
+            bundle = replace(
+                bundle,
+                suites=base.suites,
+                landmarks=base.landmarks,
+                windows=base.windows,
+                knowing=base.knowing,
+            )
             made = self._made[plans] = _Ready(bundle, Matcher(bundle.rules), shards_of(bundle))
         journeys = set(suite.journeys)
         programs = {name: each for name, each in made.bundle.programs.items() if name in journeys}
         return replace(made, bundle=_held_out(replace(made.bundle, programs=programs), test))
+
+    @cached_property
+    def _overlays(self) -> Overlays:
+        return Overlays(self._bundle.files)
 
     def close(self) -> None:
         for made in self._made.values():
@@ -148,6 +163,9 @@ async def _run(bundles: _Bundles, suite: Suite, test: RuleTest, registry: Regist
         world.add(*map(_person, test.contacts))
         for past in test.history:
             world.remember(past.contact, past.event, past.at, past.properties)
+        for act in test.acts:
+            if isinstance(act, Join):
+                world.merge(act.one, act.other, act.at)
         for event in test.events:
             world.feed(event.contact, event.event, event.at, event.properties, traits=event.traits)
         for number, answer in enumerate(test.answers):
@@ -197,6 +215,10 @@ async def _pass_time(
                 await world.reset(breaker, scope)
             case Trip(breaker=breaker, scope=scope, level=str() as level):
                 await world.trip(breaker, scope, level)
+            case Join():
+                pass  # on the world's agenda from the beginning
+            case Halting(budget=budget, share=share, halted=halted):
+                await world.say_of_share(budget, share, halted=halted)
     await world.run_until(test.until)
     return found
 

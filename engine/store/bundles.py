@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,6 +15,8 @@ from sqlmodel import col
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import published_bundle
 from engine.errors import NotFound
+from engine.gate.windows import ChannelWindows
+from engine.plugin.knowing import NOBODY, Knowing
 from engine.rules.matcher import Matcher
 from engine.store.control import read_control
 from engine.store.tables import BundleRow, ControlRow, OverlayRow
@@ -27,7 +32,13 @@ class BundleShelf:
     dropped matcher that someone still holds gives the same answers, slower.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, windows: Mapping[str, ChannelWindows] = MappingProxyType({}), knowing: Knowing = NOBODY
+    ) -> None:
+        """`windows` are those of this installation's plugins, by name (`Registry.windows`); `knowing` asks
+        them for facts (`Registry.knowing`)."""
+        self._windows = windows
+        self._knowing = knowing
         self._lock = threading.RLock()
         self._bundles: OrderedDict[str, Bundle] = OrderedDict()
         self._matchers: OrderedDict[str, Matcher] = OrderedDict()
@@ -58,7 +69,7 @@ class BundleShelf:
         if found is not None:
             return found
         # Reading may wait for the database, so not under the lock; at worst two threads both compile it.
-        bundle = _load(session, wanted)
+        bundle = replace(_load(session, wanted), knowing=self._knowing).with_windows(self._windows)
         with self._lock:
             self._bundles[wanted] = bundle
             if len(self._bundles) > KEPT:

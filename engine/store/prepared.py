@@ -18,6 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from engine.store.many import PLACE, for_many
+
 Process = Callable[[Any], Any]
 
 
@@ -33,6 +35,8 @@ class Prepared:
         # Nobody asks for the keys the database makes.
         self._statement = statement.inline() if isinstance(statement, Insert) else statement
         self._forms: dict[tuple[str, tuple[str, ...]], _Form] = {}
+        self._for_many: dict[tuple[str, ...], Prepared] = {}
+        self._make: Callable[[Sequence[Any]], Any] | None = None
 
     def rows(self, session: Session, values: Mapping[str, Any]) -> Sequence[Any]:
         """The answer's rows, as tuples with the columns' names."""
@@ -63,20 +67,63 @@ class Prepared:
         cursor.close()
         return touched
 
-    def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it once for every row of values, in this order; all give the same names."""
+    def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it once for every row of values, in this order; all give the same names.
+
+        How many rows it touched.
+        """
         connection = session.connection()
         if _is_watched(connection):
-            session.execute(self._statement, list(rows))
-            return
+            return int(getattr(session.execute(self._statement, list(rows)), "rowcount", 0))
         form = self._form(connection, rows[0])
-        _execute(connection, form.text, [form.bound(row) for row in rows], many=True).close()
+        cursor = _execute(connection, form.text, [form.bound(row) for row in rows], many=True)
+        touched = cursor.rowcount
+        cursor.close()
+        return touched
 
     def rows_of_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """As `run_each`; what the statement answers, for all rows of values together."""
         if _is_watched(session.connection()):
             return list(session.execute(self._statement, list(rows)).all())
         return [answered for row in rows for answered in self.rows(session, row)]
+
+    def rows_for(self, session: Session, asked: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
+        """What a SELECT answers to each of many sets of values, which give the same names.
+
+        On PostgreSQL it is one statement: the values travel as a document, and are answered one after the
+        other, so that rows are locked in the order in which they are asked for.
+        """
+        if len(asked) < 2 or session.connection().dialect.name != "postgresql":
+            return [self.rows(session, values) for values in asked]
+        answers: list[list[Any]] = [[] for _ in asked]
+        document = [{**values, PLACE: place} for place, values in enumerate(asked)]
+        make = self._make
+        if make is None:
+            columns = getattr(self._statement, "exported_columns", ())
+            make = self._make = _row_type([each.key for each in columns])
+        for *row, place in self._of_many(asked[0]).rows(session, {"asked": document}):
+            answers[place].append(make(row))
+        return list(answers)
+
+    def run_for(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run an UPDATE once for each of many sets of values, no two of which touch the same row.
+
+        How many rows it touched.
+        """
+        if not rows:
+            return 0
+        if len(rows) < 2:
+            return self.run(session, rows[0])
+        if session.connection().dialect.name != "postgresql":
+            return self.run_each(session, rows)
+        return self._of_many(rows[0]).run(session, {"asked": list(rows)})
+
+    def _of_many(self, values: Mapping[str, Any]) -> Prepared:
+        names = tuple(values)
+        found = self._for_many.get(names)
+        if found is None:
+            found = self._for_many[names] = Prepared(for_many(self._statement, names))
+        return found
 
     def _form(self, connection: Connection, values: Mapping[str, Any]) -> _Form:
         key = (connection.dialect.name, tuple(values))

@@ -28,18 +28,12 @@ from engine.plugin import (
     Unknown,
     hookimpl,
 )
-from plugins.channels.webhook import (
-    TRY_AGAIN,
-    Answered,
-    NoAnswer,
-    WebhookSettings,
-    id_of,
-    signature_headers,
-    wait_of,
-)
+from plugins.channels.http.answers import Answered, NoAnswer, wait_of
+from plugins.channels.standard_webhooks import signature_headers
+from plugins.channels.webhook import TRY_AGAIN, PostSettings, id_of
 
 if TYPE_CHECKING:
-    from plugins.channels.posting import Connections
+    from plugins.channels.http.posting import Connections
 
 MOST_RESULTS = 50
 """Names of an answer that are looked at."""
@@ -47,7 +41,7 @@ LONGEST_TEXT = 500
 """Characters of a result."""
 
 
-class WebhookCallSettings(WebhookSettings):
+class WebhookCallSettings(PostSettings):
     """Where the other system listens, and what it is signed for."""
 
 
@@ -65,6 +59,7 @@ class WebhookCall:
     values: type[BaseModel] = Anything
     results: type[BaseModel] = Anything
     idempotent = True
+    nonblocking = True
 
     def __init__(self, configuration: WebhookCallSettings | None = None, clock: Clock | None = None) -> None:
         self._configuration = configuration
@@ -97,17 +92,17 @@ class WebhookCall:
         if connections is not None and connections.loop is asyncio.get_running_loop():
             await connections.close()
 
-    async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> Answered:
+    async def _post(self, settings: PostSettings, body: bytes, headers: dict[str, str]) -> Answered:
         # Connections belong to the loop that opened them.
         if self._connections is None or self._connections.loop is not asyncio.get_running_loop():
             # Only here: whoever lints loads every plugin, and an HTTP client is large.
-            from plugins.channels.posting import Connections
+            from plugins.channels.http.posting import Connections
 
             self._connections = Connections(settings.url, settings.proxy, settings.connections)
         return await self._connections.post(body, headers)
 
 
-def _result(settings: WebhookSettings, answered: Answered, now: datetime) -> ActionResult:
+def _result(settings: PostSettings, answered: Answered, now: datetime) -> ActionResult:
     status = answered.status
     if 200 <= status < 300 or status == 409:
         return Done(_results_in(answered.body))

@@ -1,1 +1,1 @@
-"""Channels that come with Wayline: e-mail, files, signed webhooks."""
+"""Channels that come with Wayline: e-mail, files, signed webhooks, and those of platforms."""

@@ -100,6 +100,8 @@ class EmailChannel:
     """Sends one message per SMTP transaction, over a few connections that are kept open."""
 
     name = "email"
+    immediate = True
+    nonblocking = True
     settings: type[BaseModel] = EmailSettings
     capabilities = Capabilities()
 

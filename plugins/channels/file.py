@@ -55,6 +55,8 @@ class FileChannel:
     """Appends one line per message and answers only when the line is on the disk."""
 
     name = "file"
+    immediate = True
+    nonblocking = True
     settings: type[BaseModel] = FileSettings
     capabilities = Capabilities(idempotency_key=True)
 

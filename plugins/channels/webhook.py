@@ -1,4 +1,4 @@
-"""Messages as signed HTTP requests, after the Standard Webhooks specification.
+"""Messages as signed HTTP requests, after the Standard Webhooks specification, and what is told back so.
 
 The idempotency key travels as `webhook-id`. A receiver must answer a repeated id without a second effect:
 2xx, or 409, which counts as accepted. That is what makes it safe to try again whenever the answer is missing.
@@ -7,15 +7,10 @@ The idempotency key travels as `webhook-id`. A receiver must answer a repeated i
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -23,50 +18,39 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from engine.plugin import (
     Accepted,
+    Callback,
     Capabilities,
     Channel,
     Clock,
     Duration,
     Message,
     Preflight,
+    Refused,
     Rejected,
     Retry,
     SendResult,
     SystemClock,
     hookimpl,
 )
+from plugins.channels.http.answers import Answered, NoAnswer, wait_of
+from plugins.channels.standard_webhooks import refusal, signature_headers, signing_key
+from plugins.channels.telling import NotReadable, read_told
 
 if TYPE_CHECKING:
-    from plugins.channels.posting import Connections
+    from plugins.channels.http.posting import Connections
 
 TRY_AGAIN = frozenset({408, 425, 429})
-LONGEST_WAIT = timedelta(days=1)
 SAFE_KEY = re.compile(r"[!-~]{1,200}")
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What came back for one request."""
-
-    status: int
-    retry_after: str
-    """The header of that name; empty when there is none."""
-    body: bytes
-    """Empty when it is longer than anybody reads."""
+def _can_sign(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not signing_key(value.get_secret_value()):
+        raise ValueError("the signing secret is empty, or not base64 after whsec_")
+    return value
 
 
-class NoAnswer(Exception):
-    """The receiver did not answer; `kind` says how that came about, without quoting anything."""
-
-    def __init__(self, kind: str, *, was_sent: bool) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.was_sent = was_sent
-        """False when there was not even a connection."""
-
-
-class WebhookSettings(BaseModel):
-    """Where a webhook channel posts to, and what it signs with."""
+class PostSettings(BaseModel):
+    """Where signed requests are posted to, and what they are signed with."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,26 +69,33 @@ class WebhookSettings(BaseModel):
     @classmethod
     def _is_http(cls, value: str) -> str:
         # Only here and where it sends: an editor that lints loads every plugin, and an HTTP client is large.
-        from plugins.channels.posting import is_address
+        from plugins.channels.http.posting import is_address
 
         if not is_address(value):
             raise ValueError("write a URL that starts with https:// or http://")
         return value
 
-    @field_validator("secret")
-    @classmethod
-    def _can_sign(cls, value: SecretStr) -> SecretStr:
-        if not signing_key(value.get_secret_value()):
-            raise ValueError("the signing secret is empty, or not base64 after whsec_")
-        return value
+    _secret_signs = field_validator("secret")(_can_sign)
+
+
+class WebhookSettings(PostSettings):
+    """Where a webhook channel posts to, and what either side signs with."""
+
+    callback_secret: SecretStr | None = Field(
+        default=None, description="What the receiver signs callbacks with; left out: the signing secret."
+    )
+
+    _callbacks_sign = field_validator("callback_secret")(_can_sign)
 
 
 class WebhookChannel:
     """Posts one signed request per message over kept connections."""
 
     name = "webhook"
+    immediate = True
+    nonblocking = True
     settings: type[BaseModel] = WebhookSettings
-    capabilities = Capabilities(idempotency_key=True)
+    capabilities = Capabilities(idempotency_key=True, receipts=True, inbound=True)
 
     def __init__(self, configuration: WebhookSettings | None = None, clock: Clock | None = None) -> None:
         self._configuration = configuration
@@ -138,6 +129,21 @@ class WebhookChannel:
             return Retry(settings.retry_after, error.kind)
         return self._result(settings, answered, now)
 
+    def parse_callback(
+        self, raw_body: bytes, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> Callback | Refused:
+        settings = self._configuration
+        if settings is None:
+            return Refused("signature", "this channel was offered, not configured")
+        secret = (settings.callback_secret or settings.secret).get_secret_value()
+        refused = refusal(secret, headers, raw_body, self.clock.now())
+        if refused is not None:
+            return refused
+        try:
+            return Callback(read_told(raw_body), id=headers["webhook-id"])
+        except NotReadable as error:
+            return Refused("malformed", str(error))
+
     async def close(self) -> None:
         connections, self._connections = self._connections, None
         if connections is not None and connections.loop is asyncio.get_running_loop():
@@ -146,7 +152,7 @@ class WebhookChannel:
     async def _post(self, settings: WebhookSettings, body: bytes, headers: dict[str, str]) -> Answered:
         # Connections belong to the loop that opened them.
         if self._connections is None or self._connections.loop is not asyncio.get_running_loop():
-            from plugins.channels.posting import Connections
+            from plugins.channels.http.posting import Connections
 
             self._connections = Connections(settings.url, settings.proxy, settings.connections)
         return await self._connections.post(body, headers)
@@ -160,44 +166,6 @@ class WebhookChannel:
             asked = wait_of(answered.retry_after, now)
             return Retry(asked or settings.retry_after, str(status), of_provider=asked is not None)
         return Rejected(str(status), f"the receiver answered {status}")
-
-
-def signing_key(secret: str) -> bytes:
-    """The bytes to sign with; nothing when the secret is not well formed."""
-    if not secret.startswith("whsec_"):
-        return secret.encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def signature_headers(secret: str, identity: str, now: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of Standard Webhooks, and the content type."""
-    timestamp = str(int(now.timestamp()))
-    signed = b".".join((identity.encode(), timestamp.encode(), body))
-    signature = base64.b64encode(hmac.new(signing_key(secret), signed, sha256).digest()).decode()
-    return {
-        "content-type": "application/json",
-        "user-agent": "wayline",
-        "webhook-id": identity,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{signature}",
-    }
-
-
-def wait_of(retry_after: str, now: datetime) -> timedelta | None:
-    """What a `Retry-After` header asks for (seconds or an HTTP date), at most a day; None when unreadable."""
-    text = retry_after.strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        wait = timedelta(seconds=int(text))
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, TypeError, IndexError):
-            return None
-        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
 
 
 def id_of(key: str) -> str:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 from jinja2 import nodes
+from jinja2.filters import do_round
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -29,7 +30,11 @@ from engine.plugin import (
 )
 
 MOST_OUTPUT = 100_000
+MOST_DIGITS = 15
 MOST_SOURCE = 100_000
+MOST_KNOWN = 2_048
+"""Sources kept compiled."""
+PARTS = ("body", "subject", "call_to_action")
 MOST_ROUNDS = 1_000
 """Rounds of all loops of one text together."""
 
@@ -120,7 +125,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=jinja2.StrictUndefined, autoescape=False, finalize=_whole)
         self.globals = {}
         self.filters = {name: self.filters[name] for name in KEPT_FILTERS}
-        self.filters.update(money=money, date=date, bounded=_bounded)
+        self.filters.update(money=money, date=date, bounded=_bounded, round=_rounded)
         self.tests = {name: self.tests[name] for name in KEPT_TESTS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -169,6 +174,13 @@ def _bounded(context: Context, value: Any) -> list[Any]:
     return list(value)
 
 
+def _rounded(value: Any, precision: Any = 0, method: Any = "common") -> Any:
+    """As Jinja rounds; of many digits it would be answered with all the time there is."""
+    if not isinstance(precision, int) or abs(precision) > MOST_DIGITS:
+        raise GeneratorFailed(f"round: not a number of digits up to {MOST_DIGITS}")
+    return do_round(value, precision, method)
+
+
 def money(value: Any, currency: str = "CNY") -> str:
     """`1234.5|money` is ¥1,234.50; currencies without a symbol here stand behind the amount."""
     try:
@@ -197,9 +209,31 @@ def date(value: Any, pattern: str = "%Y-%m-%d", zone: str = "UTC") -> str:
 
 SANDBOX = _Sandbox()
 
+MOST_QUICK_SOURCE = 4_000
+MOST_QUICK_PARTS = 200
+QUICK_FILTERS = frozenset(
+    {"abs", "capitalize", "d", "date", "default", "first", "float", "last", "length", "lower", "money"}
+    | {"title", "trim", "upper"}
+)
+"""Filters that take no longer than it takes to read what they are given; `int` can make long numbers."""
+_QUICK: dict[str, bool] = {}
+"""Sources that were filled in here before -> whether that takes no time."""
 
-@lru_cache(maxsize=2_048)
-def _compiled(source: str) -> jinja2.Template:
+
+def _is_quick(source: str, tree: nodes.Template) -> bool:
+    """Whether the text grows with nothing but its facts: it inserts them and chooses between parts."""
+    found = list(tree.find_all(nodes.Node))
+    return (
+        len(source) <= MOST_QUICK_SOURCE
+        and len(found) <= MOST_QUICK_PARTS
+        and not any(isinstance(node, nodes.For) for node in found)
+        and all(node.name in QUICK_FILTERS for node in found if isinstance(node, nodes.Filter))
+    )
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _compiled(source: str) -> tuple[jinja2.Template, bool]:
+    """The template, and whether it is filled in no time."""
     if len(source) > MOST_SOURCE:
         raise GeneratorFailed(f"the template is longer than {MOST_SOURCE} characters")
     try:
@@ -211,11 +245,12 @@ def _compiled(source: str) -> jinja2.Template:
                 )
             if isinstance(node, nodes.Name) and node.name in INNER_NAMES:
                 raise GeneratorFailed(f"line {node.lineno}: {node.name} is not allowed here")
+        is_quick = _is_quick(source, tree)
         for loop in tree.find_all(nodes.For):
             if loop.recursive:
                 raise GeneratorFailed(f"line {loop.lineno}: a recursive loop is not allowed here")
             loop.iter = nodes.Filter(loop.iter, "bounded", [], [], None, None, lineno=loop.lineno)
-        return SANDBOX.template_class.from_code(SANDBOX, SANDBOX.compile(tree), {})
+        return SANDBOX.template_class.from_code(SANDBOX, SANDBOX.compile(tree), {}), is_quick
     except jinja2.TemplateSyntaxError as error:
         raise GeneratorFailed(f"line {error.lineno}: {error.message}") from None
     except RecursionError:
@@ -227,7 +262,11 @@ def render(source: str, facts: Mapping[str, Any]) -> str:
     written, size = [], 0
     names = _Facts(facts)
     try:
-        for piece in _compiled(source).generate({**names.present(), BUDGET: [MOST_ROUNDS]}):
+        template, is_quick = _compiled(source)
+        if len(_QUICK) >= MOST_KNOWN and source not in _QUICK:
+            _QUICK.clear()
+        _QUICK[source] = is_quick
+        for piece in template.generate({**names.present(), BUDGET: [MOST_ROUNDS]}):
             size += len(piece)
             if size > MOST_OUTPUT:
                 raise GeneratorFailed(f"the text is longer than {MOST_OUTPUT} characters")
@@ -251,6 +290,10 @@ class TemplateGenerator:
     """Fills the content's texts with facts."""
 
     name = "template"
+
+    def immediate(self, content: ContentSpec) -> bool:
+        """Whether its texts are known to be filled in no time: they have been read before, and none loops."""
+        return all(_QUICK.get(getattr(content, part), False) for part in PARTS)
 
     def generate(self, request: GenerateRequest) -> Draft:
         content = request.content

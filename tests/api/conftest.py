@@ -23,6 +23,7 @@ from engine.api.app import create_app
 from engine.clock import FixedClock
 from engine.governance.keys import ensure_keys
 from engine.governance.publishing import publish
+from engine.plugin.registry import Registry
 from engine.services import Services, build_services
 from engine.settings import Settings
 from engine.store.control import ensure_control
@@ -172,8 +173,13 @@ def as_sender(key: str = WRITE_KEY) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path, files: Mapping[str, str] | None) -> AsyncIterator[Site]:
-    """A site over the database at `url`; `files` are published, None publishes nothing."""
+async def opened(
+    url: str, folder: Path, files: Mapping[str, str] | None, registry: Registry | None = None
+) -> AsyncIterator[Site]:
+    """A site over the database at `url`; `files` are published, None publishes nothing.
+
+    Without a registry it has the plugins that are installed.
+    """
     settings = Settings(
         _env_file=None,
         database_url=url,
@@ -182,7 +188,7 @@ async def opened(url: str, folder: Path, files: Mapping[str, str] | None) -> Asy
         max_body=100_000,
         max_batch=50,
     )
-    services = build_services(settings, clock=FixedClock(NOW))
+    services = build_services(settings, clock=FixedClock(NOW), registry=registry)
     try:
         with services.store.begin() as session:
             ensure_control(session, NOW)

@@ -69,9 +69,7 @@ async def test_single_events_have_addresses_of_their_own(sqlite_site: Site, path
     assert response.json()["accepted"] == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "code"), [("/v1/screen", "EV005"), ("/v1/group", "EV005"), ("/v1/alias", "EV010")]
-)
+@pytest.mark.parametrize(("path", "code"), [("/v1/screen", "EV005"), ("/v1/group", "EV005")])
 async def test_what_the_workspace_does_not_take_is_kept_as_a_dead_letter(
     sqlite_site: Site, path: str, code: str
 ) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine.contacts.consent import ConsentEntry, record_consent
-from engine.delivery.explaining import explain_intent, render
+from engine.delivery.explaining import explain_intent
+from engine.delivery.rendering import render
 from engine.experiments.bucketing import bucket_of
 from engine.store.tables import ContactRow, ExposureRow, IdentityRow, IntentRow
 from tests.api.conftest import NOW, Site, opened, workspace

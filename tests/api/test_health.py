@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from tests.api.conftest import Site
+from tests.api.conftest import Site, opened, workspace
+from tests.plugin.strangers import Strangers
 
 
 async def test_a_published_site_is_ready(site: Site) -> None:
     assert (await site.client.get("/healthz")).json() == {"status": "ok"}
     assert (await site.client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_a_broken_plugin_is_named_and_events_are_still_taken_in(
+    sqlite_url: str, tmp_path: Path, strangers: Strangers
+) -> None:
+    strangers.install("bad", "raise RuntimeError('s3cr3t')")
+    async with opened(sqlite_url, tmp_path, workspace(tmp_path / "letters")) as site:
+        answer = await site.client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ready", "broken_plugins": ["bad"]})
+        assert "wayline_plugins_broken 1.0" in (await site.client.get("/metrics")).text
 
 
 async def test_before_anything_is_published_it_is_healthy_but_not_ready(empty_site: Site) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from engine.contacts.consent import ConsentEntry, record_consent
-from engine.store.tables import ContactRow, EventRow, IdentityRow, RunRow, SwitchRow
+from engine.store.tables import ContactRow, DeadLetterRow, EventRow, IdentityRow, RunRow, SwitchRow
 from tests.api.conftest import NOW, Site, opened, workspace
 
 GIFT = """\
@@ -141,3 +141,18 @@ async def test_a_paused_journey_lets_nobody_in_until_it_is_resumed(site: Site) -
     acts = [(row.action, row.by, row.reason) for row in site.all(SwitchRow)]
     assert acts == [("pause", "operator", "sold out"), ("resume", "operator", "")]
     assert (await site.ask("POST", "/v1/journeys/nothing/pause", json={})).status_code == 404
+
+
+async def test_nobody_and_who_was_erased_are_not_found_and_leave_no_dead_letter(site: Site) -> None:
+    with site.services.store.begin() as session:
+        session.add(ContactRow(id="zoe", created_at=NOW, erased_at=NOW))
+    for contact in ("zoe", "nobody", "user:nobody"):
+        assert (await enter(site, contact=contact, key=contact)).status_code == 404
+    assert site.count(DeadLetterRow) == site.count(EventRow) == 0
+
+
+async def test_who_is_part_of_another_enters_as_that_one(site: Site) -> None:
+    with site.services.store.begin() as session:
+        session.add(ContactRow(id="old-ann", created_at=NOW, merged_into="ann"))
+    answer = (await enter(site, contact="old-ann")).json()
+    assert (answer["entered"], [row.contact_id for row in site.all(RunRow)]) == (True, ["ann"])

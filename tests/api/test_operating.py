@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from engine.store.tables import BreakerRow, BundleRow, ControlRow, DeadLetterRow, RunRow
+from engine.store.tables import BreakerRow, BundleRow, ControlRow, DeadLetterRow, ReceiptRow, RunRow
 from tests.api.conftest import TOKEN, Site, workspace
 
+ROOT = Path(__file__).parents[2]
 GRANT = {"purpose": "marketing", "channel": "letter"}
 
 
@@ -50,6 +53,51 @@ async def test_runs_and_decisions_can_be_filtered(site: Site) -> None:
     decisions = (await site.ask("GET", "/v1/decisions", params={"run": run["id"]})).json()["decisions"]
     assert decisions
     assert {decision["contact_id"] for decision in decisions} == {record["id"]}
+
+
+async def test_decisions_are_records_that_fit_their_published_schema_page_by_page(site: Site) -> None:
+    await welcome(site)
+    await welcome(site, "u2")
+    schema = json.loads((ROOT / "schemas" / "decision.v1.json").read_text("utf-8"))
+    told: list[dict[str, Any]] = []
+    before: dict[str, str] = {}
+    while True:
+        page = (await site.ask("GET", "/v1/decisions", params={"limit": "1", **before})).json()
+        told += page["decisions"]
+        if page["next"] is None:
+            break
+        before = {"before": page["next"]}
+    assert len(told) > 1
+    for record in told:
+        Draft202012Validator(schema).validate(record)
+    entered = {"kind": "entry", "from": "2020-01-01T00:00:00Z", "reason": "entry", "contact": "user:u2"}
+    found = (await site.ask("GET", "/v1/decisions", params=entered)).json()["decisions"]
+    assert found
+    assert all(each in told for each in found)
+    nothing = (await site.ask("GET", "/v1/decisions", params={"to": "2020-01-01T00:00:00Z"})).json()
+    assert nothing == {"decisions": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ("reason=caps.full", "unknown_family"),
+        ("reason=cap.%E2%9C%93", "request_invalid"),
+        ("outcome=lost", "request_invalid"),
+        ("from=2026-01-01", "request_invalid"),
+        ("from=yesterday", "request_invalid"),
+        ("before=12", "request_invalid"),
+        ("before=999999999999999999.1", "refused"),
+        ("kind=weather", "request_invalid"),
+    ],
+)
+async def test_a_question_about_decisions_that_makes_no_sense_is_a_problem_document(
+    sqlite_site: Site, wrong: str, code: str
+) -> None:
+    response = await sqlite_site.ask("GET", f"/v1/decisions?{wrong}")
+    assert response.status_code in {409, 422}
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == code
 
 
 @pytest.mark.parametrize("path", ["/v1/contacts/nobody", "/v1/runs/none", "/v1/intents/none", "/nowhere"])
@@ -256,3 +304,33 @@ async def test_a_bundle_is_compared_with_the_one_in_force_before_it_is_put_there
     assert (await site.ask("GET", "/v1/bundles/9/diff")).status_code == 404
     wrong = await site.ask("POST", "/v1/bundles/1/rollback", json={"policies": {"welcome": "keep"}})
     assert wrong.status_code == 409
+
+
+async def test_receipts_move_a_message_on_and_are_told_with_it(site: Site) -> None:
+    record = await welcome(site)
+    await site.carried()
+    run = (await site.ask("GET", f"/v1/runs/{record['runs'][0]['id']}")).json()
+    key = run["intents"][0]["key"]
+    told = [{"intent": key, "said": said} for said in ("read", "delivered", "read")]
+    answer = await site.ask(
+        "POST", "/v1/receipts", json={"receipts": [*told, {"intent": "no", "said": "read"}]}
+    )
+    assert answer.json() == {"became": ["forward", "noted", "repeated", "unknown"]}
+    story = (await site.ask("GET", f"/v1/intents/{key}")).json()
+    assert (story["state"], story["outcome"]) == ("read", "sent")
+    assert [each["said"] for each in story["receipts"]] == ["read", "delivered"]
+    timeline = (await site.ask("GET", f"/v1/contacts/{record['id']}/timeline")).json()["timeline"]
+    titles = [each["title"]["zh"] for each in timeline if each["kind"] == "receipt"]
+    assert titles == ["回执：已送达", "回执：已阅读"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"receipts": []}, {"receipts": [{"said": "read"}]}, {"receipts": [{"intent": "k", "said": "seen"}]}],
+)
+async def test_receipts_that_make_no_sense_are_refused_and_none_is_kept(
+    sqlite_site: Site, wrong: dict[str, Any]
+) -> None:
+    answer = await sqlite_site.ask("POST", "/v1/receipts", json=wrong)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
+    assert sqlite_site.count(ReceiptRow) == 0

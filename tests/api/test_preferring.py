@@ -56,6 +56,18 @@ async def test_the_page_shows_what_stands_and_names_nobody(site: Site) -> None:
     assert site.count(ConsentRow) == 1
 
 
+async def test_who_agreed_that_facts_leave_their_country_can_take_that_back_here(site: Site) -> None:
+    link = await page_of(site, "marketing", "cross_border")
+    assert (await boxes(site, link))["cross_border"] is True
+
+    await save(site, link, "marketing|letter", "service|letter", "personalisation")
+    assert decisions(site)[-1] == ("withdrawn", "cross_border", "*")
+    assert "cross_border" not in await boxes(site, link)
+    # Agreeing again takes more than a box: who agrees has to be told who receives what.
+    await save(site, link, "marketing|letter", "service|letter", "personalisation", "cross_border")
+    assert decisions(site)[-1] == ("withdrawn", "cross_border", "*")
+
+
 async def test_only_what_changed_is_said_with_what_was_read_beside_it(site: Site) -> None:
     link = await page_of(site, "marketing")
     await save(site, link, "marketing|letter", "personalisation")
@@ -87,6 +99,27 @@ async def test_stopping_all_marketing_is_one_click_and_no_trap(site: Site) -> No
     assert (await boxes(site, link))["service|letter"] is True
     await save(site, link, "marketing|letter", shown=("marketing|letter",))
     assert (await boxes(site, link))["marketing|letter"] is True
+
+
+async def test_a_refusal_of_everything_is_taken_back_by_an_act_of_its_own_that_agrees_to_nothing(
+    site: Site,
+) -> None:
+    link = await page_of(site, "marketing")
+    refusal = {"type": "track", "event": "consent_withdrawn", "userId": "u1", "properties": {"purpose": "*"}}
+    await site.post("/v1/batch", {"batch": [refusal]})
+    await save(site, link, "marketing|letter", shown=("marketing|letter",))
+    assert (await boxes(site, link))["marketing|letter"] is False, "one choice does not lift it"
+    assert 'name="lift"' in (await site.client.get(link)).text
+    answer = await site.client.post(link, data={"lift": "1"})
+    assert answer.status_code == 303
+    assert 'name="lift"' not in (await site.client.get(link)).text
+    assert (await boxes(site, link))["marketing|letter"] is False, "to lift it is not to agree"
+    assert decisions(site)[-2:] == [("granted", "*", "*"), ("withdrawn", "marketing", "*")]
+    await save(site, link, "marketing|letter", shown=("marketing|letter",))
+    assert (await boxes(site, link))["marketing|letter"] is True
+    count = site.count(ConsentRow)
+    await site.client.post(link, data={"lift": "1"})
+    assert site.count(ConsentRow) == count, "where nothing is refused there is nothing to be lifted"
 
 
 async def test_a_form_that_is_none_changes_nothing(site: Site) -> None:

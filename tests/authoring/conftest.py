@@ -11,8 +11,19 @@ from engine.plugin.recording import RecordingAction
 from engine.plugin.registry import Registry, load_registry
 from plugins.actions import webhook_call
 from plugins.channels import email, file, webhook
-from plugins.checks import lexicon
-from plugins.generators import template
+from plugins.checks import (
+    ai_label,
+    brand,
+    duplicates,
+    jargon_density,
+    language,
+    lexicon,
+    personal_data,
+    readability,
+    required_line,
+    tone,
+)
+from plugins.generators import llm, template
 
 WORKSPACE = """\
 kind: workspace
@@ -98,9 +109,9 @@ POINTS = RecordingAction("points", values=PointsTold, answers=PointsGiven)
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    return load_registry(
-        entry_points=False, extra=[email, file, webhook, template, lexicon, webhook_call, POINTS], environ={}
-    )
+    checks = [ai_label, brand, duplicates, jargon_density, language, lexicon, personal_data, readability]
+    plugins = [email, file, webhook, template, llm, *checks, required_line, tone, webhook_call, POINTS]
+    return load_registry(entry_points=False, extra=plugins, environ={})
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from engine.authoring.loading import (
     load_folder,
     published_bundle,
 )
+from engine.authoring.models.brand import BrandFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.kinds import KINDS, model_of
 from engine.authoring.models.part import Part, Unacted
@@ -27,6 +28,7 @@ from engine.authoring.reading.folders import read_folder
 from engine.authoring.reading.source import read
 from engine.authoring.reading.validating import validate
 from engine.authoring.reading.walking import parts_of
+from engine.authoring.understanding import Memory
 from engine.errors import RulesetError
 from engine.rules.condition import YamlPath
 
@@ -43,6 +45,7 @@ OTHERS += [
     "defer",
     "service",
     "legal",
+    "clause",
     "basic",
     "warn",
     "number",
@@ -60,8 +63,8 @@ OTHERS += [
     "contact.created_at",
     "other",
 ]
-OTHERS += ["上海", "0 11 * * *", "courtesy"]
-ONLY_ONE_VALUE = {("CountedEntry", "activity"), ("SequenceEvent", "as")}
+OTHERS += ["上海", "0 11 * * *", "courtesy", "EUR", "GB", "free", "official"]
+ONLY_ONE_VALUE = {("BudgetEntry", "unit"), ("CountedEntry", "activity"), ("SequenceEvent", "as")}
 """Keys of which any other value is refused, or only the conditions beside it."""
 
 Key = tuple[str, str]
@@ -193,7 +196,8 @@ def _others(value: Any) -> Iterator[Any]:
 
 def test_every_key_is_read_by_something() -> None:
     both: tuple[tuple[str, ...], ...] = ((), ("holiday",))
-    before = {plans: meaning(published_bundle(ACTING, plans)) for plans in both}
+    memory = Memory()
+    before = {plans: meaning(published_bundle(ACTING, plans, memory=memory)) for plans in both}
     by_key: dict[Key, list[tuple[str, YamlPath]]] = {}
     for key, file, path, part in occurrences():
         if key not in ONLY_ONE_VALUE and key[1] not in {
@@ -202,12 +206,14 @@ def test_every_key_is_read_by_something() -> None:
         }:  # the kind says which model reads all the others
             by_key.setdefault(key, []).append((file, path))
 
-    unread = [key for key, places in by_key.items() if not _matters(places, before)]
+    unread = [key for key, places in by_key.items() if not _matters(places, before, memory)]
 
     assert unread == [], "compile these keys, or declare them in `unacted` or `for_people` of their model"
 
 
-def _matters(places: list[tuple[str, YamlPath]], before: Mapping[tuple[str, ...], dict[str, Any]]) -> bool:
+def _matters(
+    places: list[tuple[str, YamlPath]], before: Mapping[tuple[str, ...], dict[str, Any]], memory: Memory
+) -> bool:
     for file, path in places:
         # What a plan says shows while it is on.
         plans: tuple[tuple[str, ...], ...] = ((), ("holiday",)) if file == "holiday.yaml" else ((),)
@@ -217,19 +223,24 @@ def _matters(places: list[tuple[str, YamlPath]], before: Mapping[tuple[str, ...]
                 continue
             with suppress(RulesetError):
                 files = {**ACTING, file: text}
-                if any(meaning(published_bundle(files, on)) != before[on] for on in plans):
+                if any(meaning(published_bundle(files, on, memory=memory)) != before[on] for on in plans):
                     return True
     return False
 
 
-def test_a_file_that_is_switched_off_is_not_warned_of(small: Mapping[str, str]) -> None:
+def test_a_file_that_is_switched_off_is_not_warned_of(
+    small: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BrandFile, "unacted", (Unacted("", "nobody reads it"),))
     brand = (WHOLE / "brand.yaml").read_text(encoding="utf-8")
-    loaded = load_files({**small, "brand.yaml": f"{brand}enabled: false\n"})
+    loaded = load_files({**small, "brand.yaml": f"{brand}enabled: false\n"}, memory=Memory())
 
     assert loaded.problems == ()
+    warned = load_files({**small, "brand.yaml": brand}, memory=Memory()).problems
+    assert [each.code for each in warned] == ["RW020"]
 
 
-@pytest.mark.parametrize("file", ["brand.yaml", "content.yaml"])
+@pytest.mark.parametrize("file", ["breakers.yaml", "channels.yaml"])
 def test_what_is_not_acted_upon_cannot_be_published(file: str) -> None:
     files = read_folder(WHOLE)[0]
     warned = [problem.place for problem in load_files(files).problems if problem.code == "RW020"]
@@ -252,7 +263,8 @@ def test_what_a_plan_switches_on_is_warned_of_too(
     files = {**small, "later.yaml": later + "enabled: false\n"}
 
     def warned(files: Mapping[str, str]) -> set[str]:
-        return {each.place.file for each in load_files(files).problems if each.code == "RW020"}
+        problems = load_files(files, memory=Memory()).problems  # what is declared here is true here only
+        return {each.place.file for each in problems if each.code == "RW020"}
 
     assert warned(files) == set()
     assert warned({**files, "plan.yaml": plan}) == {"later.yaml"}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.compiling.catalogues import program_facts
-from engine.authoring.compiling.journeys import exits
+from engine.authoring.compiling.reaching import exits
+from engine.authoring.compiling.run_facts import program_facts
 from engine.authoring.loading import bundle_of
 from engine.errors import Place
 from engine.gate.model import CalendarUnit, CalendarWindow, RollingWindow, WhenFull

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.authoring.codes import CODES
 from engine.authoring.loading import bundle_of, load_files, load_folder, published_bundle
 from engine.authoring.reading.source import MAX_CHARACTERS, read
+from engine.authoring.understanding import Memory
 from engine.errors import CommandError, RulesetError
 
 JARGON = (
@@ -204,14 +205,35 @@ def shipped_data(shipped_files: Mapping[str, str]) -> Mapping[str, Any]:
     }
 
 
-@settings(max_examples=250, deadline=None)
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    """What is shipped is read once for all that is changed in it."""
+    return Memory()
+
+
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_whatever_is_changed_is_answered_in_words_and_never_raises(
-    data: st.DataObject, shipped_files: Mapping[str, str], shipped_data: Mapping[str, Any]
+    data: st.DataObject, shipped_files: Mapping[str, str], shipped_data: Mapping[str, Any], memory: Memory
+) -> None:
+    change_and_load(data, shipped_files, shipped_data, memory)
+
+
+@pytest.mark.long
+@settings(max_examples=2000, deadline=None)
+@given(data=st.data())
+def test_nor_does_anything_of_much_more(
+    data: st.DataObject, shipped_files: Mapping[str, str], shipped_data: Mapping[str, Any], memory: Memory
+) -> None:
+    change_and_load(data, shipped_files, shipped_data, memory)
+
+
+def change_and_load(
+    data: st.DataObject, shipped_files: Mapping[str, str], shipped_data: Mapping[str, Any], memory: Memory
 ) -> None:
     name, changed = data.draw(mutated(shipped_data))
     text = json.dumps(changed, ensure_ascii=False, indent=1)
-    loaded = load_files({**shipped_files, name: text})
+    loaded = load_files({**shipped_files, name: text}, memory=memory)
 
     assert (loaded.bundle is None) == bool(loaded.errors)
     for problem in loaded.problems:
@@ -220,3 +242,32 @@ def test_whatever_is_changed_is_answered_in_words_and_never_raises(
         if problem.place.file == name:
             lines = text.split("\n")
             assert problem.place.column <= len(lines[problem.place.line - 1]) + 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_what_is_remembered_is_what_would_be_read(
+    data: st.DataObject, small: Mapping[str, str], memory: Memory
+) -> None:
+    """Whatever was loaded before: other files of these names, or the same ones with a file less."""
+    parsed = {name: read(text, name).data for name, text in small.items()}
+    for _ in range(3):
+        name, changed = data.draw(mutated(parsed))
+        files = {**small, name: json.dumps(changed, ensure_ascii=False, indent=1)}
+        if data.draw(st.booleans()):
+            del files[data.draw(st.sampled_from(sorted(files)))]
+
+        remembered, read_anew = load_files(files, memory=memory), load_files(files, memory=Memory())
+
+        assert remembered.problems == read_anew.problems
+        assert (remembered.bundle and remembered.bundle.hash) == (read_anew.bundle and read_anew.bundle.hash)
+        assert published(files, memory) == published(files, None) == published(files, Memory())
+
+
+def published(files: Mapping[str, str], memory: Memory | None) -> object:
+    """What is published of the files, or the problems that forbid it."""
+    try:
+        bundle = published_bundle(files, memory=memory)
+    except RulesetError as error:
+        return error.problems
+    return bundle.hash, bundle.programs, bundle.rule_places

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine.authoring.loading import load_files
 from engine.authoring.mending import mend, mend_folder
+from engine.authoring.models.doing_steps import SendStep
 from engine.authoring.models.part import Renamed
-from engine.authoring.models.steps import SendStep
 from engine.rules.spelling import only_meant
 
 CASES = sorted((Path(__file__).parents[1] / "cases/invalid").glob("RS0[0-2]*"))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.authoring.checking.pacing import longest_stride
-from engine.authoring.compiling.journeys import exits
+from engine.authoring.compiling.reaching import exits
 from engine.authoring.loading import load_files
 from engine.authoring.models.journey import JourneyFile
 from engine.journeys.program import LONGEST_STRIDE, Program, Repeat, Wait, WaitFor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from datetime import time, timedelta
 from pathlib import Path
@@ -188,3 +189,32 @@ def test_a_schema_is_itself_sound_and_explains_every_key(name: str) -> None:
     parts = [schema, *schema.get("$defs", {}).values()]
     keys = [(key, entry) for part in parts for key, entry in part.get("properties", {}).items()]
     assert [key for key, entry in keys if not entry.get("description") or not entry.get("title")] == []
+
+
+def test_the_rule_book_knows_every_platform_that_a_channel_of_ours_writes_to(
+    shipped_files: Mapping[str, str],
+) -> None:
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    names = {
+        name
+        for name, module in offered["project"]["entry-points"]["wayline.plugins"].items()
+        if module.startswith("plugins.channels.")
+    }
+    anything = {"email", "file", "webhook", "wecom_tags"}
+    channels = "\n".join(
+        f"  - {{id: to_{name}, plugin: {name}, identity: app, settings: {{}}}}" for name in names - anything
+    )
+    by_hand = "\n".join(
+        f"  - {{id: by_hand_on_{name}, plugin: manual, platform: {name}, identity: app, settings: {{}}}}"
+        for name in ("weibo", "xiaohongshu", "moments")
+    )
+    head = "kind: channels\nid: more\ntitle: more\nowner: us\nchannels:\n"
+    made = bundle_of({**shipped_files, "more.yaml": f"{head}{channels}\n{by_hand}\n"})
+    for name in names - anything:
+        platform = made.platform_of(f"to_{name}")
+        assert platform is not None, f"the rule book says nothing of {name}"
+        assert platform.id == name
+    red = made.platform_of("by_hand_on_xiaohongshu")
+    assert red is not None
+    assert (red.lengths["body"].least, red.lengths["body"].most) == (200, 300)
+    assert {"wechat_template", "wechat_subscription"} <= made.platforms.keys()

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.authoring.compiling.catalogues import program_facts
 from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.run_facts import program_facts
 from engine.authoring.compiling.ways_in import ways_in
 from engine.authoring.definitions import Defined
 from engine.authoring.loading import bundle_of, load_files

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select
+from sqlmodel import col
 
 from engine.calls.rows import LEASE, PLANNED_FOR
 from engine.calls.service import Calls
 from engine.governance.control import kill, unkill
 from engine.plugin import Done, Failed, Retry, Unknown
-from engine.store.tables import CallRow, ContactRow, DecisionRow
+from engine.store.tables import CallRow, ContactRow, DecisionRow, IdentityRow
 
 if TYPE_CHECKING:
     from tests.calls.conftest import Ground
@@ -52,6 +53,42 @@ async def test_a_call_that_cannot_be_done_goes_the_other_way(ground: Ground) -> 
     assert ground.tags() == {"sorry"}
     assert ground.call().code == "no_account"
     assert ground.reasons() == ["call.failed"]
+
+
+AT_MAIL = """
+    kind: actions
+    id: actions
+    title: actions
+    owner: us
+    actions:
+      - {id: points, plugin: recording, identity: email}
+    """
+
+
+async def test_an_action_is_told_the_address_on_the_platform_that_is_named_for_it(ground: Ground) -> None:
+    ground.publish(**{"actions.yaml": AT_MAIL})
+    with ground.store.begin() as session:
+        session.add(ContactRow(id="ann", created_at=ground.clock.now()))
+        for age, address in ((2, "old@example.com"), (1, "ann@example.com")):
+            since = ground.clock.now() - age * MINUTE
+            session.add(IdentityRow(platform="email", address=address, contact_id="ann", added_at=since))
+    await ground.feed(contact_id="ann")
+    (made,) = ground.action.calls
+    assert made.call.address == "ann@example.com", "the latest, as messages go to it"
+    assert ground.reasons() == ["call.done"]
+
+
+async def test_a_call_about_an_address_that_the_contact_does_not_have_is_not_made(ground: Ground) -> None:
+    ground.publish(**{"actions.yaml": AT_MAIL})
+    await ground.feed()
+    assert ground.action.calls == []
+    assert ground.tags() == {"sorry"}
+    assert ground.reasons() == ["channel.no_identity"]
+    assert ground.call().code == "no_identity"
+    with ground.store.read() as session:
+        (decision,) = session.scalars(select(DecisionRow).where(col(DecisionRow.kind) == "call"))
+    assert decision.evidence == {"step": "give", "action": "points", "identity": "email"}
+    assert decision.would_pass_if == "the contact has an address on email"
 
 
 async def test_a_call_that_is_to_come_back_is_tried_again_with_its_key(ground: Ground) -> None:

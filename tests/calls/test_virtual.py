@@ -123,6 +123,19 @@ async def test_several_ends_said_for_one_step_serve_one_call_each_and_the_last_o
     assert reasons == ["call.failed", "call.done", "call.done"]
 
 
+async def test_a_call_about_an_address_goes_wrong_for_who_has_none() -> None:
+    found = files()
+    found["actions.yaml"] = found["actions.yaml"].replace("recording}", "recording, identity: email}")
+    with closing(VirtualWorld(bundle_of(found), START)) as world:
+        world.add(Person("ann"))
+        world.add(Person("ben", identities={"email": "ben@example.com"}))
+        for who in ("ann", "ben"):
+            world.feed(who, "added", START + timedelta(hours=1))
+        await world.run_until(START + timedelta(days=1))
+        calls = {each.contact_id: each.reason for each in world.decisions if each.kind == "call"}
+        assert calls == {"ann": "channel.no_identity", "ben": "call.done"}
+
+
 LONG = """
     enter: {event: added, reentry: always}
     leave: [{event: gone}]
@@ -205,7 +218,7 @@ async def _pass(ground: Ground, by: timedelta) -> None:
 async def _in_memory(life: list[tuple[int, str]], ends: list[str]) -> list[Any]:
     said = iter([*ends, *itertools.repeat("done", 99)])
     with closing(VirtualWorld(bundle_of(files(body=LONG)), START)) as world:
-        call = world._life._calling
+        call = world._life.runs._calling
 
         def end(contact_id: str, journey: str, step: str) -> SaidCall:
             answer = ENDS[next(said)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,13 +54,31 @@ def wayline(
     structlog.reset_defaults()
 
 
-@pytest.fixture
-def published(wayline: Command, tmp_path: Path, shipped_files: Mapping[str, str]) -> Command:
-    """The same, with a database and the shipped workspace in force."""
-    folder = tmp_path / "rulesets"
+@pytest.fixture(scope="session")
+def _published(tmp_path_factory: pytest.TempPathFactory, shipped_files: Mapping[str, str]) -> Path:
+    """A folder with the shipped workspace and the data of an installation that has published it."""
+    there = tmp_path_factory.mktemp("published")
     for name, text in shipped_files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    assert wayline("db", "upgrade").status == 0
-    assert wayline("publish", folder).status == 0
+        file = there / "rulesets" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    handlers = list(logging.getLogger().handlers)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
+    ):
+        patch.chdir(there)
+        patch.setenv("WAYLINE_DATA_DIR", str(there / "data"))
+        assert run(["db", "upgrade"]) == 0
+        assert run(["publish", "rulesets"]) == 0
+    logging.getLogger().handlers[:] = handlers
+    structlog.reset_defaults()
+    return there
+
+
+@pytest.fixture
+def published(wayline: Command, tmp_path: Path, _published: Path) -> Command:
+    """The same, with a database and the shipped workspace in force."""
+    shutil.copytree(_published, tmp_path, dirs_exist_ok=True)
     return wayline

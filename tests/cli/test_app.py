@@ -105,16 +105,6 @@ def test_a_workspace_is_found_where_one_stands(wayline: Command, tmp_path: Path)
     assert wayline("lint").out.rpartition("\n.: ")[2] or wayline("lint").out.startswith(".: ")
 
 
-def test_what_plugins_offer_is_listed_with_settings_and_owner(wayline: Command) -> None:
-    text = wayline("plugins").out
-    assert "channel email, from the plugin email\n  host            The SMTP server" in text
-    assert "retry_after     When to come back to a full disk. (1m)" in text
-    offers = wayline("plugins", "--format", "json").json
-    named = {(offer["kind"], offer["name"]) for offer in offers}
-    assert {("generator", "template"), ("check", "lexicon")} <= named
-    assert all("host" in offer["settings"]["properties"] for offer in offers if offer["name"] == "email")
-
-
 def test_a_database_that_cannot_be_written_is_said_so(published: Command, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "data" / "wayline.db")) as other:
         other.execute("DROP TABLE control")

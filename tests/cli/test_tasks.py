@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from engine.settings import Settings
+from engine.store.database import open_store
+from engine.store.tables import TaskRow
 from tests.cli.conftest import Command
 
 CARE = """\
@@ -114,3 +118,16 @@ def test_a_timeline_tells_of_events_decisions_and_tasks_in_one_list(asked: Comma
     assert rest["next"] is None
     assert "call on callers" in asked("contact", "timeline", "user:42").out
     assert asked("contact", "timeline", "user:42", "--before", "yesterday").status == 2
+
+
+def test_what_is_to_be_brought_by_hand_is_shown_as_it_is_to_be_copied(asked: Command) -> None:
+    task = only_task(asked)
+    message = {"channel": "notes", "platform": "app", "to": "zoe_88", "link": "", "text": "您好\n\n到货啦"}
+    store = open_store(Settings().database)
+    with store.begin() as session:
+        session.execute(update(TaskRow).values(message=message))
+    store.close()
+    shown = asked("task", "show", task).out
+    assert shown.endswith("\ntext to copy\n您好\n\n到货啦\n")
+    assert "zoe_88" in shown and "platform" not in shown
+    assert "zoe_88" not in asked("task", "list").out

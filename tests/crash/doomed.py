@@ -33,6 +33,7 @@ import engine.services
 from engine.calls.service import Calls
 from engine.delivery.gate_state import SqlGateState
 from engine.delivery.onward import CarriedGateState
+from engine.delivery.pages import Pages
 from engine.delivery.passing import Means
 from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
@@ -40,6 +41,7 @@ from engine.intake.segment import translate
 from engine.journeys.driver import Nudge, RunRef
 from engine.plugin.calling import call_channel
 from engine.plugin.registry import load_registry
+from engine.runs.going_on import Company
 from engine.runs.service import Runs
 from engine.services import Services, build_services
 from engine.settings import Settings
@@ -77,14 +79,20 @@ class Workflows:
 
 TRANSACTIONS: dict[str, list[tuple[type[Any], str]]] = {
     "intake": [(Intake, "settle")],
-    "journey.advance": [(Runs, "_advance")],
+    "journey.advance": [(Runs, "_advance"), (Company, "_move")],
     "journey.park": [(Runs, "_park")],
     "journey.pick_up": [(Runs, "_lease_abandoned")],
     "gate.claim": [(SqlGateState, "claim")],
     "gate.claim_due": [(SqlGateState, "claim_due")],
     "gate.claim_in_doubt": [(SqlGateState, "claim_in_doubt")],
     "gate.depart": [(SqlGateState, "depart")],
-    "gate.settle": [(SqlGateState, "settle"), (CarriedGateState, "settle")],
+    "gate.set_out": [(Pages, "set_out")],
+    "gate.settle": [
+        (SqlGateState, "settle"),
+        (SqlGateState, "settle_together"),
+        (CarriedGateState, "settle"),
+        (Company, "_move"),
+    ],
     "gate.conclude": [(SqlGateState, "conclude"), (CarriedGateState, "conclude")],
     "call.begin": [(Calls, "_begin")],
     "call.take": [(Calls, "_take_due")],
@@ -122,6 +130,9 @@ def doom(boundary: str, times: int) -> None:
     """Have this process die the so-manyth time it comes to the boundary."""
     name, _, moment = boundary.rpartition(".")
     fate = Doom(times)
+    if name == "gate.depart":
+        # Else most messages depart in the transaction that wishes them, `journey.advance` or `gate.settle`.
+        email.EmailChannel.immediate = webhook.WebhookChannel.immediate = False
     if name == PROVIDER:
         asking = _asking(call_channel, fate, before=moment == "asked")
         setattr(engine.delivery.service, "Means", functools.partial(Means, send=asking))  # noqa: B010
@@ -261,7 +272,7 @@ def warm_up() -> None:
     with store.read() as session:
         shelf.matcher(shelf.live(session))
     store.close()
-    setattr(engine.services, "BundleShelf", lambda: shelf)  # noqa: B010
+    setattr(engine.services, "BundleShelf", lambda *_of_plugins: shelf)  # noqa: B010
 
 
 def main() -> None:

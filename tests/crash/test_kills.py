@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BEFORE = {
     "gate.claim_due": None,
+    "gate.set_out": None,
     "gate.claim_in_doubt": "gate.provider.answered",
     "journey.pick_up": "call.action.asked",
     "call.take": "call.action.asked",
@@ -59,7 +60,7 @@ async def test_a_process_may_die_around_every_commit_of_the_gate_on_postgresql(
 ) -> None:
     async with hosted(postgres_url, tmp_path, seed=2) as host:
         for boundary in BOUNDARIES:
-            if boundary.startswith(("intake", "gate.depart", "gate.settle", "gate.provider", "call.settle")):
+            if boundary.startswith(("intake", "gate.depart", "gate.set", "gate.provider", "call.settle")):
                 await _kill_at(host, boundary, 1, people=2)
         await host.finish()
         _show(host.reckon())

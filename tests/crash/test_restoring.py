@@ -31,8 +31,9 @@ from engine.services import Services, build_services
 from engine.settings import Settings
 from engine.store.control import ensure_control
 from engine.store.tables import RunRow
+from tests.ports import free_port
 from tests.workflows.conftest import eventually
-from workflows.devserver import EmbeddedServer, free_port
+from workflows.devserver import EmbeddedServer
 from workflows.driver import run_worker
 
 pytestmark = [pytest.mark.temporal, pytest.mark.xdist_group("kills"), pytest.mark.timeout(300)]

@@ -86,7 +86,7 @@ async def test_it_opens_when_sends_fail_and_asks_its_workflow_to_look(desk: Any)
     opened_at = desk.clock.now()
     assert look(desk) == Look("open", "red", 1, opened_at + PAUSE)
     (row,) = desk.rows(BreakerRow)
-    assert row.evidence == {"samples": 4, "failed": 4, "rate": 1.0}
+    assert row.evidence == {"metric": "send_failure_rate", "samples": 4, "failed": 4, "rate": 1.0}
 
 
 async def test_looking_twice_changes_nothing(desk: Any) -> None:

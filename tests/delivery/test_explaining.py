@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine.cli import run
-from engine.delivery import explaining
+from engine.delivery import explaining, rendering
+from engine.delivery.story import Told
 from engine.errors import NotFound
 from engine.plugin.contracts import Rejected
 from engine.plugin.recording import RecordingChannel
@@ -49,7 +50,7 @@ Wayline = Callable[..., tuple[int, str, str]]
 
 def told(desk: Any, key: str) -> str:
     with desk.store.read() as session:
-        return explaining.render(explaining.explain_intent(session, desk.shelf, key))
+        return rendering.render(explaining.explain_intent(session, desk.shelf, key))
 
 
 @pytest.fixture
@@ -113,6 +114,7 @@ SENT on app because sent.accepted: the provider took the message
   + consent
   + no quiet hours
   + frequency caps
+  + something left of its budgets
   + not held out of it
   + content and checks
   + the provider takes one more
@@ -232,8 +234,41 @@ async def test_the_command_tells_a_contacts_decisions(sqlite_desk: Any, wayline:
     assert (status, "there is no journey 'other'" in complaint) == (2, True)
 
 
+async def test_the_command_finds_decisions_by_reason_outcome_channel_and_time(
+    sqlite_desk: Any, wayline: Wayline
+) -> None:
+    sqlite_desk.contact(consents=())
+    sqlite_desk.contact("bob")
+    sqlite_desk.plan("k1")
+    sqlite_desk.plan("k2", "bob")
+    await sqlite_desk.deliver("k1")
+    await sqlite_desk.deliver("k2")
+
+    def keys(*arguments: str) -> list[str]:
+        status, out, _ = wayline("explain", *arguments, "--format", "json")
+        assert status == 0
+        return [each["intent"] for each in json.loads(out)]
+
+    assert keys("--reason", "consent") == keys("--reason", "consent.unknown") == ["k1"]
+    assert keys("--outcome", "sent") == keys("--verdict", "allow") == ["k2"]
+    assert keys("--channel", "email", "--from", "2026-05-04", "--to", "2026-05-04") == ["k1", "k2"]
+    assert keys("--to", "2026-05-03") == []
+    _, out, _ = wayline("explain", "--channel", "email", "--limit", "1")
+    before = out.splitlines()[-1].removeprefix("older: --before ")
+    assert keys("--channel", "email", "--before", before) == ["k1"]
+
+
 @pytest.mark.parametrize(
-    "arguments", [(), ("k1", "--contact", "ann"), ("k1", "--journey", "welcome"), ("no_such",)]
+    "arguments",
+    [
+        (),
+        ("k1", "--contact", "ann"),
+        ("k1", "--journey", "welcome"),
+        ("no_such",),
+        ("--reason", "caps"),
+        ("--from", "soon"),
+        ("--contact", "ann", "--before", "12"),
+    ],
 )
 def test_a_question_that_makes_no_sense_is_refused(wayline: Wayline, arguments: tuple[str, ...]) -> None:
     status, _, complaint = wayline("explain", *arguments)
@@ -281,7 +316,7 @@ def test_a_breaker_is_listed_tripped_and_reset_from_the_command_line(
 
 
 def test_a_decision_is_told_in_words_and_a_leave_by_its_place_in_the_journey() -> None:
-    told = explaining.Told(
+    told = Told(
         at=datetime(2026, 3, 1, tzinfo=UTC),
         kind="run",
         journey="welcome",
@@ -299,6 +334,6 @@ def test_a_decision_is_told_in_words_and_a_leave_by_its_place_in_the_journey() -
         place="",
         reasons=[],
     )
-    shown = explaining.render_decisions([told])
+    shown = rendering.render_decisions([told])
     assert "a leave condition came true" in shown
     assert "left by: number 2 of those that the journey lists under 'leave'" in shown

@@ -48,8 +48,9 @@ def fill(store: Store, contacts: int) -> None:
                 plan(session, wish, now=EARLIER)
 
 
-def hammer(url: str, seed: int, hours: int = 0) -> subprocess.Popen[str]:
+def hammer(url: str, seed: int, hours: int = 0, origin: float | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.delivery.hammer", url, str(seed), str(hours)]
+    command += [] if origin is None else [str(origin)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 

@@ -8,7 +8,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from engine.delivery.intents import drop_held, withdrawn_answer
+from engine.delivery.intents import withdrawn_answer
+from engine.delivery.waking import drop_held
 from engine.gate.model import Outcome
 from engine.governance.control import kill, unkill
 from engine.plugin.contracts import Message, Rejected, SendResult, Unknown
@@ -61,6 +62,66 @@ async def test_a_deferred_message_leaves_when_the_cap_frees_and_not_before(desk:
     assert await desk.delivery.deliver_due(10) == 1
     assert desk.row("k2").outcome == "sent"
     assert desk.reasons("k2") == ["cap.full", "sent.accepted"]
+
+
+CAPS = """
+    kind: caps
+    id: pressure
+    title: pressure
+    owner: us
+    caps: [{id: daily, counts: {purpose: marketing}, limit: 1, window: {rolling: 24h}, when_full: defer}]
+    """
+NIGHT = """
+    kind: quiet_hours
+    id: night
+    title: night
+    owner: us
+    quiet_hours:
+      - id: nap
+        because: courtesy
+        holds_back: {purposes: [marketing]}
+        from: "10:00"
+        until: "15:00"
+        timezone: contact
+        when_quiet: defer
+    """
+
+
+async def test_what_caps_hold_goes_when_looser_ones_are_published(desk: Any) -> None:
+    desk.publish(caps=CAPS)
+    desk.contact()
+    for key in ("k1", "k2", "k3"):
+        desk.plan(key)
+        await desk.deliver(key)
+    assert [desk.row(key).state for key in ("k2", "k3")] == ["held", "held"]
+    desk.publish(caps=CAPS.replace("limit: 1", "limit: 2"))
+    assert await desk.delivery.deliver_due(10) == 2
+    assert sorted(desk.row(key).reason for key in ("k2", "k3")) == ["cap.full", "sent.accepted"]
+    assert await desk.delivery.deliver_due(10) == 0
+
+
+async def test_what_quiet_hours_hold_goes_when_they_are_no_more(desk: Any) -> None:
+    desk.publish(night=NIGHT)
+    desk.contact()
+    desk.plan("k1")
+    assert await desk.deliver("k1") is None
+    assert desk.row("k1").reason.startswith("quiet.")
+    del desk.files["night.yaml"]
+    desk.publish()
+    assert await desk.delivery.deliver_due(10) == 1
+    assert desk.row("k1").outcome == "sent"
+
+
+async def test_what_is_published_beside_the_gate_leaves_held_messages_alone(desk: Any) -> None:
+    desk.publish(caps=CAPS)
+    desk.contact()
+    for key in ("k1", "k2"):
+        desk.plan(key)
+        await desk.deliver(key)
+    held = desk.row("k2")
+    desk.publish(caps=CAPS.replace("title: pressure", "title: less pressure"))
+    assert (desk.row("k2").state, desk.row("k2").wake_at) == ("held", held.wake_at)
+    assert await desk.delivery.deliver_due(10) == 0
 
 
 async def test_caps_run_on_journey_time(desk: Any) -> None:

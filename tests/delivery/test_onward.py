@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from engine.delivery.ending import Ended
+from engine.delivery.progress import Progress
 from engine.errors import NotFound
 from engine.gate.model import Outcome
 from engine.governance.control import kill
@@ -25,11 +28,16 @@ class Carrier:
         self.seen: list[str] = []
         self._error = error
 
+    async def settle(self, ended: Ended, alone: Callable[[], Awaitable[Outcome | None]]) -> Outcome | None:
+        return await alone()
+
     def lock(self, session: Session) -> None:
         self.seen.append("locked")
 
-    def go_on(self, session: Session) -> None:
-        outcome = session.scalars(select(col(IntentRow.outcome)).where(col(IntentRow.key) == "k1")).one()
+    def go_on(self, session: Session, ended: Progress) -> None:
+        row = session.scalars(select(IntentRow).where(col(IntentRow.key) == "k1")).one()
+        assert vars(ended).items() <= row.model_dump().items(), "what it is told is what was written"
+        outcome = row.outcome
         session.add(OutboxRow(kind="run.start", key=f"{outcome}", created_at=_ANY))
         session.flush()
         self.seen.append(f"moved after {outcome}")

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.contacts.rows import lock_profiles
-from engine.delivery.intents import PLANNED_FOR, drop_held, withdrawn_answer
+from engine.delivery.intents import PLANNED_FOR, withdrawn_answer
+from engine.delivery.setting_out import Wish
+from engine.delivery.viewing import read_situation
+from engine.delivery.waking import drop_held
 from engine.gate.model import Outcome
 from engine.gate.state import Claim
 from engine.store.database import lock_contacts
@@ -16,11 +19,10 @@ from engine.store.tables import IntentRow
 def plan_and_claim(desk: Any, key: str = "k1", **values: Any) -> Claim | None:
     """What the process that carries ann's run does when its step sends."""
     with desk.store.begin() as session:
-        contact = lock_profiles(session, ["ann"])["ann"]
-        claim: Claim | None = desk.delivery.plan(
-            session, desk.intent(key, "ann", **values), contact, desk.clock.now()
-        )
-    return claim
+        wish = Wish(desk.intent(key, "ann", **values), lock_profiles(session, ["ann"])["ann"], departs=False)
+        situation = read_situation(session)
+        claims: list[Claim | None] = desk.delivery.plan_each(session, [wish], desk.clock.now(), situation)
+    return claims[0]
 
 
 async def test_a_wish_claimed_when_it_was_planned_is_sent_like_any_other(desk: Any) -> None:

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -16,7 +17,8 @@ import httpx
 import pytest
 
 from engine.store.database import Store, open_store
-from workflows.devserver import EmbeddedServer, free_port
+from tests.ports import free_port
+from workflows.devserver import EmbeddedServer
 
 PATIENCE = 90.0
 """Seconds after which a condition that should come true is a failure."""
@@ -95,6 +97,9 @@ class Installation:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        if self.temporal.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.temporal.pid, signal.SIGKILL)
 
     def logs(self) -> str:
         """The last lines of every process, for a failing test."""
@@ -103,11 +108,13 @@ class Installation:
             for log in sorted(self.folder.glob("*.log"))
         )
 
-    async def until(self, condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    async def until(
+        self, condition: Callable[[], bool | Awaitable[bool]], what: str, patience: float = PATIENCE
+    ) -> None:
         """Return once the condition holds; fail with the logs when it does not within so many seconds."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + patience
-        while not condition():
+        while not (await held if isinstance(held := condition(), Awaitable) else held):
             if loop.time() > give_up:
                 raise AssertionError(f"never came true: {what}\n{self.logs()}")
             await asyncio.sleep(0.05)

@@ -17,13 +17,15 @@ from engine.clock import JourneyTime
 from engine.contacts.consent import ConsentEntry, record_consent
 from engine.delivery.gate_rules import gate_rules
 from engine.delivery.gate_state import SqlGateState
-from engine.delivery.intents import plan, wake
+from engine.delivery.intents import plan
+from engine.delivery.waking import wake
 from engine.gate.consent import ConsentRecord
 from engine.gate.model import Intent
 from engine.gate.state import GateState, Identity, Moment, PublishedBreaker, Standing
 from engine.governance.control import kill, unkill
 from engine.governance.publishing import publish
-from engine.simulation.gate_state import Addressee, MemoryGateState
+from engine.simulation.gate_state import MemoryGateState
+from engine.simulation.sight import Addressee
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
 from engine.store.tables import (

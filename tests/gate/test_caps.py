@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.gate.caps import CapsAnswer, applicable_caps, depth, look, zones_of
+from engine.gate.caps import CapsAnswer, applicable_caps, depth, look, moments_of, zones_of
 from engine.gate.model import (
     CalendarUnit,
     CalendarWindow,
@@ -46,7 +46,7 @@ def place(at: datetime, name: str = "some_cap", *, confirmed: bool = True, key: 
 
 
 def ask(caps: list[Cap], places: list[Place], now: datetime, key: str = "this") -> CapsAnswer:
-    return look(caps, places, zones=ZONES, now=now, intent_key=key)
+    return look(caps, moments_of(caps, places, now, key), zones=ZONES, now=now)
 
 
 def test_a_rolling_window_frees_exactly_its_length_after_the_place_that_must_go() -> None:

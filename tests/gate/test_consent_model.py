@@ -127,7 +127,8 @@ def test_confirming_what_is_pending_makes_a_consent_of_it_unless_a_refusal_is_wi
         assert pending.decision == "pending"
         assert pending.channel in (ANY, channel)
         assert pending.valid_until is None or at < pending.valid_until
-        later = history[history.index(pending) + 1 :]
+        # Of two that say the same at the same moment the later one is meant.
+        later = history[len(history) - history[::-1].index(pending) :]
         for said in later:
             overlaps = ANY in (said.purpose, pending.purpose) or said.purpose == pending.purpose
             overlaps &= ANY in (said.channel, pending.channel) or said.channel == pending.channel

@@ -49,7 +49,7 @@ class Oracle:
         self.zone = zone
         self.before: dict[date, date] = {}
         shown = None
-        for minute in range(-2 * 24 * 60, 8 * 24 * 60, 15):
+        for minute in range(-2 * 24 * 60, 9 * 24 * 60, 15):
             day = (first + minute * MINUTE).astimezone(zone).date()
             if shown is not None and day > shown:
                 self.before[day] = shown
@@ -57,20 +57,35 @@ class Oracle:
 
     def is_quiet(self, moment: datetime) -> bool:
         shown = moment.astimezone(self.zone)
-        start, until, days = self.hours.start, self.hours.until, self.hours.weekdays or set(range(1, 8))
+        start, until = self.hours.start, self.hours.until
         minute = shown.hour * 60 + shown.minute
         first, last = start.hour * 60 + start.minute, until.hour * 60 + until.minute
         if first < last:
-            return first <= minute < last and shown.isoweekday() in days
-        if minute >= first and shown.isoweekday() in days:
+            return first <= minute < last and self._is_named(shown.date())
+        if minute >= first and self._is_named(shown.date()):
             return True
-        return minute < last and self.before[shown.date()].isoweekday() in days
+        return minute < last and self._is_named(self.before[shown.date()])
+
+    def _is_named(self, day: date) -> bool:
+        hours = self.hours
+        names_none = not hours.weekdays and hours.holidays is None
+        return names_none or day.isoweekday() in hours.weekdays or day in (hours.holidays or ())
 
 
 clocks = st.builds(time, st.integers(0, 23), st.sampled_from([0, 1, 15, 30, 45, 59]))
+FEASTS = [
+    near.date() + timedelta(days=ahead)
+    for moments in ODD.values()
+    for near in moments
+    for ahead in range(-1, 4)
+]
 spans = st.builds(
-    Hours, clocks, clocks, st.frozensets(st.integers(1, 7), max_size=6) | st.just(frozenset[int]())
-).filter(lambda hours: hours.start != hours.until or bool(hours.weekdays))
+    Hours,
+    clocks,
+    clocks,
+    st.frozensets(st.integers(1, 7), max_size=6) | st.just(frozenset[int]()),
+    st.none() | st.just(frozenset[date]()) | st.frozensets(st.sampled_from(FEASTS), max_size=9),
+).filter(lambda hours: hours.start != hours.until or bool(hours.weekdays) or hours.holidays is not None)
 
 
 @st.composite
@@ -88,6 +103,12 @@ def questions(draw: st.DrawFn) -> tuple[list[tuple[Hours, str]], datetime]:
 @example(([(Hours(time(22), time(2, 30)), "Europe/Berlin")], datetime(2026, 10, 25, 1, 10, tzinfo=UTC)))
 @example(([(Hours(time(22), time(2, 30)), "Europe/Berlin")], datetime(2026, 3, 29, 0, 10, tzinfo=UTC)))
 @example(([(Hours(time(22), time(8)), "Pacific/Apia")], datetime(2011, 12, 30, 9, 0, tzinfo=UTC)))
+@example(
+    (
+        [(Hours(time(1), time(0, 1)), "Asia/Shanghai"), (Hours(time(0), time(1)), "Asia/Shanghai")],
+        datetime(2026, 3, 29, 16, 1, tzinfo=UTC),
+    )
+)
 def test_all_leave_off_when_the_clock_says_so(
     question: tuple[Sequence[tuple[Hours, str]], datetime],
 ) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of
 from engine.authoring.reading.folders import read_folder
 from engine.clock import JourneyTime
@@ -288,6 +290,11 @@ def test_before_a_place_is_taken_the_hours_are_asked_once_more() -> None:
     assert confirm(intent(), view(night()), NOW, "sms").reason == "quiet.hours"
 
 
+@cache
+def _with_sms(sms: str) -> Bundle:
+    return bundle_of({**read_folder(RULESETS)[0], "sms.yaml": sms})
+
+
 LAWS = [
     # contact's zone, country, minutes of their day that are quiet for marketing by phone
     ("Asia/Shanghai", "CN", {*range(480), *range(1200, 1440)}),
@@ -298,14 +305,35 @@ LAWS = [
 ]
 
 
-@pytest.mark.parametrize(("zone", "country", "quiet"), LAWS)
-def test_the_shipped_rules_keep_the_hours_of_the_law(zone: str, country: str, quiet: set[int]) -> None:
+WEEKENDS = [
+    # contact's zone, country, a day, minutes of it that are quiet for marketing by phone
+    ("Europe/Paris", "FR", date(2026, 6, 3), {*range(480), *range(1230, 1440)}),
+    ("Europe/Paris", "FR", date(2026, 6, 7), set(range(1440))),  # a Sunday
+    ("Europe/Paris", "FR", date(2026, 7, 14), set(range(1440))),  # a Tuesday, and a holiday
+    ("Europe/Paris", "FR", date(2027, 5, 17), set(range(1440))),  # Whit Monday
+    ("Europe/Madrid", "ES", date(2026, 6, 3), {*range(540), *range(1260, 1440)}),
+    ("Europe/Madrid", "ES", date(2026, 6, 6), set(range(1440))),
+    ("Europe/Madrid", "ES", date(2026, 10, 12), set(range(1440))),
+    ("Europe/Rome", "IT", date(2026, 6, 3), {*range(540), *range(1200, 1440)}),
+    ("Europe/Rome", "IT", date(2026, 6, 6), {*range(600), *range(1140, 1440)}),  # a Saturday
+    ("Europe/Rome", "IT", date(2026, 6, 2), set(range(1440))),
+    ("Europe/Rome", "IT", date(2027, 3, 29), set(range(1440))),  # Easter Monday
+]
+
+
+@pytest.mark.parametrize(
+    ("zone", "country", "day", "quiet"),
+    [*((zone, country, date(2026, 6, 3), quiet) for zone, country, quiet in LAWS), *WEEKENDS],
+)
+def test_the_shipped_rules_keep_the_hours_of_the_law(
+    zone: str, country: str, day: date, quiet: set[int]
+) -> None:
     sms = "kind: channels\nid: more\ntitle: more\nowner: me\n"
     sms += "channels: [{id: sms, plugin: file, identity: phone, settings: {folder: texts}}]\n"
-    bundle = bundle_of({**read_folder(RULESETS)[0], "sms.yaml": sms})
+    bundle = _with_sms(sms)
     standing = Standing(timezone=zone, attributes={"country": country})
     seen = View(gate_rules(bundle), standing)
-    midnight = datetime(2026, 6, 3, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    midnight = datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
     found = {
         minute

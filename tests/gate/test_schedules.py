@@ -29,7 +29,8 @@ from engine.gate.consent import ConsentRecord
 from engine.gate.model import Cap, Intent
 from engine.gate.state import GateState, Identity, Standing
 from engine.governance.publishing import publish
-from engine.simulation.gate_state import Addressee, MemoryGateState
+from engine.simulation.gate_state import MemoryGateState
+from engine.simulation.sight import Addressee
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
 from engine.store.tables import CapPlaceRow, ContactRow, IdentityRow

@@ -14,7 +14,8 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_with_plans
 from engine.clock import FixedClock
 from engine.contacts.consent import ConsentEntry, record_consent
-from engine.delivery.explaining import explain_intent, render
+from engine.delivery.explaining import explain_intent
+from engine.delivery.rendering import render
 from engine.delivery.service import Delivery
 from engine.errors import CommandError, NotFound
 from engine.governance import overlays as overlays_module
@@ -185,6 +186,7 @@ async def test_a_crisis_holds_marketing_lets_nobody_in_and_leaves_the_rest_alone
     await works.delivery.deliver_due(10)
     held = next(row for row in works.rows(IntentRow) if row.state == "held")
     assert (held.reason, held.hold_scope) == ("plan.paused", "plan:crisis")
+    assert await works.delivery.deliver_due(10) == 0, "it rests until the plan is off"
 
     await works.feed("added")
     assert [row.reason for row in works.rows(DecisionRow)][-1] == "entry.paused"

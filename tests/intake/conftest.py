@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +13,16 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from engine.clock import FixedClock
-from engine.contacts.profile import Profile
+from engine.delivery.ending import Ended
 from engine.delivery.onward import Onward
+from engine.delivery.progress import Progress
+from engine.delivery.setting_out import Wish
 from engine.delivery.viewing import Situation
-from engine.gate.model import Intent, Outcome
+from engine.gate.model import Outcome
 from engine.gate.state import Claim
 from engine.governance.publishing import publish
-from engine.intake.accepting import Intake, Receipt
+from engine.intake.accepting import Intake
+from engine.intake.answering import Receipt
 from engine.intake.segment import translate
 from engine.runs.service import Runs
 from engine.store.bundles import BundleShelf
@@ -32,15 +35,13 @@ NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 class NothingToDeliver:
     """Stands where delivery would: intake itself never delivers."""
 
-    def plan(
-        self,
-        session: Session,
-        intent: Intent,
-        contact: Profile,
-        now: datetime,
-        situation: Situation | None = None,
-    ) -> Claim | None:
-        raise AssertionError(f"intake planned {intent.key}")
+    def plan_each(
+        self, session: Session, wishes: Sequence[Wish], now: datetime, situation: Situation
+    ) -> list[Claim | None]:
+        raise AssertionError(f"intake planned {[each.intent.key for each in wishes]}")
+
+    def settle_each(self, session: Session, many: Sequence[Ended]) -> list[Progress | None]:
+        raise AssertionError(f"intake settled {[each.claim.intent.key for each in many]}")
 
     async def deliver(
         self, key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None

@@ -21,7 +21,7 @@ from engine.errors import NotFound
 from engine.governance.publishing import publish
 from engine.governance.records import contact_record
 from engine.intake import accepting
-from engine.intake.accepting import Receipt
+from engine.intake.answering import Receipt
 from engine.journeys.numbers import read_number
 from engine.store.database import Store
 from engine.store.tables import (
@@ -118,7 +118,7 @@ def test_bad_events_become_dead_letters_whole_and_the_good_ones_go_on(bench: Ben
         "EV006": track("order_paid", properties={"order_id": "o1", "amount": "much"}),
         "EV007": order(90, timestamp="yesterday"),
         "EV008": order(91, timestamp=ago(days=-2)),
-        "EV010": {"type": "alias", "userId": "u1", "previousId": "a1"},
+        "EV010": {"type": "alias", "userId": "u1"},
         "EV012": order(92, "x" * 300),
     }
     receipt = bench.accept(order(1), *bad.values(), order(2))

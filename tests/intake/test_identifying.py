@@ -61,7 +61,9 @@ def test_the_same_address_said_twice_is_one_identity() -> None:
         ("phone", "100 86", "10086"),
         ("phone", "call me", None),
         ("wecom", " ext_1 ", "ext_1"),
-        ("wecom", "x" * 257, None),
+        ("wecom", "x" * 2000, "x" * 2000),
+        ("wecom", "x" * 2001, None),
+        ("wecom", "长" * 667, None),
         ("app", "", None),
     ],
 )

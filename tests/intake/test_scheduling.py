@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlmodel import col
 
 from engine.clock import FixedClock
 from engine.delivery.service import Delivery
 from engine.governance.publishing import publish
-from engine.intake.accepting import Intake, Receipt
+from engine.intake.accepting import Intake
+from engine.intake.answering import Receipt
 from engine.intake.cursors import zones_in_use
 from engine.intake.incoming import Incoming
 from engine.intake.scheduling import Schedules
@@ -224,6 +225,26 @@ async def test_several_processes_share_a_firing(works: Works) -> None:
 
     assert works.fired() == [(f"c{number:02}", "04 02:00") for number in range(20)]
     assert works.rows()["*"].entered == 20
+
+
+async def test_the_runs_of_a_page_start_in_one_statement_of_one_transaction(works: Works) -> None:
+    works.publish(journey('{cron: "0 10 * * *", timezone: workspace}', ALWAYS))
+    works.people(**{f"c{number:02}": None for number in range(40)})
+    works.schedules = Schedules(works.store, works.shelf, works.intake, works.runs, works.clock, page=200)
+    await works.drain()
+    works.clock.advance(2 * HOUR)
+    started: list[str] = []
+
+    def note(*seen: object) -> None:
+        if str(seen[2]).startswith("INSERT INTO run "):
+            started.append(str(seen[2]))
+
+    event.listen(works.store.engine, "before_cursor_execute", note)
+    await works.drain()
+    event.remove(works.store.engine, "before_cursor_execute", note)
+
+    assert len(works.fired()) == 40 and works.count(RunRow) == 40
+    assert len(started) == 1
 
 
 async def test_after_a_long_rest_only_the_latest_firing_is_caught_up(quick: Works) -> None:

@@ -104,7 +104,7 @@ def test_right_to_left_text_and_emoji_pass_unharmed() -> None:
     [
         ({"type": "nonsense"}, "EV002"),
         ({"type": None}, "EV002"),
-        ({"type": "alias", "previousId": "a1"}, "EV010"),
+        ({"type": "alias"}, "EV010"),
         ({"event": ""}, "EV003"),
         ({"event": 5}, "EV003"),
         ({"properties": [1]}, "EV001"),

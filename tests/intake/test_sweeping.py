@@ -22,6 +22,7 @@ from sqlmodel import col
 from engine.authoring.loading import bundle_of
 from engine.clock import FixedClock
 from engine.contacts.computing import compute
+from engine.contacts.deriving import Derivations
 from engine.contacts.rows import profile_of
 from engine.governance.publishing import publish
 from engine.governance.records import contact_record, find_contact
@@ -188,7 +189,8 @@ class Place:
         bundle = bundle_of(self.files)
         for row in self.contacts():
             kept, fresh = profile_of(row), profile_of(row)
-            compute(fresh, bundle, self.shelf.matcher(bundle), self.clock.now())
+            matcher = self.shelf.matcher(bundle)
+            compute(fresh, bundle, matcher, self.clock.now(), deriving=Derivations(bundle, matcher))
             assert fresh == kept
             inside: set[str] = set()
             for kind, audience, _ in self.crossings(row.id):

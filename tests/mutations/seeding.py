@@ -57,9 +57,10 @@ def _in_turn(sources: list[Iterator[Mistake]]) -> Iterator[Mistake]:
 
 def _line_mistakes(kind: str, change: Change, file: str, text: str) -> Iterator[Mistake]:
     lines = text.split("\n")
+    texts = _texts(lines)
     told = set()
     for number, line in enumerate(lines):
-        if not line.strip() or line.lstrip().startswith("#") or _inside_a_text(lines, number):
+        if not line.strip() or line.lstrip().startswith("#") or number in texts:
             continue
         for changed, names in change(line):
             # The same word is misspelt once a file: a hundred copies of one mistake prove no more than one.
@@ -70,18 +71,18 @@ def _line_mistakes(kind: str, change: Change, file: str, text: str) -> Iterator[
             yield Mistake(kind, file, new, frozenset({number + 1}), line, changed, names)
 
 
-def _inside_a_text(lines: list[str], number: int) -> bool:
-    """Whether the line belongs to a block of text (`|` or `>`), where anything may stand."""
-    indent = len(lines[number]) - len(lines[number].lstrip())
-    for before in reversed(lines[:number]):
-        if not before.strip():
+def _texts(lines: list[str]) -> set[int]:
+    """The lines that belong to a block of text (`|` or `>`), where anything may stand."""
+    found, depth = set(), None
+    for number, line in enumerate(lines):
+        if not line.strip():
             continue
-        depth = len(before) - len(before.lstrip())
-        if depth < indent:
-            if re.search(r":\s+[|>][-+]?\s*$", before):
-                return True
-            indent = depth
-    return False
+        indent = len(line) - len(line.lstrip())
+        if depth is not None and indent > depth:
+            found.add(number)
+        else:
+            depth = indent if re.search(r":\s+[|>][-+]?\s*$", line) else None
+    return found
 
 
 def misspelt_key(line: str) -> Iterator[tuple[str, str]]:
@@ -302,8 +303,9 @@ def _file_mistakes(kind: str, change: WholeChange, file: str, text: str) -> Iter
 
 
 def wrong_indent(lines: list[str]) -> Iterator[tuple[list[str], int, frozenset[int], str]]:
+    texts = _texts(lines)
     for number, line in enumerate(lines):
-        if _inside_a_text(lines, number) or not re.match(r"^\s+[a-z_]+: \S", line):
+        if number in texts or not re.match(r"^\s+[a-z_]+: \S", line):
             continue
         for moved in (" " + line, line[1:]):
             changed = [*lines[:number], moved, *lines[number + 1 :]]
@@ -321,9 +323,10 @@ def missing_line(lines: list[str]) -> Iterator[tuple[list[str], int, frozenset[i
 
 
 def doubled_key(lines: list[str]) -> Iterator[tuple[list[str], int, frozenset[int], str]]:
+    texts = _texts(lines)
     for number, line in enumerate(lines):
         found = re.match(r"^\s*([a-z_]+): [^\[{|>]+$", line)
-        if found and not _inside_a_text(lines, number):
+        if found and number not in texts:
             changed = [*lines[: number + 1], line, *lines[number + 1 :]]
             yield changed, number + 1, frozenset({number + 1, number + 2}), ""
 
@@ -339,8 +342,9 @@ def byte_order_mark_inside(lines: list[str]) -> Iterator[tuple[list[str], int, f
 
 
 def invisible_space(lines: list[str]) -> Iterator[tuple[list[str], int, frozenset[int], str]]:
+    texts = _texts(lines)
     for number, line in enumerate(lines):
-        if re.match(r"^\s+[a-z_]+: \S", line) and not _inside_a_text(lines, number):
+        if re.match(r"^\s+[a-z_]+: \S", line) and number not in texts:
             for blank in ("\u00a0", "\u3000", "\u200b"):
                 changed = [*lines[:number], line.replace(": ", f":{blank}", 1), *lines[number + 1 :]]
                 yield changed, number, frozenset({number + 1}), ""

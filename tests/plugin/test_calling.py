@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from engine.plugin import (
 )
 from engine.plugin.calling import call_channel, call_check, call_generator, call_preflight
 from engine.plugin.patience import MOST_STUCK, Patience, TooSlow
+from engine.plugin.tallying import tallied
 from engine.plugin.testing import EXAMPLE_CONTEXT, EXAMPLE_MESSAGE, EXAMPLE_REQUEST, RecordingChannel
 
 AMPLE = timedelta(seconds=30)
@@ -107,6 +110,12 @@ def test_findings_of_a_working_check_come_through() -> None:
         lambda: [Finding("x.y", Severity.INFO, 3, 1, "span backwards")],
         lambda: [Finding("x.y", Severity.INFO, 0, 1, "no such part", part="footer")],
         lambda: [Finding("x.y", "loud", 0, 1, "no such severity")],  # type: ignore[arg-type]
+        lambda: [Finding("x.y", Severity.INFO, None, 1, "no number")],  # type: ignore[arg-type]
+        lambda: [Finding("", Severity.INFO, 0, 1, "no code")],
+        lambda: [Finding("x.y", Severity.INFO, 0, 1, "secret" * 1000)],
+        lambda: (Finding("x.y", Severity.INFO, 0, 1, "without end") for _ in itertools.count()),
+        raising(asyncio.CancelledError()),
+        raising(GeneratorExit()),
     ],
 )
 def test_a_broken_check_blocks_the_message_and_does_not_quote_it(act: Callable[[], Any]) -> None:
@@ -265,7 +274,155 @@ def test_stuck_calls_are_bounded_and_the_pool_recovers() -> None:
     pytest.fail("the pool never recovered")
 
 
+def test_a_plugin_that_hangs_keeps_no_other_from_being_called() -> None:
+    patience, release = Patience(), threading.Event()
+    for _ in range(MOST_STUCK):
+        with pytest.raises(TooSlow):
+            patience.call(release.wait, timedelta(milliseconds=1), "hanging")
+    with pytest.raises(TooSlow):
+        patience.call(lambda: "quick", AMPLE, "hanging")
+    assert patience.call(lambda: "quick", AMPLE, "other") == "quick"
+    release.set()
+
+
 def test_threads_are_reused_between_calls() -> None:
     patience = Patience()
     names = {patience.call(threading.get_ident, AMPLE) for _ in range(50)}
     assert len(names) == 1
+
+
+class Prompt(RecordingChannel):
+    """Says that it need not be waited for."""
+
+    immediate = True
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
+        self.threads: list[int] = []
+
+    def preflight(self, message: Message) -> Preflight:
+        self.threads.append(threading.get_ident())
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer  # type: ignore[return-value]
+
+
+class Derived(Prompt):
+    """Does more than what it was derived from, and has not said that this takes no time."""
+
+
+def test_who_says_so_is_asked_in_the_callers_thread_and_who_was_derived_from_them_is_not() -> None:
+    for kind, is_here in ((Prompt, True), (Derived, False)):
+        channel = kind(Preflight(True))
+        assert call_preflight(channel, EXAMPLE_MESSAGE, AMPLE).ok
+        assert (channel.threads == [threading.get_ident()]) is is_here
+
+
+class Waiting:
+    """A check that answers once it is let."""
+
+    name = "waiting"
+
+    def __init__(self) -> None:
+        self.asked, self.may_go = threading.Event(), threading.Event()
+
+    def examine(self, draft: Draft, context: CheckContext) -> Sequence[Finding]:
+        self.asked.set()
+        self.may_go.wait(30)
+        return []
+
+
+class Reading(Waiting):
+    """One that has something to read before its first text."""
+
+    name = "reading"
+
+    def immediate(self, context: CheckContext) -> bool:
+        return self.may_go.is_set()
+
+
+def test_who_has_something_to_read_first_is_waited_for_longer() -> None:
+    limit = timedelta(seconds=1)
+    reading, hanging = Reading(), Waiting()
+    with ThreadPoolExecutor() as threads:
+        read = threads.submit(call_check, reading, Draft("text"), EXAMPLE_CONTEXT, limit)
+        assert reading.asked.wait(10)
+        (failed,) = call_check(hanging, Draft("text"), EXAMPLE_CONTEXT, limit)
+        reading.may_go.set()
+        hanging.may_go.set()
+
+    assert failed.code == "check.failed"
+    assert read.result() == []
+
+
+@pytest.mark.parametrize("answer", [ValueError("a@b.example"), SystemExit(1), "nonsense"])
+def test_what_an_immediate_plugin_raises_is_contained_all_the_same(answer: object) -> None:
+    found = call_preflight(Prompt(answer), EXAMPLE_MESSAGE, AMPLE)
+    assert (found.ok, found.reason) == (False, "failed")
+    assert "a@b" not in found.detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Accepted("x" * 501),
+        Accepted(7),  # type: ignore[arg-type]
+        Retry(timedelta(seconds=1), "x" * 101),
+        Rejected("x" * 101),
+        Rejected("code", None),  # type: ignore[arg-type]
+        Unknown(b"bytes"),  # type: ignore[arg-type]
+    ],
+)
+async def test_an_answer_out_of_bounds_counts_as_unknown(answer: SendResult) -> None:
+    async def act() -> SendResult:
+        return answer
+
+    result = await call_channel(ScriptedChannel(act), EXAMPLE_MESSAGE, "k", AMPLE)
+    assert isinstance(result, Unknown)
+    assert result.detail.startswith("channel 'scripted' returned ")
+    assert len(result.detail) < 200
+
+
+async def test_of_a_long_detail_the_beginning_is_kept_and_addresses_in_it_are_masked() -> None:
+    async def act() -> SendResult:
+        return Rejected("550", "no mailbox for ann.lee@example.com " + "x" * 10_000)
+
+    result = await call_channel(ScriptedChannel(act), EXAMPLE_MESSAGE, "k", AMPLE)
+    assert isinstance(result, Rejected)
+    assert result.detail.startswith("no mailbox for a***@example.com xxx")
+    assert len(result.detail) == 500
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Preflight(False, "Not A Code"),
+        Preflight(False, "x" * 101),
+        Preflight(False, "closed", not_before=datetime(2026, 1, 1)),  # noqa: DTZ001 - that is the mistake
+        Preflight(False, "closed", not_before="tomorrow"),  # type: ignore[arg-type]
+        Preflight(True, within="reply"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_preflight_whose_answer_nobody_could_use_says_no(answer: Preflight) -> None:
+    said = call_preflight(ScriptedChannel(lambda: answer), EXAMPLE_MESSAGE, AMPLE)
+    assert (said.ok, said.reason) == (False, "failed")
+
+
+def test_a_draft_of_a_novels_length_is_none() -> None:
+    with pytest.raises(GeneratorFailed, match="more than 1000000 characters"):
+        call_generator(ScriptedGenerator(lambda: Draft("x" * 1_000_001)), EXAMPLE_REQUEST, AMPLE)
+
+
+def test_calls_and_failures_are_counted_for_whoever_looks() -> None:
+    class Counted(ScriptedCheck):
+        name = "counted"
+
+    assert tallied("check", "counted") is None
+    call_check(Counted(list), DRAFT, EXAMPLE_CONTEXT, AMPLE)
+    call_check(Counted(raising(ValueError("secret words"))), DRAFT, EXAMPLE_CONTEXT, AMPLE)
+    call_check(Counted(lambda: None), DRAFT, EXAMPLE_CONTEXT, AMPLE)
+    told = tallied("check", "counted")
+    assert told is not None
+    assert (told["calls"], told["failures"]) == (3, {"raised": 2})
+    assert "secret" not in told["latest_failure"]

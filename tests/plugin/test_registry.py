@@ -2,104 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-import textwrap
+import threading
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime, timedelta
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr, field_validator, model_validator
 
 import engine.plugin
 from engine.errors import PluginError
-from engine.plugin import Accepted, Capabilities, Channel, Message, Preflight, SendResult, hookimpl
-from engine.plugin.registry import Registry, load_registry
+from engine.plugin import (
+    Callback,
+    Capabilities,
+    Channel,
+    Polled,
+    Window,
+)
+from engine.plugin.registry import load_registry
+from engine.plugin.shapes import fault_of_channel
 from engine.plugin.testing import RecordingChannel
-
-
-class VaultSettings(BaseModel):
-    host: str
-    port: int = 25
-    password: SecretStr = SecretStr("")
-
-    @field_validator("password")
-    @classmethod
-    def not_short(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) == 3:
-            raise ValueError(f"{value.get_secret_value()} is too short")
-        return value
-
-    @model_validator(mode="after")
-    def not_on_the_moon(self) -> VaultSettings:
-        if self.host == "moon":
-            raise ValueError(f"{self.host} {self.password.get_secret_value()}")
-        return self
-
-
-class VaultChannel:
-    name = "vault"
-    settings: type[BaseModel] = VaultSettings
-    capabilities = Capabilities()
-
-    def __init__(self, configuration: VaultSettings | None = None) -> None:
-        self.configuration = configuration
-        self.closed = 0
-
-    def configured(self, settings: BaseModel) -> Channel:
-        assert isinstance(settings, VaultSettings)
-        if settings.host == "broken":
-            raise RuntimeError(f"cannot log in with {settings.password.get_secret_value()}")
-        return VaultChannel(settings)
-
-    def preflight(self, message: Message) -> Preflight:
-        return Preflight(True)
-
-    async def send(self, message: Message, idempotency_key: str) -> SendResult:
-        return Accepted()
-
-    async def close(self) -> None:
-        self.closed += 1
-        if self.configuration and self.configuration.host == "stubborn":
-            raise OSError
-
-
-def offering(name: str, **hooks: Any) -> ModuleType:
-    """A plugin module whose hooks return the given values."""
-    module = ModuleType(name)
-    for hook, value in hooks.items():
-        function = hookimpl(value) if callable(value) else hookimpl(lambda value=value: value)
-        setattr(module, hook, function)
-    return module
-
-
-def loaded(*plugins: object, **environ: str) -> Registry:
-    return load_registry(entry_points=False, extra=plugins, environ=environ)
-
-
-def fault_of(*plugins: object) -> str:
-    with pytest.raises(PluginError) as caught:
-        loaded(*plugins)
-    return str(caught.value)
+from tests.plugin.vault import VaultChannel, fault_of, loaded, offering
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Iterator[Path]:
-    """A folder of installed distributions with entry points of their own."""
-    sys.path.insert(0, str(tmp_path))
-    yield tmp_path
-    sys.path.remove(str(tmp_path))
-    for name in [name for name in sys.modules if name.startswith("stranger_")]:
-        del sys.modules[name]
-
-
-def install(folder: Path, distribution: str, entry_point: str, module: str, code: str) -> None:
-    (folder / f"{module}.py").write_text(textwrap.dedent(code))
-    info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[wayline.plugins]\n{entry_point} = {module}\n")
+def never() -> Iterator[threading.Event]:
+    """An event that is set only when the test is over, so that no thread outlives it."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def test_the_public_names_are_sorted_and_all_exist() -> None:
@@ -112,10 +44,10 @@ def test_the_public_names_are_sorted_and_all_exist() -> None:
 def test_every_hook_is_promised_in_the_house_form() -> None:
     from engine.plugin.hookspecs import Hooks
 
-    for name in ("register_channels", "register_generators", "register_checks"):
+    for name in (name for name in vars(Hooks) if name.startswith("register_")):
         lines = [line.strip() for line in (getattr(Hooks, name).__doc__ or "").splitlines()]
         sections = [line.split(":")[0] for line in lines if ":" in line]
-        assert sections == ["Called", "Return", "If it fails", "Since"], name
+        assert sections == ["Called", "Receives", "Return", "If it fails", "Since"], name
 
 
 def test_what_a_plugin_offers_is_found_by_name() -> None:
@@ -126,15 +58,26 @@ def test_what_a_plugin_offers_is_found_by_name() -> None:
     assert not registry.checks
 
 
-def test_a_channel_offered_twice_names_both_plugins() -> None:
-    text = fault_of(
-        offering("first", register_channels=[RecordingChannel("email")]),
+def test_a_channel_offered_twice_names_both_plugins_and_is_neither_of_them() -> None:
+    registry = loaded(
+        offering("first", register_channels=[RecordingChannel("email"), RecordingChannel("pigeon")]),
         offering("second", register_channels=[RecordingChannel("email")]),
     )
-    assert text == (
-        "PL002 channel 'email' is offered by two plugins: 'second' and 'first'; disable one of them"
-    ) or text == (
-        "PL002 channel 'email' is offered by two plugins: 'first' and 'second'; disable one of them"
+    text = (
+        "PL002 channel 'email' is offered by two plugins: 'first' and 'second'; none of them is used, disable"
+        " one"
+    )
+    assert {str(fault) for fault in registry.faults} == {text}
+    assert {fault.plugin for fault in registry.faults} == {"first", "second"}
+    assert list(registry.channels) == ["pigeon"], "what only one of them offers stays"
+    with pytest.raises(PluginError, match="PL002"):
+        registry.refuse_faults()
+
+
+def test_a_channel_offered_twice_by_one_plugin_is_told() -> None:
+    text = fault_of(offering("twice", register_channels=[RecordingChannel("a"), RecordingChannel("a")]))
+    assert (
+        text == "PL002 channel 'a' is offered twice by the plugin 'twice'; none of them is used, disable one"
     )
 
 
@@ -160,11 +103,70 @@ def test_a_plugin_that_forgot_hookimpl_is_an_error() -> None:
 
 def test_a_hook_that_raises_is_named() -> None:
     def explode() -> list[Channel]:
-        raise LookupError("no licence file")
+        raise LookupError("key-of-the-provider")
 
-    assert fault_of(offering("boom", register_channels=explode)) == (
-        "PL001 plugin 'boom': register_channels failed: LookupError: no licence file"
+    text = fault_of(offering("boom", register_channels=explode))
+    assert text.startswith("PL001 plugin 'boom': register_channels raised LookupError at test_registry.py:")
+    assert "key-of-the-provider" not in text, "what a stranger raises may hold a secret"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), MemoryError()])
+def test_a_hook_may_raise_anything_and_the_others_are_loaded(error: BaseException) -> None:
+    def explode() -> list[Channel]:
+        raise error
+
+    registry = loaded(
+        offering("boom", register_channels=explode), offering("good", register_channels=[VaultChannel()])
     )
+    assert list(registry.channels) == ["vault"]
+    assert type(error).__name__ in str(registry.faults[0])
+
+
+def test_a_hook_that_never_comes_back_is_left(never: threading.Event) -> None:
+    def wait() -> list[Channel]:
+        never.wait()
+        return []
+
+    plugins = [offering("slow", register_channels=wait), offering("good", register_channels=[VaultChannel()])]
+    registry = load_registry(entry_points=False, extra=plugins, patience=timedelta(milliseconds=50))
+    assert [str(each) for each in registry.faults] == [
+        "PL001 plugin 'slow': register_channels did not come back within 0.05 s"
+    ]
+    assert list(registry.channels) == ["vault"]
+
+
+def test_a_hook_that_offers_without_end_is_cut_off() -> None:
+    def endless() -> Iterator[Channel]:
+        for number in itertools.count():
+            yield RecordingChannel(f"c{number}")
+
+    assert len(loaded(offering("endless", register_channels=endless)).channels) == 1000
+
+
+def test_an_offer_whose_attributes_raise_is_one_fault_of_its_plugin() -> None:
+    class Trap:
+        @property
+        def name(self) -> str:
+            raise RuntimeError("key-of-the-provider")
+
+    text = fault_of(offering("trap", register_channels=[Trap()]))
+    assert text.startswith("PL001 plugin 'trap': register_channels raised RuntimeError at")
+    assert "key-of-the-provider" not in text
+
+
+def test_what_a_plugin_prints_while_it_is_loaded_does_not_reach_the_commands_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def talk() -> list[Channel]:
+        sys.stdout.write("token: s3cr3t\n")
+        return [VaultChannel()]
+
+    registry = loaded(offering("talkative", register_channels=talk))
+    assert list(registry.channels) == ["vault"]
+    assert not registry.faults
+    (note,) = registry.notes
+    assert str(note).startswith("PL008 plugin 'talkative' printed 14 characters while it was loaded;")
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,17 @@ def test_generators_and_checks_are_held_to_their_contracts_too() -> None:
     assert "SimpleNamespace is not a Check; it lacks examine" in text
 
 
+@pytest.mark.parametrize(
+    ("hook", "method"), [("register_generators", "generate"), ("register_checks", "examine")]
+)
+def test_a_coroutine_where_a_thread_waits_for_an_answer_is_refused(hook: str, method: str) -> None:
+    async def never_awaited(*_: object) -> None:
+        raise AssertionError
+
+    text = fault_of(offering("odd", **{hook: [SimpleNamespace(name="odd", **{method: never_awaited})]}))
+    assert f"{method} must be an ordinary `def`" in text
+
+
 def test_all_faults_of_all_plugins_are_reported_together() -> None:
     text = fault_of(
         offering("one", register_chanels=[]), offering("two", register_channels=7), ModuleType("three")
@@ -205,112 +218,9 @@ def test_all_faults_of_all_plugins_are_reported_together() -> None:
     assert [line.split()[0] for line in sorted(text.splitlines())] == ["PL003", "PL004", "PL005"]
 
 
-def test_an_installed_plugin_is_found_by_its_entry_point(installed: Path) -> None:
-    install(
-        installed,
-        "stranger-good",
-        "good",
-        "stranger_good",
-        """
-        from engine.plugin import hookimpl
-        from engine.plugin.testing import RecordingChannel
-
-        @hookimpl
-        def register_channels():
-            return [RecordingChannel("stranger")]
-        """,
-    )
-    registry = load_registry()
-    assert registry.owners["channel:stranger"] == "good"
-
-
-def test_a_plugin_that_breaks_at_import_is_named_and_can_be_disabled(installed: Path) -> None:
-    install(installed, "stranger-bad", "bad", "stranger_bad", "raise SystemExit('no key for the provider')")
-    with pytest.raises(PluginError) as caught:
-        load_registry()
-    assert str(caught.value) == (
-        "PL001 plugin 'bad' (stranger_bad) cannot be imported: SystemExit: no key for the provider;"
-        " repair it, or disable 'bad'"
-    )
-    assert "stranger_bad" not in sys.modules
-    load_registry(disabled=["bad"])
-    assert "stranger_bad" not in sys.modules, "a disabled plugin is not even imported"
-
-
-def test_two_installed_plugins_of_one_name_are_both_named(installed: Path) -> None:
-    for number in ("one", "two"):
-        install(installed, f"stranger-{number}", "twin", f"stranger_{number}", "")
-    with pytest.raises(PluginError, match=r"PL002 .*'twin': stranger_one and stranger_two"):
-        load_registry()
-
-
-def test_an_extra_plugin_given_twice_counts_once() -> None:
-    channel = RecordingChannel("email")
-    assert list(loaded(channel, channel).channels) == ["email"]
-
-
 def test_an_unknown_channel_is_an_error_with_a_hint() -> None:
     with pytest.raises(PluginError, match=r"PL006 .*'vaultt'; did you mean 'vault'\?"):
         loaded(offering("letters", register_channels=[VaultChannel()])).channel("vaultt", {})
-
-
-def vault(settings: dict[str, Any], **environ: str) -> VaultSettings:
-    registry = loaded(offering("letters", register_channels=[VaultChannel()]), **environ)
-    channel = registry.channel("vault", settings)
-    assert isinstance(channel, VaultChannel)
-    assert channel.configuration is not None
-    return channel.configuration
-
-
-def test_settings_take_values_from_the_environment() -> None:
-    settings = vault(
-        {"host": {"env": "HOST"}, "port": {"env": "PORT", "default": 99}, "password": {"env": "PASSWORD"}},
-        HOST="mail.example.com",
-        PASSWORD="hunter2",
-    )
-    assert settings.host == "mail.example.com"
-    assert settings.port == 99
-    assert settings.password.get_secret_value() == "hunter2"
-
-
-def test_the_environment_wins_over_the_default_and_is_read_as_the_field_wants_it() -> None:
-    assert vault({"host": "h", "port": {"env": "PORT", "default": 99}}, PORT="2525").port == 2525
-
-
-def test_a_missing_variable_names_the_setting_and_the_variable() -> None:
-    with pytest.raises(PluginError) as caught:
-        vault({"host": "h", "password": {"env": "SMTP_PASSWORD"}})
-    assert str(caught.value) == (
-        "PL007 plugin 'vault', setting password: the environment variable SMTP_PASSWORD is not set"
-    )
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"host": "h", "password": {"env": "SECRET"}},
-        {"host": "h", "port": {"env": "SECRET"}},
-        {"host": "moon", "password": {"env": "SECRET"}},
-        {"host": "broken", "password": {"env": "LONG"}},
-    ],
-)
-def test_no_message_and_no_chained_error_shows_a_secret(settings: dict[str, Any]) -> None:
-    with pytest.raises(PluginError) as caught:
-        vault(settings, SECRET="s3c", LONG="s3cr3t")
-    assert "'vault'" in str(caught.value)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-    assert "s3c" not in str(caught.value)
-
-
-def test_a_wrong_setting_is_named_with_what_would_be_right() -> None:
-    with pytest.raises(PluginError) as caught:
-        vault({"port": "many"})
-    assert str(caught.value).splitlines() == [
-        "PL007 plugin 'vault', setting host: field required",
-        "PL007 plugin 'vault', setting port: input should be a valid integer, unable to parse string as an"
-        " integer",
-    ]
 
 
 async def test_closing_the_registry_closes_every_channel_even_when_one_refuses() -> None:
@@ -318,3 +228,71 @@ async def test_closing_the_registry_closes_every_channel_even_when_one_refuses()
     channels = [registry.channel("vault", {"host": host}) for host in ("stubborn", "h")]
     await registry.close()
     assert [channel.closed for channel in channels if isinstance(channel, VaultChannel)] == [1, 1]
+
+
+class Asked(VaultChannel):
+    capabilities = Capabilities(poll_every=timedelta(minutes=1))
+
+    async def poll(self, since: datetime) -> Polled:
+        return Polled((), since)
+
+
+class NeverAsked(Asked):
+    capabilities = Capabilities()
+
+
+class Hasty(Asked):
+    capabilities = Capabilities(poll_every=timedelta(milliseconds=1))
+
+
+class Unasked(VaultChannel):
+    capabilities = Capabilities(poll_every=timedelta(minutes=1))
+
+
+class Waiting(VaultChannel):
+    async def parse_callback(self, *_: object) -> Callback:
+        return Callback()
+
+
+@pytest.mark.parametrize(
+    ("offer", "because"),
+    [
+        (NeverAsked(), "belong together"),
+        (Unasked(), "belong together"),
+        (Hasty(), "1 s or longer"),
+        (Waiting(), "plain `def`"),
+    ],
+)
+def test_what_a_channel_says_of_hearing_and_asking_must_fit(offer: Channel, because: str) -> None:
+    assert because in fault_of_channel(offer)
+    assert not fault_of_channel(Asked())
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "because"),
+    [
+        (Capabilities(windows=("reply",)), "a tuple of Window"),  # type: ignore[arg-type]
+        (Capabilities(windows=(Window("reply", HOUR), Window("reply", 2 * HOUR))), "two windows"),
+        (Capabilities(windows=(Window("Reply", HOUR),)), "lower_snake"),
+        (Capabilities(windows=(Window("reply", HOUR, ()),)), "nothing opens"),
+        (Capabilities(windows=(Window("reply", None),)), "neither a length"),
+        (Capabilities(windows=(Window("reply", None, adds_up=True),)), "neither a length"),
+        (Capabilities(windows=(Window("reply", HOUR, adds_up=True),)), "adds up"),
+        (
+            Capabilities(windows=(Window("one", HOUR, per="a"), Window("two", HOUR, per="b"))),
+            "by different properties",
+        ),
+        (Capabilities(windows=(Window("reply", 0 * HOUR),)), "above zero"),
+        (Capabilities(windows=(Window("reply", HOUR, allowance=0),)), "at least one"),
+        (Capabilities(writes_first=True), "of channels with windows"),
+    ],
+)
+def test_windows_that_could_not_be_kept_are_told_at_start(capabilities: Capabilities, because: str) -> None:
+    offer = VaultChannel()
+    offer.capabilities = capabilities
+    assert because in fault_of_channel(offer)
+    offer.capabilities = Capabilities(windows=(Window("reply", None, allowance=1), Window("other", HOUR)))
+    assert not fault_of_channel(offer)

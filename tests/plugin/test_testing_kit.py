@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from engine.plugin import (
     Accepted,
     Capabilities,
+    Check,
     CheckContext,
     Draft,
     Finding,
@@ -24,6 +27,7 @@ from engine.plugin import (
     Retry,
     SendResult,
     Severity,
+    hookimpl,
 )
 from engine.plugin.registry import load_registry
 from engine.plugin.testing import (
@@ -33,6 +37,7 @@ from engine.plugin.testing import (
     check_channel,
     check_check,
     check_generator,
+    check_plugin,
 )
 
 
@@ -88,6 +93,9 @@ def test_a_good_channel_passes() -> None:
         (lambda: with_capabilities(Capabilities(length_unit="words")), "length_unit must be"),
         (lambda: with_capabilities(Capabilities(max_length=0)), "max_length must be positive"),
         (lambda: RecordingChannel(preflight=Preflight(False)), "must give a reason"),
+        (lambda: RecordingChannel(preflight=Preflight(False, "No Code")), "is not lower_snake text"),
+        (lambda: RecordingChannel(results=[Accepted("x" * 501)]), "provider_id is no text of at most 500"),
+        (lambda: RecordingChannel(results=[Accepted(), Retry(timedelta(0), "x" * 101)]), "code is no text"),
         (lambda: RecordingChannel(preflight=Preflight(True)), "without an address"),
         (lambda: RecordingChannel(results=[Rejected("550")]), "is the test server running"),
         (lambda: RecordingChannel(results=[Retry(timedelta(seconds=-1))]), "timedelta of zero or more"),
@@ -103,6 +111,65 @@ def test_each_mistake_of_a_channel_is_told(channel: Callable[[], Any], sentence:
 def test_a_channel_that_shows_its_secret_is_told() -> None:
     with pytest.raises(AssertionError, match="repr shows a secret"):
         check_channel(Talkative("talkative"), settings={"token": "s3cr3t"})
+
+
+class Whispering(RecordingChannel):
+    """Says its token wherever it is told to."""
+
+    settings: type[BaseModel] = TokenSettings
+
+    def __init__(self, how: Callable[[str], object]) -> None:
+        super().__init__("whispering")
+        self.how = how
+        self.token = ""
+
+    def configured(self, settings: BaseModel) -> Whispering:
+        assert isinstance(settings, TokenSettings)
+        self.token = settings.token.get_secret_value()
+        return self
+
+    async def send(self, message: Message, idempotency_key: str) -> SendResult:
+        said = self.how(self.token)
+        return Accepted(said) if isinstance(said, str) else Accepted()
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        (lambda token: sys.stdout.write(token) and None, "what the channel prints shows a secret"),
+        (lambda token: sys.stderr.write(token) and None, "what the channel prints shows a secret"),
+        (
+            lambda token: logging.getLogger("mine").info("asked with %s", token),
+            "what the channel logs shows a secret",
+        ),
+        (lambda token: f"id-of-{token}", "what send answers shows a secret"),
+    ],
+)
+def test_a_channel_that_says_its_secret_anywhere_is_told(how: Callable[[str], object], sentence: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_channel(Whispering(how), settings={"token": "s3cr3t-token"})
+    assert sentence in str(caught.value)
+    assert "s3cr3t-token" not in str(caught.value)
+
+
+def test_a_channel_that_says_nothing_of_it_passes() -> None:
+    check_channel(Whispering(lambda _: None), settings={"token": "s3cr3t-token"})
+
+
+def test_a_plugin_is_loaded_as_the_engine_would() -> None:
+    class Good:
+        @hookimpl
+        def register_checks(self) -> list[Check]:
+            return [FindsTheWord()]
+
+    class Misspelt:
+        @hookimpl
+        def register_check(self) -> list[Check]:
+            return [FindsTheWord()]
+
+    check_plugin(Good())
+    with pytest.raises(AssertionError, match="did you mean 'register_checks'"):
+        check_plugin(Misspelt())
 
 
 async def test_inside_a_running_loop_the_contract_test_says_how_to_call_it() -> None:

@@ -8,18 +8,20 @@ import email
 import email.policy
 import hmac
 import json
-import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from hashlib import sha256
+from typing import Protocol
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from engine.plugin.testing import FixedClock
+from tests.plugins.platform_server import Reply, Request, serving
+from tests.ports import free_port
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"a signing key of thirty-two byte").decode()
@@ -115,13 +117,6 @@ class _Controller(Controller):
         return ScriptedSMTP(self.handler, hostname="localhost", enable_SMTPUTF8=True)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
     handler = MailServer(port=free_port())
@@ -203,6 +198,19 @@ async def receiver() -> AsyncIterator[Receiver]:
         task.cancel()
     await asyncio.gather(*connections, return_exceptions=True)
     await server.wait_closed()
+
+
+class Platform(Protocol):
+    """What stands in for a platform; each file of tests has its own, as the fixture `platform`."""
+
+    def answer(self, request: Request) -> Reply: ...
+
+
+@pytest.fixture
+def url(platform: Platform) -> Iterator[str]:
+    """Where the platform of the file's tests listens."""
+    with serving(platform.answer) as found:
+        yield found
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from engine.plugin import Accepted, Rejected, Retry, Unknown
 from engine.plugin.testing import EXAMPLE_MESSAGE, FixedClock, check_channel
 from plugins.channels.email import EmailChannel, EmailSettings
 from plugins.channels.mail import Unsendable, ascii_address, envelope_of
-from tests.plugins.conftest import NOW, MailServer, free_port
+from tests.plugins.conftest import NOW, MailServer
+from tests.ports import free_port
 
 
 def channel_for(port: int, clock: FixedClock | None = None, **others: object) -> EmailChannel:

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from plugins.channels.posting import MOST_READ, Connections
-from plugins.channels.webhook import Answered, NoAnswer
+from plugins.channels.http.answers import LONGEST_ANSWER, Answered, NoAnswer
+from plugins.channels.http.posting import Connections
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 HEADERS = {"webhook-id": "k1"}
@@ -166,7 +166,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer() -> None:
 
 
 async def test_of_a_very_long_answer_nothing_is_believed_but_its_status() -> None:
-    long = b"x" * (MOST_READ + 1)
+    long = b"x" * (LONGEST_ANSWER + 1)
     said = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(long), long)
     scripted = Scripted([said, OK])
     async with listening(scripted) as url:

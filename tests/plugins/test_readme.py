@@ -8,18 +8,39 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pydantic import BaseModel
 
 from engine.authoring.loading import load_files
+from engine.cli import run
 from engine.plugin.registry import load_registry
+from engine.plugin.testing import check_event_kind, check_fact, check_metric, check_plugin
 from plugins.actions.webhook_call import WebhookCallSettings
+from plugins.channels.douyin.messages import DouyinSettings
 from plugins.channels.email import EmailSettings
 from plugins.channels.file import FileSettings
+from plugins.channels.manual import ManualSettings
+from plugins.channels.meta.conversations import ConversationSettings
+from plugins.channels.meta.whatsapp import WhatsAppSettings
+from plugins.channels.push import PushSettings
+from plugins.channels.robots.dingtalk import DingTalkSettings
+from plugins.channels.robots.feishu import FeishuSettings
+from plugins.channels.robots.wecom_robot import WeComRobotSettings
+from plugins.channels.sms import SmsSettings
+from plugins.channels.web_push.channel import WebPushSettings
 from plugins.channels.webhook import WebhookSettings
+from plugins.channels.wechat.account import WeChatSettings
+from plugins.channels.wecom.callbacks import WeComSettings
+from plugins.channels.wecom.mass_sends import WeComMassSettings
+from plugins.channels.wecom.tags import WeComTagsSettings
 
 ROOT = Path(__file__).parents[2]
+CHECKS = {
+    *("personal_data", "required_line", "platform_length", "ai_label", "readability", "jargon_density"),
+    *("duplicates", "tone", "language", "brand"),
+}
 README = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
 
 
@@ -51,16 +72,53 @@ def test_the_first_channel_is_found_and_configured_as_the_guide_says(pager: Path
     assert channel.name == "pager"
 
 
+def test_the_fact_and_the_event_type_of_the_guide_keep_the_contract() -> None:
+    code, _ = blocks("py")
+    ages = ModuleType("ages")
+    exec(compile(code, "README.md", "exec"), vars(ages))
+    check_plugin(ages)
+    (fact,), (visit,) = ages.register_facts(), ages.register_event_types()
+    check_fact(fact, examples=[({"birth_year": 1999}, "young"), ({"birth_year": 1950}, "old"), ({}, None)])
+    check_event_kind(visit, examples=[{"minutes": 5}])
+
+
+def test_the_metric_of_the_guide_keeps_the_contract_and_is_what_its_breaker_watches() -> None:
+    _, code = blocks("py")
+    ratings = ModuleType("ratings")
+    exec(compile(code, "README.md", "exec"), vars(ratings))
+    check_plugin(ratings)
+    (metric,) = ratings.register_metrics()
+    check_metric(metric, examples=[("rated", {"stars": 1}, True), ("rated", {"stars": 5}, False)])
+    (breaker,) = [each for each in blocks("yaml") if each.startswith("breakers:")]
+    assert f"metric: {metric.name}\n" in breaker
+
+
+def test_the_afternoon_begins_as_the_guide_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = blocks("sh")[0].splitlines()
+    assert commands[0].startswith("wayline plugin new ")
+    assert run(commands[0].split()[1:]) == 0
+    for command in commands[1:3]:
+        assert (tmp_path / command.split()[-1] / "pyproject.toml").is_file(), command
+    assert commands[3] == "wayline plugins"
+
+
 def test_the_ruleset_of_the_guide_is_a_valid_one() -> None:
     files = {
         path.relative_to(ROOT / "rulesets").as_posix(): path.read_text(encoding="utf-8")
         for path in (ROOT / "rulesets").rglob("*.yaml")
     }
-    ours, actions, step = blocks("yaml")
-    workspace = files["wayline.yaml"].replace("identities: [", "identities: [pager, ")
+    whole = [each for each in blocks("yaml") if not each.startswith("breakers:")]
+    ours, *platforms, tags, mark, actions, step = whole
+    workspace = files["wayline.yaml"].replace("identities: [", "identities: [pager, wechat, douyin, ")
     head = "kind: journey\nid: ours\ntitle: ours\nowner: us\npurpose: service\nenter: {event: order_paid}\n"
-    ours_too = {"our_actions.yaml": actions, "ours.yaml": f"{head}steps:\n{step}"}
-    loaded = load_files({**files, "wayline.yaml": workspace, "our_channels.yaml": ours, **ours_too})
+    ours_too = {
+        "our_tags.yaml": tags,
+        "our_actions.yaml": actions,
+        "ours.yaml": f"{head}steps:\n{mark}{step}",
+    }
+    more = {f"platform_{number}.yaml": text for number, text in enumerate(platforms)}
+    loaded = load_files({**files, "wayline.yaml": workspace, "our_channels.yaml": ours, **ours_too, **more})
     assert loaded.bundle is not None, loaded.problems
     assert loaded.bundle.actions["points"].plugin == "webhook_call"
     assert loaded.bundle.channels["pager"].plugin == "pager"
@@ -71,7 +129,22 @@ def test_the_guide_lists_exactly_the_settings_there_are() -> None:
         "email": EmailSettings,
         "webhook": WebhookSettings,
         "file": FileSettings,
+        "manual": ManualSettings,
+        "dingtalk": DingTalkSettings,
+        "douyin": DouyinSettings,
+        "feishu": FeishuSettings,
+        "sms": SmsSettings,
+        "wecom": WeComMassSettings,
+        "wecom_robot": WeComRobotSettings,
+        "wecom_welcome": WeComSettings,
+        "push": PushSettings,
+        "web_push": WebPushSettings,
+        "wechat": WeChatSettings,
+        "whatsapp": WhatsAppSettings,
+        "messenger": ConversationSettings,
+        "instagram": ConversationSettings,
         "webhook_call": WebhookCallSettings,
+        "wecom_tags": WeComTagsSettings,
     }
     for name, model in models.items():
         (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", README, flags=re.MULTILINE)
@@ -86,7 +159,33 @@ def test_every_built_in_plugin_is_announced_and_offers_what_it_is_called() -> No
     registry = load_registry(entry_points=False, extra=modules)
     offered = {*registry.channels, *registry.generators, *registry.checks, *registry.actions}
     assert offered == set(announced)
-    assert offered == {"email", "file", "webhook", "template", "lexicon", "webhook_call"}
+    platforms = {
+        "push",
+        "web_push",
+        "messenger",
+        "instagram",
+        "dingtalk",
+        "douyin",
+        "feishu",
+        "wecom_robot",
+        "sms",
+        "wecom",
+        "wecom_tags",
+        "wecom_welcome",
+        "wechat",
+        "whatsapp",
+    }
+    assert offered - CHECKS == {
+        "email",
+        "file",
+        "manual",
+        "webhook",
+        "template",
+        "llm",
+        "lexicon",
+        "webhook_call",
+        *platforms,
+    }
 
 
 def test_built_in_plugins_import_nothing_of_the_engine_but_its_public_names() -> None:

@@ -147,6 +147,8 @@ def test_nothing_reaches_beyond_the_facts(source: str) -> None:
         "{% for a in long %}x{% endfor %}",
         "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
         "x" * 100_001,
+        "{{ 5 | round(-999999999) }}",
+        "{{ 1.5 | round(999999999, 'ceil') }}",
     ],
 )
 def test_nothing_runs_away(source: str) -> None:

@@ -16,14 +16,14 @@ from pydantic import ValidationError
 
 from engine.plugin import Accepted, Rejected, Retry
 from engine.plugin.testing import EXAMPLE_MESSAGE, FixedClock, check_channel
+from plugins.channels.http.answers import LONGEST_WAIT, wait_of
+from plugins.channels.standard_webhooks import signature_headers
 from plugins.channels.webhook import (
-    LONGEST_WAIT,
     WebhookChannel,
     WebhookSettings,
-    signature_headers,
-    wait_of,
 )
-from tests.plugins.conftest import NOW, WEBHOOK_SECRET, Receiver, free_port
+from tests.plugins.conftest import NOW, WEBHOOK_SECRET, Receiver
+from tests.ports import free_port
 
 MINUTE = timedelta(minutes=1)
 

@@ -12,7 +12,8 @@ import pytest
 from engine.plugin import Call, Done, Failed, Retry, Unknown
 from engine.plugin.testing import FixedClock, check_action
 from plugins.actions.webhook_call import Anything, WebhookCall, WebhookCallSettings
-from tests.plugins.conftest import NOW, WEBHOOK_SECRET, Receiver, free_port
+from tests.plugins.conftest import NOW, WEBHOOK_SECRET, Receiver
+from tests.ports import free_port
 
 CALL = Call(
     Anything.model_validate({"points": 50}),

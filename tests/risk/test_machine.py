@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.risk import machine
 from engine.risk.machine import State, Status
+from engine.risk.metrics import BUILT_IN_METRICS, SEND_FAILURE_RATE
 from engine.risk.model import Breaker, Level, Recovery
 from engine.risk.windows import Figures, send_failures
 
@@ -19,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 BREAKER = Breaker(
     id="send_failure",
     scope="channel",
-    metric="send_failure_rate",
+    metric=SEND_FAILURE_RATE,
     window=10 * MINUTE,
     min_samples=10,
     levels=(Level("yellow", 0.15), Level("red", 0.4)),
@@ -39,6 +41,47 @@ def look(
 def test_failures_are_whatever_the_provider_did_not_take() -> None:
     assert send_failures({"accepted": 6, "retry": 1, "rejected": 2, "unknown": 1}) == Figures(10, 4)
     assert send_failures({}).rate == 0.0
+
+
+BOUNCES = replace(BREAKER, metric=BUILT_IN_METRICS["bounce_rate"])
+PROBING = Status(State.HALF_OPEN, START, "red", probes_left=0)
+
+
+def hear(status: Status, seen: Figures, probes: Figures, *, after: timedelta) -> Status:
+    return machine.observe(BOUNCES, status, seen, probes, status.since + after)
+
+
+def test_what_is_told_later_is_waited_for_before_probes_and_shares_count_as_good() -> None:
+    taken = Figures(4, 0)
+    assert hear(PROBING, NOTHING, taken, after=MINUTE) is PROBING
+    ramped = hear(PROBING, NOTHING, taken, after=5 * MINUTE)
+    assert (ramped.state, ramped.ramp) == (State.HALF_OPEN, 0.1)
+    assert hear(ramped, Figures(400, 0), NOTHING, after=MINUTE) is ramped
+    assert hear(ramped, Figures(400, 0), NOTHING, after=5 * MINUTE).ramp == 0.5
+
+
+def test_what_is_told_later_opens_it_again_as_soon_as_it_is_too_much() -> None:
+    assert hear(PROBING, NOTHING, Figures(4, 1), after=MINUTE).state is State.OPEN
+    climbing = Status(State.HALF_OPEN, START, "red", ramp=0.5)
+    assert hear(climbing, Figures(40, 10), NOTHING, after=MINUTE).state is State.OPEN
+
+
+def test_a_round_whose_probes_nobody_took_goes_on_and_one_that_lost_some_begins_anew() -> None:
+    waiting = replace(PROBING, probes_left=2)
+    assert hear(waiting, NOTHING, Figures(2, 0), after=9 * MINUTE) is waiting
+    again = hear(PROBING, NOTHING, Figures(2, 0), after=9 * MINUTE)
+    assert (again.probes_left, again.since) == (4, START + 9 * MINUTE)
+
+
+def test_events_are_judged_by_their_own_share_and_waited_for_by_messages() -> None:
+    few = Figures(1, 0, messages=4)
+    assert hear(PROBING, NOTHING, few, after=5 * MINUTE).ramp == 0.1
+    angry = Figures(2, 1, messages=400)
+    assert hear(PROBING, NOTHING, angry, after=5 * MINUTE).state is State.OPEN
+
+
+def test_a_share_is_never_more_than_everything() -> None:
+    assert Figures(2, 5).rate == 1.0
 
 
 def test_it_stays_closed_with_too_few_samples_or_at_the_threshold() -> None:

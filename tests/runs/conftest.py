@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,16 +15,19 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from engine.clock import FixedClock
-from engine.contacts.profile import Profile
+from engine.delivery.ending import Ended
 from engine.delivery.intents import plan
 from engine.delivery.onward import Onward
+from engine.delivery.progress import Progress
 from engine.delivery.recording import lock_run, tell_run
+from engine.delivery.setting_out import Wish
 from engine.delivery.viewing import Situation
-from engine.gate.model import Intent, Outcome
+from engine.gate.model import Outcome
 from engine.gate.state import Claim
 from engine.governance.in_flight import PeopleKeeper
 from engine.governance.publishing import Published, publish
-from engine.intake.accepting import Intake, Receipt
+from engine.intake.accepting import Intake
+from engine.intake.answering import Receipt
 from engine.intake.incoming import IncomingEvent
 from engine.journeys.program import InFlight
 from engine.runs.advancing import Carried
@@ -114,16 +117,15 @@ class Post:
         self._store = store
         self._clock = clock
 
-    def plan(
-        self,
-        session: Session,
-        intent: Intent,
-        contact: Profile,
-        now: datetime,
-        situation: Situation | None = None,
-    ) -> Claim | None:
-        plan(session, intent, now=now)
-        return None
+    def plan_each(
+        self, session: Session, wishes: Sequence[Wish], now: datetime, situation: Situation
+    ) -> list[Claim | None]:
+        for each in wishes:
+            plan(session, each.intent, now=now)
+        return [None for _ in wishes]
+
+    def settle_each(self, session: Session, many: Sequence[Ended]) -> list[Progress | None]:
+        raise AssertionError("what this sends it settles by itself")
 
     async def deliver(
         self, key: str, *, carried: bool = False, claim: Claim | None = None, onward: Onward | None = None

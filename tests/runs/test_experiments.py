@@ -48,6 +48,15 @@ def arms(spine: Spine) -> dict[str, str]:
     return {row.contact_id: row.arm for row in spine.rows(ExposureRow)}
 
 
+async def people_of_both_arms(spine: Spine) -> list[str]:
+    """Eight people at least, and as many more as it takes until each arm has one; chance deals."""
+    people: list[str] = []
+    while len(people) < 8 or set(arms(spine).values()) != {"warm", "dry"}:
+        people.append(f"c{len(people)}")
+        await spine.feed("added", who=people[-1])
+    return people
+
+
 async def test_the_arm_follows_from_seed_and_contact_and_is_written_down(spine: Spine) -> None:
     spine.publish(hello=tone())
     for number in range(12):
@@ -89,12 +98,11 @@ async def test_the_decision_says_why_it_is_this_arm(spine: Spine) -> None:
 
 async def test_an_arm_stays_in_later_runs_and_when_the_weights_change(spine: Spine) -> None:
     spine.publish(hello=tone())
-    for number in range(8):
-        await spine.feed("added", who=f"c{number}")
+    people = await people_of_both_arms(spine)
     before = arms(spine)
     spine.publish(hello=tone(1, 9999))  # nearly everybody would be dry now
-    for number in range(8):
-        await spine.feed("added", who=f"c{number}")
+    for who in people:
+        await spine.feed("added", who=who)
 
     assert arms(spine) == before
     assert Counter(spine.post.delivered) == {
@@ -108,15 +116,14 @@ async def test_an_arm_that_was_taken_out_is_drawn_anew_and_the_earlier_one_is_re
     spine: Spine,
 ) -> None:
     spine.publish(hello=tone())
-    for number in range(8):
-        await spine.feed("added", who=f"c{number}")
+    people = await people_of_both_arms(spine)
     before = arms(spine)
     spine.publish(hello=tone().replace("id: dry", "id: plain"))
-    for number in range(8):
-        await spine.feed("added", who=f"c{number}")
+    for who in people:
+        await spine.feed("added", who=who)
 
     rows = spine.rows(ExposureRow)
-    assert len(rows) == 8
+    assert len(rows) == len(people)
     for row in rows:
         was = before[row.contact_id]
         assert (row.arm, row.instead_of) == (("warm", None) if was == "warm" else (row.arm, "dry"))
@@ -164,18 +171,18 @@ def test_a_stratum_is_in_balance_whoever_takes_places_at_once(spine: Spine) -> N
 async def test_a_transaction_that_fails_gives_its_place_back(spine: Spine) -> None:
     spine.publish(hello=BALANCED)
     failing = spine.accept("added", who="unlucky").run_ids[0]
-    plan = spine.post.plan
+    plan = spine.post.plan_each
 
     def fails(*arguments: Any, **named: Any) -> None:
         raise RuntimeError("the process dies here")
 
-    spine.post.plan = fails  # type: ignore[method-assign]
+    spine.post.plan_each = fails  # type: ignore[method-assign, assignment]
     with suppress(RuntimeError):
         await spine.runs.carry(failing)
     assert spine.rows(ExposureRow) == []
     assert spine.rows(StratumRow) == []
 
-    spine.post.plan = plan  # type: ignore[method-assign]
+    spine.post.plan_each = plan  # type: ignore[method-assign]
     await spine.feed("added", who="lucky")
     await spine.runs.carry(failing)
     assert [(row.place, row.stratum) for row in spine.rows(ExposureRow)] == [(0, "[null]"), (1, "[null]")]

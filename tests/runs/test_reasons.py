@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.delivery import explaining
+from engine.delivery import explaining, rendering
 from engine.store.tables import DecisionRow
 
 CHOOSY = """
@@ -27,7 +27,7 @@ CHOOSY = """
 def told(spine: Any, reason: str) -> str:
     with spine.store.read() as session:
         found = explaining.explain_contact(session, spine.shelf, spine.rows(DecisionRow)[0].contact_id)
-    return explaining.render_decisions([each for each in found if each.reason == reason])
+    return rendering.render_decisions([each for each in found if each.reason == reason])
 
 
 async def test_a_refusal_shows_its_conditions_and_the_smallest_change(spine: Any) -> None:
@@ -82,7 +82,7 @@ async def test_a_branch_shows_the_cases_that_decided_it(spine: Any) -> None:
     await spine.feed("paid", amount=80)
     with spine.store.read() as session:
         story = explaining.explain_intent(session, spine.shelf, spine.intent("silver").key)
-    assert "\n".join(explaining.render(story).splitlines()[2:]).startswith(
+    assert "\n".join(rendering.render(story).splitlines()[2:]).startswith(
         """\
   + forked enter  2026-05-04 03:00:00Z
   + branch worth went to case 2  2026-05-04 03:00:00Z

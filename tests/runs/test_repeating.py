@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from engine.delivery import explaining
+from engine.delivery import explaining, rendering
 from engine.governance.records import run_record
 from engine.runs.leasing import LEASE
 from engine.runs.service import Runs
@@ -76,7 +76,7 @@ async def test_a_condition_that_no_longer_holds_ends_the_rounds_and_says_why(spi
     assert over.evidence["cases"][0]["rule"] == "repeat:nags/remind"
     with spine.store.read() as session:
         told = explaining.explain_contact(session, spine.shelf, spine.run().contact_id)
-        story = explaining.render(
+        story = rendering.render(
             explaining.explain_intent(session, spine.shelf, spine.rows(IntentRow)[0].key)
         )
         shown = run_record(session, spine.run().id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from engine.delivery import explaining
+from engine.delivery import explaining, rendering
 from engine.journeys.starting import LONGEST_CHAIN
 from engine.runs.leasing import LEASE
 from engine.store.tables import ControlRow, DecisionRow, EventRow, IntentRow, RunRow
@@ -66,7 +66,7 @@ async def test_a_started_journey_runs_beside_its_parent_with_what_it_was_told(sp
     }
     with spine.store.read() as session:
         story = explaining.explain_contact(session, spine.shelf, child.contact_id, journey="child")
-    assert f"run {parent.id}" in explaining.render_decisions(story)
+    assert f"run {parent.id}" in rendering.render_decisions(story)
 
 
 async def test_a_started_run_that_its_process_leaves_lying_is_picked_up(spine: Spine) -> None:

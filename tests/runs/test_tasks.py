@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from engine.delivery import explaining
+from engine.delivery import explaining, rendering
 from engine.governance.records import contact_record, run_record
 from engine.governance.tasks import list_tasks, task_record
 from engine.journeys.run import TaskState
@@ -303,10 +303,10 @@ async def test_explain_tells_of_tasks(sqlite_care: Any) -> None:
     answer(spine, "solved", by="ana")
     await spine.carry_all()
     with spine.store.read() as session:
-        told = explaining.render_decisions(
+        told = rendering.render_decisions(
             explaining.explain_contact(session, spine.shelf, task(spine).contact_id)
         )
-        story = explaining.render(explaining.explain_intent(session, spine.shelf, spine.intent("thanks").key))
+        story = rendering.render(explaining.explain_intent(session, spine.shelf, spine.intent("thanks").key))
     assert "allow: task.decided" in told
     assert "by: ana" in told
     assert "  + task call was answered solved (Solved) by ana" in story

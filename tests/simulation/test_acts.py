@@ -112,3 +112,39 @@ async def test_plans_and_breakers_that_no_test_switches_are_told(shop: Shop, reg
         "no test switches the plan crisis on"
     ]
     assert any("no test trips the breaker send_failure" in line for line in coverage_lines(report.coverage))
+
+
+TWO = "contacts: {anna: {}, ben: {}}, until: 40h"
+BOTH_SIGN_UP = (
+    "{at: 0d, event: signed_up, properties: {plan: gold}, contact: anna},"
+    " {at: 2h, event: signed_up, properties: {plan: gold}, contact: ben}"
+)
+
+
+@pytest.mark.parametrize(
+    ("acts", "events", "expect"),
+    [
+        # Two people: each is welcomed on that day.
+        ("", BOTH_SIGN_UP, "{send: hello, contact: anna}, {send: hello, contact: ben, at: 2h}"),
+        # One person, who is in the journey already, whatever name the second sign-up came under.
+        (
+            "{at: 1h, merge: [ben, anna]}",
+            BOTH_SIGN_UP,
+            "{send: hello, contact: anna},"
+            " {not_entered: greet, contact: anna, at: 2h, reason: entry.reentry}",
+        ),
+        # What one of them refused holds for the other from then on.
+        (
+            "{at: 1h, merge: [anna, ben]}",
+            "{at: 30m, event: consent_withdrawn, properties: {purpose: marketing}, contact: ben},"
+            " {at: 2h, event: signed_up, properties: {plan: gold}, contact: anna}",
+            "{not_sent: hello, contact: anna, reason: consent.withdrawn}",
+        ),
+    ],
+)
+async def test_two_who_turn_out_to_be_one_count_as_one(
+    shop: Shop, registry: Registry, acts: str, events: str, expect: str
+) -> None:
+    told = f"{TWO}, acts: [{acts}], events: [{events}], expect: [{expect}]"
+    (result,) = (await run(shop, registry, told)).results
+    assert [(each.wanted, each.found) for each in result.failures] == []

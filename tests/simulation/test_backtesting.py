@@ -26,14 +26,15 @@ from engine.simulation.histories import Happening, History, live, live_together,
 from engine.simulation.people import Person
 from engine.simulation.population import contact_ids, from_lines, from_store
 from engine.simulation.records import Decided
-from engine.simulation.reporting import Source, as_data, report_lines
+from engine.simulation.reporting import Source, as_data, assumptions, report_lines
 from engine.simulation.tallying import Period
 from engine.simulation.virtual import VirtualWorld
 from engine.simulation.webpage import web_page
 from engine.store.database import Store
 from engine.store.tables import DecisionRow
-from tests.simulation.test_agreement import DAY, FILES, START, SqlLife, the_bundle
-from tests.simulation.test_agreement import Happening as Lived
+from tests.simulation.small_workspace import DAY, FILES, START
+from tests.simulation.two_drivers import Happening as Lived
+from tests.simulation.two_drivers import SqlLife, the_bundle
 
 LIFE = [
     Lived(timedelta(minutes=pause), who, kind, properties)
@@ -154,6 +155,58 @@ def test_contacts_live_one_by_one_as_they_would_side_by_side(recorded: Store) ->
     one, other = asyncio.run(both())
     assert one == other
     assert one
+
+
+BUDGET = """
+    kind: budgets
+    id: budgets
+    title: budgets
+    owner: us
+    budgets:
+      - id: three
+        unit: messages
+        pays_for: {}
+        limit: 3
+        window: {calendar: month, timezone: workspace}
+        pace: free
+        when_spent: skip
+"""
+
+
+def budgeted(most_sharing: int) -> tuple[list[str], Backtest]:
+    """What became of five people, who come one after another, under one small budget."""
+    files = {name: dedent(text) for name, text in FILES.items() if "stratify_by" not in text}
+    bundle = bundle_of({**files, "budgets.yaml": dedent(BUDGET)})
+    people = [
+        History(
+            Person(f"c{number}", {"email": f"{number}@b.c"}, consents=("marketing",), timezone="UTC"),
+            (Happening(START + number * timedelta(hours=1), "paid", {"amount": 60, "order_id": "o"}),),
+        )
+        for number in reversed(range(5))
+    ]
+    done = asyncio.run(backtest(people, bundle, PERIOD, most_sharing=most_sharing))
+    return assumptions(done, SOURCE), done
+
+
+def partings(done: Backtest) -> int:
+    """How many got the one marketing message that is due within the month."""
+    return sum(count for (_, journey, _), count in done.here.sends.items() if journey == "parting")
+
+
+def test_contacts_of_a_back_test_share_budgets_in_the_order_of_time() -> None:
+    told, done = budgeted(most_sharing=5)
+
+    assert partings(done) == 3
+    assert sum("spend of the same budgets (three), in the order of time" in line for line in told) == 1
+    assert not any(line.startswith("not simulated") for line in told)
+
+
+def test_of_more_contacts_each_finds_the_budgets_whole_and_the_report_says_so() -> None:
+    told, done = budgeted(most_sharing=4)
+
+    assert partings(done) == 5
+    assert sum(line.startswith("not simulated: that contacts spend") for line in told) == 1
+    assert (done.here.contacts, done.shares_budgets) == (5, False)
 
 
 def facets(decided: Decided) -> tuple[Any, ...]:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of
 from engine.store.database import Store
-from tests.simulation.test_agreement import FILES, PEOPLE, Happening, SqlLife, Story, live_in_memory
+from tests.simulation.small_workspace import FILES, PEOPLE
+from tests.simulation.two_drivers import Happening, SqlLife, Story, live_in_memory
 
 _KEPT = ("wayline.yaml", "purposes.yaml", "channels.yaml", "content.yaml", "events.yaml")
 _JOURNEY = """

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of
 from engine.store.database import Store
-from tests.simulation.test_agreement import FILES, PEOPLE, Happening, SqlLife, live_in_memory
+from tests.simulation.small_workspace import FILES, PEOPLE
+from tests.simulation.two_drivers import Happening, SqlLife, live_in_memory
 
 CONSENT: Mapping[str, str] = {
     **{name: FILES[name] for name in ("wayline.yaml", "channels.yaml", "events.yaml")},
@@ -67,6 +68,36 @@ CONSENT: Mapping[str, str] = {
           - {id: text, locales: {en: {subject: Hello, body: Good morning}}}
           - {id: confirm, locales: {en: {subject: Please, body: "{{ links.confirm }}"}}}
         """,
+    "words.yaml": """
+        kind: opt_outs
+        id: words
+        title: words
+        owner: us
+        opt_outs:
+          - {id: mails, words: [STOP], identities: [email], source: a law, as_of: "2026-03-01"}
+          - {id: all, words: [UNSUBSCRIBE], source: a law, as_of: "2026-03-01"}
+        """,
+    "regrets.yaml": """
+        kind: journey
+        id: regrets
+        title: regrets
+        owner: us
+        purpose: service
+        enter: {event: consent_withdrawn, when: {event.mechanism: opt_out_word}, reentry: always}
+        steps:
+          - {send: sorry, content: text, channels: [email, app]}
+        """,
+    "talk.yaml": """
+        kind: journey
+        id: talk
+        title: talk
+        owner: us
+        purpose: service
+        enter: {event: added, reentry: never}
+        steps:
+          - {wait_for: question, event: message_received, when: {event.opt_out: {exists: false}}, up_to: 9d}
+          - {send: answer, content: text, channels: [app, email]}
+        """,
     "ask.yaml": """
         kind: journey
         id: ask
@@ -105,6 +136,7 @@ CONSENT: Mapping[str, str] = {
           - {send: receipt, content: text, channels: [app, email], purpose: service}
         """,
 }
+TOLD = ["marketing_stopped", "marketing_resumed"]
 SAYINGS = ["consent_granted", "consent_granted", "consent_withdrawn", "consent_denied", "consent_confirmed"]
 
 
@@ -113,8 +145,9 @@ def bundle() -> Bundle:
     return bundle_of({name: textwrap.dedent(text) for name, text in CONSENT.items()})
 
 
-def said(purpose: str, channel: str | None) -> dict[str, Any]:
-    return {"purpose": purpose} if channel is None else {"purpose": purpose, "channel": channel}
+def said(purpose: str, channel: str | None, text: str) -> dict[str, Any]:
+    told = {"purpose": purpose, "text": text}
+    return told if channel is None else {**told, "channel": channel}
 
 
 lives = st.lists(
@@ -124,11 +157,12 @@ lives = st.lists(
             lambda seconds: timedelta(seconds=seconds)
         ),
         who=st.sampled_from([person.id for person in PEOPLE]),
-        event=st.sampled_from([*SAYINGS, "added", "viewed", "paid"]),
+        event=st.sampled_from([*SAYINGS, "added", "viewed", "paid", "message_received", *TOLD]),
         properties=st.builds(
             said,
             st.sampled_from(["marketing", "news", "service", "*"]),
             st.sampled_from([None, "email", "app", "*"]),
+            st.sampled_from(["stop!", "Unsubscribe", "where is it?"]),
         ),
     ).map(lambda each: each if each.event != "consent_confirmed" else _confirming(each)),
     min_size=2,

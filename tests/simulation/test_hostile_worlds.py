@@ -17,7 +17,8 @@ import pytest
 from engine.authoring.loading import bundle_of
 from engine.rules.duration import LONGEST
 from engine.store.database import Store
-from tests.simulation.test_agreement import DAY, FILES, START, Happening, SqlLife, Story, live_in_memory
+from tests.simulation.small_workspace import DAY, FILES, START
+from tests.simulation.two_drivers import Happening, SqlLife, Story, live_in_memory
 
 BASE = ("wayline.yaml", "purposes.yaml", "channels.yaml", "content.yaml", "events.yaml")
 HEAD = "kind: journey\nid: {0}\ntitle: {0}\nowner: us\npurpose: service\n"

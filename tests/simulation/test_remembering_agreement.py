@@ -20,7 +20,8 @@ from engine.authoring.bundle import Bundle
 from engine.authoring.loading import bundle_of
 from engine.store.database import Store
 from engine.store.tables import ContactRow
-from tests.simulation.test_agreement import FILES, PEOPLE, Happening, SqlLife, live_in_memory
+from tests.simulation.small_workspace import FILES, PEOPLE
+from tests.simulation.two_drivers import Happening, SqlLife, live_in_memory
 
 _KEPT = ("wayline.yaml", "purposes.yaml", "channels.yaml", "content.yaml")
 _HEAD = "kind: journey\nid: {0}\ntitle: {0}\nowner: us\npurpose: service\n"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import bindparam, delete, event, insert, literal_column, select, text, update
+from sqlalchemy import Integer, bindparam, delete, event, insert, literal_column, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 
 from engine.store.bulk import table_of
@@ -159,3 +159,73 @@ def test_one_statement_serves_both_databases(sqlite_store: Store, postgres_store
             write.run(session, decision.model_dump(exclude={"id"}))
     with sqlite_store.read() as session:
         assert len(session.execute(select(table_of(DecisionRow).c.id)).all()) == 2
+
+
+ONE = Prepared(
+    select(OUTBOX.c.key, OUTBOX.c.kind, OUTBOX.c.created_at)
+    .where(OUTBOX.c.key == bindparam("of_key"))
+    .order_by(OUTBOX.c.created_at.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+MOVE = Prepared(
+    update(OUTBOX)
+    .where(OUTBOX.c.key == bindparam("of_key"))
+    .values(attempts=OUTBOX.c.attempts + bindparam("more", type_=Integer))
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    written=st.lists(st.tuples(st.sampled_from("abc"), MOMENTS), max_size=8),
+    asked=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 3)), max_size=5),
+)
+def test_many_are_answered_as_each_would_be(store: Store, written: Any, asked: Any) -> None:
+    with store.begin() as session:
+        session.execute(delete(OUTBOX))
+        for key, at in written:
+            WRITE.run(session, errand(key=key, created_at=at))
+        values = [{"of_key": key, "most": most} for key, most in asked]
+        together = ONE.rows_for(session, values)
+        alone = [ONE.rows(session, each) for each in values]
+    assert [[row._asdict() for row in rows] for rows in together] == [
+        [row._asdict() for row in rows] for rows in alone
+    ]
+
+
+def kept(value: Any) -> Any:
+    """The value as a database keeps it: neither takes U+0000 into its JSON. Names have none of it here."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [kept(item) for item in value]
+    return {name: kept(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(payloads=st.lists(st.dictionaries(NAMES, JSON, max_size=3), max_size=4), at=MOMENTS)
+@example(payloads=[{"a": "\x00"}], at=NOW)
+def test_many_are_changed_as_each_would_be(store: Store, payloads: Any, at: datetime) -> None:
+    with store.begin() as session:
+        session.execute(delete(OUTBOX))
+        for number in range(5):
+            WRITE.run(session, errand(key=f"k{number}"))
+        MOVE.run_for(
+            session,
+            [
+                {"of_key": f"k{number}", "more": number + 1, "payload": payload, "next_at": at, "error": None}
+                for number, payload in enumerate(payloads)
+            ],
+        )
+        rows = session.execute(select(OUTBOX).order_by(OUTBOX.c.key)).all()
+    for number, row in enumerate(rows):
+        if number < len(payloads):
+            assert (row.attempts, row.payload, row.next_at) == (number + 1, kept(payloads[number]), at)
+        else:
+            assert (row.attempts, row.payload, row.next_at) == (0, {}, None)
+
+
+def test_a_parameter_without_a_type_is_refused_for_many(store: Store) -> None:
+    untyped = Prepared(select(OUTBOX.c.key).limit(bindparam("most")))
+    if store.dialect == "postgresql":
+        with store.begin() as session, pytest.raises(AssertionError, match="types"):
+            untyped.rows_for(session, [{"most": 1}, {"most": 2}])

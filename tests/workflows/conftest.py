@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -20,12 +21,16 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from engine.journeys.lanes import Lane
+from tests.ports import free_port
 from workflows.connection import connect
-from workflows.devserver import EmbeddedServer, find_binary, free_port
+from workflows.devserver import EmbeddedServer, find_binary
 from workflows.driver import TemporalDriver
 from workflows.messages import ADVANCE, AdvanceRequest, AdvanceResult
 from workflows.service import OURS, register_attributes
 from workflows.worker import build_worker
+
+if TYPE_CHECKING:
+    from tests.workflows.shop import Shop
 
 PATIENCE = 20.0
 """Real seconds a test waits for something that takes milliseconds when all is well."""
@@ -185,3 +190,15 @@ async def _terminate_all(client: Client) -> None:
             # The list lags behind: it may have ended by itself meanwhile.
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
+
+
+@pytest_asyncio.fixture
+async def shop(
+    tmp_path: Path, sqlite_url: str, temporal_address: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Shop]:
+    """An installation in this process, its processes not at work yet."""
+    from tests.workflows.shop import opened  # which waits as this file says
+
+    monkeypatch.setenv("TEST_LETTERS", str(tmp_path / "letters"))
+    async with opened(tmp_path, sqlite_url, temporal_address) as made:
+        yield made

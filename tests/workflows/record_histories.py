@@ -32,7 +32,8 @@ from temporalio.testing import TimeSkipper
 from engine.errors import CommandError
 from engine.journeys.driver import Nudge, RunRef, Standing
 from engine.journeys.lanes import Lane
-from workflows.devserver import EmbeddedServer, free_port
+from tests.ports import free_port
+from workflows.devserver import EmbeddedServer
 from workflows.driver import TemporalDriver
 from workflows.messages import (
     ADVANCE,

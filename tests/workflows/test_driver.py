@@ -12,8 +12,9 @@ from temporalio.client import Client
 from engine.errors import DriverUnavailable
 from engine.journeys.driver import Nudge, RunRef
 from engine.settings import Settings
+from tests.ports import free_port
 from workflows.connection import Recorded, address_of, connect, record
-from workflows.devserver import EmbeddedServer, free_port
+from workflows.devserver import EmbeddedServer
 from workflows.driver import TemporalDriver
 
 pytestmark = pytest.mark.temporal

@@ -20,7 +20,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.settings import WorkerSettings
-from workflows.devserver import EmbeddedServer, free_port
+from tests.ports import free_port
+from workflows.devserver import EmbeddedServer
 
 pytestmark = [pytest.mark.temporal, pytest.mark.timeout(240)]
 
@@ -70,7 +71,7 @@ WORKSPACE = {
         enter: {event: contact_added, reentry: never}
         steps:
           - {send: first, content: hello, channels: [letter]}
-          - {wait: nap, for: 1h}
+          - {wait: nap, for: 3h}
           - {send: second, content: again, channels: [letter]}
     """,
 }
@@ -188,7 +189,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         "WAYLINE_DATA_DIR": str(tmp_path / "data"),
         "WAYLINE_WORKSPACE": str(workspace),
         "WAYLINE_PORT": str(port),
-        "WAYLINE_TIME_SCALE": "900",  # an hour passes in four seconds
+        "WAYLINE_TIME_SCALE": "900",  # an hour passes in four seconds; a nap is long enough to be seen
         "TEST_LETTERS": str(tmp_path / "letters"),
     }
     made = Installation(tmp_path, port, environment)

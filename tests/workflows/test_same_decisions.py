@@ -15,13 +15,14 @@ from sqlmodel import col
 from temporalio import activity
 from temporalio.testing import WorkflowEnvironment
 
-from engine.authoring.loading import bundle_of
+from engine.authoring.declared import with_declared
+from engine.authoring.loading import load_files
 from engine.clock import FixedClock, SystemClock
 from engine.governance.publishing import publish
 from engine.intake.segment import translate
 from engine.journeys.driver import RunRef
 from engine.journeys.run import CallOutcome
-from engine.plugin import Done, Failed, Retry
+from engine.plugin import ContactFact, Done, EventKind, Failed, Known, Retry, hookimpl
 from engine.plugin.recording import RecordingAction
 from engine.plugin.registry import load_registry
 from engine.runs.service import Runs
@@ -52,14 +53,6 @@ WORKSPACE = {
         timezone: Asia/Shanghai
         locales: [en]
         identities: [app]
-    """,
-    "events.yaml": """
-        kind: events
-        id: events
-        title: events
-        owner: tests
-        events:
-          - {id: message_replied, title: a reply, schema: {type: object}}
     """,
     "purposes.yaml": """
         kind: purposes
@@ -139,6 +132,10 @@ WORKSPACE = {
               - {id: warm, weight: 2, steps: [{tag: warmed, add: [warm]}]}
               - {id: dry, weight: 1}
           - {wait: a_week, days: 7, at: "10:00"}
+          - branch: where
+            cases:
+              - {when: {contact.ocean: pacific}, steps: [{tag: sailed, add: [pacific]}]}
+              - {when: {contact.ocean: atlantic}, steps: [{tag: crossed, add: [atlantic]}]}
           - {send: second, content: text, channels: [letter]}
           - {call: points, action: points, values: {points: 5}, results: {balance: number}}
           - {call: no_points, action: points, failed: [{tag: unlucky, add: [unlucky]}]}
@@ -204,6 +201,23 @@ class JumpingAdvance:
         return await self._real.advance(request)
 
 
+class Oceans:
+    """A plugin with a fact that a branch asks for, and with the event type that a wait is for."""
+
+    @hookimpl
+    def register_facts(self) -> list[ContactFact]:
+        return [ContactFact("ocean", "text", "the nearest ocean", ("timezone",), self.nearest)]
+
+    @hookimpl
+    def register_event_types(self) -> list[EventKind]:
+        return [EventKind("message_replied", "a reply", {"type": "object"})]
+
+    @staticmethod
+    def nearest(known: Mapping[str, Known]) -> str | None:
+        near = {"Asia/Shanghai": "pacific", "America/New_York": "atlantic"}
+        return near.get(str(known.get("timezone")))
+
+
 def files() -> Mapping[str, str]:
     return {name: dedent(text).lstrip("\n") for name, text in WORKSPACE.items()}
 
@@ -218,7 +232,9 @@ ANSWERED = (Done({"balance": 5}), Failed("no_account"))
 
 
 async def in_virtual_time(zone: str) -> list[Seen]:
-    world = VirtualWorld(bundle_of(files()), START, calls=SAID)
+    bundle = load_files(files(), declared_by=load_registry(entry_points=False, extra=[Oceans()])).bundle
+    assert bundle is not None
+    world = VirtualWorld(bundle, START, calls=SAID)
     world.add(Person("ann", identities={"app": "ann"}, consents=("marketing",), timezone=zone))
     world.feed("ann", "contact_added", START)
     await world.run_until(START + timedelta(days=60))
@@ -310,12 +326,12 @@ async def test_a_month_on_temporal_and_in_virtual_time_are_the_same_decisions(
     clock = FixedClock(SystemClock().now())
     # The first try is told to come back: without a dispatcher the workflow itself makes the second one.
     action = RecordingAction(results=[Retry(SECOND), *ANSWERED])
-    registry = load_registry(entry_points=False, extra=[file, template, action])
+    registry = load_registry(entry_points=False, extra=[file, template, action, Oceans()])
     settings = Settings(data_dir=tmp_path, database_url=sqlite_url)
     services = build_services(settings, clock=clock, registry=registry)
     with services.store.begin() as session:
         ensure_control(session, clock.now(), journey_origin=START)
-        publish(session, files(), by="test", now=clock.now())
+        publish(session, with_declared(files(), registry), by="test", now=clock.now())
     try:
         real = await on_temporal(skipping, services, working, zone)
     finally:

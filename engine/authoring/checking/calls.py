@@ -9,10 +9,10 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from engine.authoring.compiling.catalogues import walk
+from engine.authoring.compiling.nesting import walk
 from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.doing_steps import CallStep
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import CallStep
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
 from engine.plugin.actions import Action

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.authoring.compiling.catalogues import nested_lists, walk
 from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.nesting import nested_lists, walk
 from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.branching_steps import ExperimentStep
+from engine.authoring.models.doing_steps import SendStep
 from engine.authoring.models.experiment import ExperimentFile, HoldOutEntry
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.part import Part
-from engine.authoring.models.steps import ExperimentStep, SendStep
 from engine.errors import Problem
 from engine.experiments.assignment import Design
 from engine.experiments.balancing import LONGEST_BLOCK, lowest_terms

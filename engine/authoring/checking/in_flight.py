@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from engine.authoring.compiling.catalogues import step_id, walk
+from engine.authoring.compiling.nesting import step_id, walk
 from engine.authoring.definitions import Defined
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.reading.validating import known_list, nearest

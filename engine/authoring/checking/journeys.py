@@ -11,12 +11,15 @@ from engine.authoring.checking.pacing import check_pace
 from engine.authoring.checking.references import References
 from engine.authoring.checking.starts import check_start
 from engine.authoring.compiling.calendars import check_schedule, check_wait
-from engine.authoring.compiling.catalogues import step_id, type_of, walk
+from engine.authoring.compiling.nesting import step_id, walk
+from engine.authoring.compiling.run_facts import type_of
 from engine.authoring.compiling.ways_in import events_of, ways_in
 from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.branching_steps import ExperimentStep
+from engine.authoring.models.doing_steps import CallStep, SendStep
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import CopiedFact, SetStep, StartStep, TagStep, WaitStep
-from engine.authoring.models.steps import AskStep, CallStep, ExperimentStep, SendStep, WaitForStep
+from engine.authoring.models.waiting_steps import AskStep, WaitForStep
 from engine.errors import Problem
 from engine.rules.condition import YamlPath
 from engine.rules.facts import FactType

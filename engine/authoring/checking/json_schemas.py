@@ -6,8 +6,10 @@ schema of schemas takes as long as everything else that is checked about dozens 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from engine.rules.condition import YamlPath
@@ -25,12 +27,16 @@ class SchemaFault:
 
 def fault_of_schema(schema: Mapping[str, Any]) -> SchemaFault | None:
     """What is wrong with a schema; None when it is one."""
-    if is_plainly_one(schema):
-        return None
+    return None if is_plainly_one(schema) else _fault_of(json.dumps(dict(schema)))
+
+
+@lru_cache(maxsize=256)
+def _fault_of(written: str) -> SchemaFault | None:
+    """As the library sees it; every event of a test asks for its schema again."""
     from jsonschema import Draft202012Validator, SchemaError
 
     try:
-        Draft202012Validator.check_schema(dict(schema))
+        Draft202012Validator.check_schema(json.loads(written))
     except SchemaError as error:
         return SchemaFault(tuple(error.absolute_path), str(error.message).replace("\n", " ")[:200])
     return None

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.authoring.compiling.catalogues import nested_lists
+from engine.authoring.compiling.nesting import nested_lists
 from engine.authoring.definitions import Defined
+from engine.authoring.models.branching_steps import ExperimentStep, RepeatStep
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import StopStep, WaitStep
-from engine.authoring.models.steps import AskStep, ExperimentStep, RepeatStep, WaitForStep
+from engine.authoring.models.waiting_steps import AskStep, WaitForStep
 from engine.errors import Problem
 from engine.journeys.program import LONGEST_STRIDE
 from engine.rules.condition import YamlPath

@@ -9,12 +9,16 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.authoring.checking.calls import check_calls
+from engine.authoring.checking.references import References
+from engine.authoring.checking.writing import check_generators
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.actions import ActionEntry
 from engine.authoring.models.channels import ChannelEntry, FromEnvironment
 from engine.authoring.models.checks import CheckEntry
+from engine.authoring.models.generators import GeneratorEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.errors import Problem
+from engine.plugin.configuring import SILENT
 from engine.plugin.registry import Registry
 
 _NOT_SAID = object()
@@ -23,30 +27,44 @@ _NOT_SAID = object()
 
 def check_plugins(found: Definitions, registry: Registry) -> Iterator[Problem]:
     """Plugins that are not installed, and settings that they do not have, still need or refuse."""
+    references = References(found)
     for channel in found.channels.values():
         name = channel.item.plugin
-        yield from _installed(channel, "plugin", name, "channel", registry.channels)
+        yield from _installed(registry, channel, "plugin", name, "channel", registry.channels)
         if name in registry.channels:
             yield from _settings(channel, registry.channels[name].settings)
+            queue = _said(channel.item.settings.get("queue"))
+            if registry.channels[name].capabilities.by_hand and isinstance(queue, str):
+                yield from references.check("queue", queue, channel, ("settings", "queue"))
     for action in found.actions.values():
         name = action.item.plugin
-        yield from _installed(action, "plugin", name, "action", registry.actions)
+        yield from _installed(registry, action, "plugin", name, "action", registry.actions)
         if name in registry.actions:
             yield from _settings(action, registry.actions[name].settings)
     yield from check_calls(found, registry.actions)
-    for content in found.contents.values():
-        yield from _installed(content, "generator", content.item.generator, "generator", registry.generators)
+    yield from check_generators(found, registry)
+    for generator in found.generators.values():
+        plugin = registry.generators.get(generator.item.plugin)
+        yield from _installed(
+            registry, generator, "plugin", generator.item.plugin, "generator", registry.generators
+        )
+        if (model := getattr(plugin, "settings", None)) is not None:
+            yield from _settings(generator, model)
+    yield from _brand(found, registry)
     for check in found.checks.values():
-        yield from _installed(check, "plugin", check.item.plugin, "check", registry.checks)
+        name = check.item.plugin
+        yield from _installed(registry, check, "plugin", name, "check", registry.checks)
         if check.item.plugin in registry.checks:
             yield from _check(check, registry.checks[check.item.plugin])
 
 
 def _installed(
-    user: Defined[Any], key: str, name: str, noun: str, known: Collection[str]
+    registry: Registry, user: Defined[Any], key: str, name: str, noun: str, known: Collection[str]
 ) -> Iterator[Problem]:
     if name not in known:
         hint = nearest(name, known) or known_list(known)
+        if broken := sorted({fault.plugin for fault in registry.faults}):
+            hint += f"; broken and left out: {', '.join(broken)}, see `wayline plugins`"
         article = "an" if noun[0] in "aeiou" else "a"
         message = f"no installed plugin offers {article} {noun} '{name}'"
         yield user.problem("RS060", message, hint, at=(key,))
@@ -65,7 +83,25 @@ def _check(check: Defined[CheckEntry], plugin: object) -> Iterator[Problem]:
         yield check.problem("RS063", message, "add 'lexicons: [ad_law]'", at=("plugin",))
 
 
-_WithSettings = Defined[ChannelEntry] | Defined[ActionEntry] | Defined[CheckEntry]
+def _brand(found: Definitions, registry: Registry) -> Iterator[Problem]:
+    """Checks that go by a brand book that is not there, and a brand book that no check goes by."""
+    going = [
+        check
+        for check in found.checks.values()
+        if getattr(registry.checks.get(check.item.plugin), "needs_brand", False)
+    ]
+    if found.brands and not going and found.is_complete("checks"):
+        message = "no check goes by the brand book, so texts that do not keep to it are sent"
+        hint = "add a check with the plugin brand: {id: brand, plugin: brand}"
+        yield found.brands[0].problem("RW241", message, hint, at=("kind",))
+    for check in going if not found.brands and found.is_complete("brand") else ():
+        message = (
+            f"the plugin '{check.item.plugin}' goes by a brand book; without one it blocks every message"
+        )
+        yield check.problem("RS063", message, "add a file of kind brand", at=("plugin",))
+
+
+_WithSettings = Defined[ChannelEntry] | Defined[ActionEntry] | Defined[GeneratorEntry] | Defined[CheckEntry]
 
 
 def _settings(user: _WithSettings, model: type[BaseModel]) -> Iterator[Problem]:
@@ -106,6 +142,8 @@ def _refused(
             if item["type"] == "missing" or (not name and len(said) < len(values)):
                 continue
             told = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+            if item["type"] not in SILENT and any(_is_secret(known[each]) for each in said):
+                told = "its own check does not take it"  # whose words may quote a secret that stands here
             message = f"the plugin '{entry.plugin}' refuses this: {told[:1].lower()}{told[1:]}"
             at = ("settings", name) if name in entry.settings else ("settings",)
             described = known[name].description if name in known else None

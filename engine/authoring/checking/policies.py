@@ -7,8 +7,13 @@ from typing import Any
 
 from engine.authoring.checking.experiments import check_draws, check_hold_out
 from engine.authoring.checking.references import References
+from engine.authoring.compiling.brand import check_brand
+from engine.authoring.compiling.budgets import check_budgets
 from engine.authoring.compiling.catalogues import Catalogues
 from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.metrics import check_metrics
+from engine.authoring.compiling.opt_outs import check_opt_outs
+from engine.authoring.compiling.platforms import check_platforms
 from engine.authoring.compiling.quiet import check_quiet_hours
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.experiment import ExperimentFile
@@ -35,15 +40,18 @@ def check_policies(found: Definitions, references: References) -> Iterator[Probl
     for breaker in found.breakers.values():
         if breaker.item.on_red is not None and (other := breaker.item.on_red.switch_to) is not None:
             yield from references.check("channel", other, breaker, ("on_red", "switch_to"))
+    yield from check_metrics(found, references)
     for content in found.contents.values():
         for number, variant in enumerate(content.item.variants):
             here: YamlPath = ("variants", number)
             yield from _names("channel", variant.channels, content, (*here, "channels"), references)
             for locale in variant.locales:
                 yield from references.check("locale", locale, content, (*here, "locales", locale))
-    for budget in found.budgets.values():
-        yield from _scope(budget.item.pays_for, budget, ("pays_for",), references)
+    yield from check_brand(found)
+    yield from check_platforms(found, references)
+    yield from check_budgets(found, references)
     yield from check_quiet_hours(found, references)
+    yield from check_opt_outs(found, references)
     for policy in found.policies:
         yield from _policy(policy, found, references)
     yield from check_draws(found)
@@ -55,10 +63,6 @@ def check_policy_conditions(found: Definitions, catalogues: Catalogues, rulebook
     for channel in found.channels.values():
         for number, route in enumerate(channel.item.routes):
             rulebook.read(channel, ("routes", number, "when"), route.when, contact)
-    for budget in found.budgets.values():
-        weights = budget.item.reallocate.weights if budget.item.reallocate is not None else ()
-        for number, weight in enumerate(weights):
-            rulebook.read(budget, ("reallocate", "weights", number, "when"), weight.when, contact)
 
 
 def _policy(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.authoring.bundle import Bundle, EventType
-from engine.authoring.compiling.catalogues import parameter_facts, remembered, said_by
+from engine.authoring.checking.scripts import texts_of, to_be_mended
+from engine.authoring.compiling.event_facts import remembered, said_by
+from engine.authoring.compiling.run_facts import parameter_facts
 from engine.authoring.definitions import Defined, Definitions
-from engine.authoring.models.contents import ContentEntry, Text
+from engine.authoring.models.contents import ContentEntry
 from engine.authoring.reading.validating import known_list, nearest
-from engine.errors import Problem
+from engine.authoring.scripts import uses_any
+from engine.errors import Place, Problem
 from engine.journeys.keeping import ENTRY
 from engine.journeys.program import Ask, Call, Experiment, Program, Repeat, Send, SetValues, WaitFor
-from engine.plugin.calling import PARTS, call_generator, generate, within
+from engine.plugin.answers import PARTS
+from engine.plugin.calling import call_generator, generate, within
 from engine.plugin.contracts import LINKS, ContentSpec, Draft, GenerateRequest, Generator, GeneratorFailed
 from engine.plugin.patience import TooSlow
 from engine.plugin.registry import Registry
@@ -49,18 +54,51 @@ def proofread(found: Definitions, bundle: Bundle, registry: Registry) -> Iterato
     if generator is None:
         return
     made = _Facts(bundle)
+    told: set[tuple[Place, str]] = set()
     users: dict[str, list[Program]] = {}
     for program in bundle.programs.values():
         sends = (step.content for step in program.steps.values() if isinstance(step, Send))
         for name in dict.fromkeys(sends):
             users.setdefault(name, []).append(program)
     for content in found.contents.values():
-        if content.item.generator == PROOFREAD_GENERATOR:
-            yield from _of_content(content, made.settings(users.get(content.item.id, ())), generator)
+        # The texts of a content that somebody else writes take the place where there is no other.
+        if content.item.generator == PROOFREAD_GENERATOR or content.item.generator in found.generators:
+            settings = made.settings(users.get(content.item.id, ()))
+            yield from _facts_told(content, settings)
+            for problem in _of_content(content, found, settings, generator):
+                # A script is faulty for every content that says it, and mended once.
+                if (problem.place, problem.code) not in told:
+                    told.add((problem.place, problem.code))
+                    yield problem
+
+
+def _facts_told(content: Defined[ContentEntry], settings: Sequence[Setting]) -> Iterator[Problem]:
+    """RS056 for what a generator is to be told and nobody can know."""
+    named = () if content.item.writing is None else content.item.writing.facts
+    for number, path in enumerate(named):
+        for full, _ in settings:
+            known = list(_paths(full))
+            if path not in known:
+                message = f"'{path}' is not a fact of the readers of this content"
+                hint = nearest(path, known) or "`wayline facts` lists them"
+                yield content.problem("RS056", message, hint, at=("writing", "facts", number))
+                break
+
+
+def _paths(facts: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Every fact that can be named, but links, which are nobody's business but the reader's."""
+    for name, value in facts.items():
+        path = f"{before}{name}"
+        if path == "links":
+            continue
+        if before:
+            yield path
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{path}.")
 
 
 def _of_content(
-    content: Defined[ContentEntry], settings: Sequence[Setting], generator: Generator
+    content: Defined[ContentEntry], found: Definitions, settings: Sequence[Setting], generator: Generator
 ) -> list[Problem]:
     def at_once(request: GenerateRequest) -> Draft:
         return generate(generator, request)
@@ -69,60 +107,76 @@ def _of_content(
         return call_generator(generator, request, _PATIENCE)
 
     try:
-        return within(_PATIENCE, lambda: list(_proofread(content, settings, at_once)))
+        return within(_PATIENCE, lambda: list(_proofread(content, found, settings, at_once)))
     except TooSlow:
         # Something in it does not come to an end: each text by itself, so that the one at fault is named.
-        return list(_proofread(content, settings, one_by_one))
+        return list(_proofread(content, found, settings, one_by_one))
 
 
-def _proofread(content: Defined[ContentEntry], settings: Sequence[Setting], fill: Fill) -> Iterator[Problem]:
-    texts: list[tuple[YamlPath, str, Text]] = [
-        (("locales", locale), locale, text) for locale, text in content.item.locales.items()
-    ]
-    for number, variant in enumerate(content.item.variants):
-        at: YamlPath = ("variants", number, "locales")
-        texts += [((*at, locale), locale, text) for locale, text in variant.locales.items()]
-    for where, locale, text in texts:
+def _proofread(
+    content: Defined[ContentEntry], found: Definitions, settings: Sequence[Setting], fill: Fill
+) -> Iterator[Problem]:
+    for where, locale, text in texts_of(content.item):
         for part in PARTS:
             template = str(getattr(text, part))
-            if (written := _LITERAL.search(template)) is not None:
-                message = f"'{written[0]}' would be sent as it stands"
-                hint = "variables are written {{ contact.city }}, in plain double braces"
-                yield content.problem("RS058", message, hint, at=(*where, part))
-                continue
-            if "{" not in template:
-                continue
-            for full, sparse in settings:
-                problem = _filled(content, (*where, part), locale, template, full, sparse, fill)
-                if problem is not None:
-                    yield problem
-                    break
+            # Of a script that could not be put in it is told already.
+            fault = None if uses_any(template) else _fault_in(template, locale, settings, fill)
+            if fault is not None:
+                yield _placed(fault, content, found, (*where, part), settings, fill)
 
 
-def _filled(
+@dataclass(frozen=True)
+class _Fault:
+    code: str
+    message: str
+    hint: str
+
+
+def _placed(
+    fault: _Fault,
     content: Defined[ContentEntry],
+    found: Definitions,
     at: YamlPath,
-    locale: str,
-    template: str,
-    full: Facts,
-    sparse: Facts,
+    settings: Sequence[Setting],
     fill: Fill,
-) -> Problem | None:
+) -> Problem:
+    """The fault at the script that has the like of it by itself; else where the whole text stands."""
+    own: list[_Fault] = []
+
+    def is_at_fault(piece: str) -> bool:
+        other = _fault_in(piece, str(at[-2]), settings, fill)
+        own.extend([other] if other is not None and other.code == fault.code else [])
+        return bool(own)
+
+    where, place, said = to_be_mended(found, content, at, is_at_fault)
+    told = own[0] if own else fault
+    return where.problem(told.code, f"{told.message}{said}", told.hint, at=place)
+
+
+def _fault_in(template: str, locale: str, settings: Sequence[Setting], fill: Fill) -> _Fault | None:
+    """The first fault of a template in any of the journeys that send it."""
+    if (written := _LITERAL.search(template)) is not None:
+        hint = "variables are written {{ contact.city }}, in plain double braces"
+        return _Fault("RS058", f"'{written[0]}' would be sent as it stands", hint)
+    if "{" not in template:
+        return None
+    filled = (_filled(locale, template, full, sparse, fill) for full, sparse in settings)
+    return next((fault for fault in filled if fault is not None), None)
+
+
+def _filled(locale: str, template: str, full: Facts, sparse: Facts, fill: Fill) -> _Fault | None:
     watched = {group: _Watched(facts) for group, facts in full.items()}
     if (fault := _fault(template, watched, locale, fill)) is not None:
         hint = "variables are written {{ contact.city }}; `wayline facts` lists them"
-        return content.problem("RS058", f"this template cannot be filled in: {fault}", hint, at=at)
+        return _Fault("RS058", f"this template cannot be filled in: {fault}", hint)
     for group, facts in watched.items():
         # A default would hide a misspelt fact for ever: everybody would be sent the default.
         for name in facts.missed:
             message = f"'{group}.{name}' is not a known fact, so everybody gets its default"
-            hint = nearest(name, facts) or known_list(facts)
-            return content.problem("RS058", message, hint, at=at)
+            return _Fault("RS058", message, nearest(name, facts) or known_list(facts))
     if (fault := _fault(template, sparse, locale, fill)) is not None:
         message = f"for some contacts this cannot be filled in and would not be sent: {fault}"
-        return content.problem(
-            "RW007", message, "add a default, as {{ contact.city | default('…', true) }}", at=at
-        )
+        return _Fault("RW007", message, "add a default, as {{ contact.city | default('…', true) }}")
     return None
 
 

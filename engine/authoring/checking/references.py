@@ -16,6 +16,7 @@ from engine.rules.spelling import only_meant
 # noun -> (code, the kind of file in which such things are defined)
 _NOUNS = {
     "content": ("RS044", "content"),
+    "script": ("RS172", "scripts"),
     "channel": ("RS045", "channels"),
     "action": ("RS119", "actions"),
     "purpose": ("RS046", "purposes"),
@@ -27,6 +28,7 @@ _NOUNS = {
     "audience": ("RS075", "audience"),
     "locale": ("RS052", "workspace"),
     "queue": ("RS082", "workspace"),
+    "platform": ("RS170", "platforms"),
 }
 
 
@@ -38,11 +40,13 @@ class References:
         workspace = found.workspace.item if found.workspace is not None else None
         self._known: dict[str, Collection[str]] = {
             "content": found.contents,
+            "script": found.scripts,
             "channel": found.channels,
             "action": found.actions,
             "purpose": found.purposes,
-            "event type": {*found.events, *BUILT_IN_EVENTS},
+            "event type": {*found.events, *BUILT_IN_EVENTS, *(each.id for each in found.declared.events)},
             "lexicon": found.lexicons,
+            "platform": found.platforms,
             "calendar": found.calendars,
             "journey": found.journeys,
             "audience": found.audiences,

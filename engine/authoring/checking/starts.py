@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.authoring.compiling.catalogues import type_of
+from engine.authoring.compiling.run_facts import type_of
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import StartStep

@@ -8,18 +8,22 @@ from engine.authoring.built_in import BUILT_IN_EVENTS
 from engine.authoring.checking.json_schemas import fault_of_schema
 from engine.authoring.checking.policies import check_policies
 from engine.authoring.checking.references import References
+from engine.authoring.checking.scripts import check_scripts, to_be_mended
 from engine.authoring.compiling.counts import check_counts
 from engine.authoring.definitions import WORKSPACE_FILE, Defined, Definitions
 from engine.authoring.models.contents import ContentEntry, Variant
+from engine.authoring.models.events import EventEntry
 from engine.authoring.models.limits import CapEntry
-from engine.authoring.models.workspace import EventEntry, PurposeEntry
+from engine.authoring.models.purposes import PurposeEntry
 from engine.authoring.personal import personal_fact
 from engine.errors import Place, Problem
-from engine.gate.consent import PERSONALISATION
-from engine.plugin.calling import PARTS
+from engine.gate.consent import CROSS_BORDER, OF_EVERY_WORKSPACE, PERSONALISATION
+from engine.plugin.answers import PARTS
 from engine.rules.condition import YamlPath
 from engine.rules.facts import BUILT_IN
 
+ANONYMOUS = "anonymous"
+"""The identity of a device, which no workspace declares."""
 _EVERY_EVENTS_OWN = {fact.path.removeprefix("event.") for fact in BUILT_IN if fact.path.startswith("event.")}
 
 
@@ -29,12 +33,17 @@ def check(found: Definitions) -> Iterator[Problem]:
     yield from found.problems
     yield from _workspace(found)
     yield from _numbers(found, references)
+    yield from _merging(found, references)
     for event in found.events.values():
         yield from _event(event)
     for channel in found.channels.values():
         yield from references.check("identity", channel.item.identity, channel, ("identity",))
+    for action in found.actions.values():
+        if action.item.identity is not None:
+            yield from references.check("identity", action.item.identity, action, ("identity",))
     for content in found.contents.values():
         yield from _content(content, found, references)
+    yield from check_scripts(found, references)
     for purpose in found.purposes.values():
         yield from _purpose(purpose, references)
     for check_ in found.checks.values():
@@ -87,6 +96,14 @@ def _numbers(found: Definitions, references: References) -> Iterator[Problem]:
         yield from references.check("identity", name, workspace, ("numbers", name))
 
 
+def _merging(found: Definitions, references: References) -> Iterator[Problem]:
+    workspace = found.workspace
+    for number, name in enumerate(workspace.item.merging.by) if workspace is not None else ():
+        assert workspace is not None
+        if name != ANONYMOUS:
+            yield from references.check("identity", name, workspace, ("merging", "by", number))
+
+
 def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
     entry = event.item
     if (fault := fault_of_schema(entry.schema_)) is not None:
@@ -122,8 +139,12 @@ def _event(event: Defined[EventEntry]) -> Iterator[Problem]:
 
 
 def _purpose(purpose: Defined[PurposeEntry], references: References) -> Iterator[Problem]:
-    if purpose.item.id == PERSONALISATION:
-        message = f"'{PERSONALISATION}' is in every workspace: what contacts refuse who want nothing personal"
+    if purpose.item.id in OF_EVERY_WORKSPACE:
+        said = {
+            PERSONALISATION: "what contacts refuse who want nothing personal",
+            CROSS_BORDER: "what contacts agree to before facts about them leave their country",
+        }
+        message = f"'{purpose.item.id}' is in every workspace: {said[purpose.item.id]}"
         yield purpose.problem("RS043", message, "use another name", at=("id",))
     consent = purpose.item.consent
     if consent is not None and consent.double_opt_in is not None:
@@ -169,10 +190,16 @@ def _plain(
         for part in PARTS:
             fact = personal_fact(getattr(text, part))
             if fact is not None:
-                message = f"'{fact}' is about the contact, who refused personalisation"
+                where, at, said = to_be_mended(
+                    found, content, ("variants", number, "locales", locale, part), _is_personal
+                )
+                message = f"'{fact}' is about the contact, who refused personalisation{said}"
                 hint = "write it so that it suits everybody"
-                at = ("variants", number, "locales", locale, part)
-                yield content.problem("RS160", message, hint, at=at)
+                yield where.problem("RS160", message, hint, at=at)
+
+
+def _is_personal(template: str) -> bool:
+    return personal_fact(template) is not None
 
 
 def _cap(cap: Defined[CapEntry], found: Definitions, references: References) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,36 +15,43 @@ from engine.authoring.bundle import (
     ChannelConfig,
     CheckConfig,
     EventType,
+    Merging,
     Workspace,
 )
 from engine.authoring.checking.policies import check_policy_conditions
+from engine.authoring.compiling.brand import compile_brand
+from engine.authoring.compiling.budgets import compile_budgets
 from engine.authoring.compiling.calendars import WEEKDAYS, compile_calendars
 from engine.authoring.compiling.catalogues import Catalogues
 from engine.authoring.compiling.conditions import Rulebook
 from engine.authoring.compiling.counts import compile_counts, count_facts
+from engine.authoring.compiling.generators import compile_generator
 from engine.authoring.compiling.journeys import compile_journey
+from engine.authoring.compiling.lexicons import compile_lexicon
+from engine.authoring.compiling.metrics import metrics_of
+from engine.authoring.compiling.opt_outs import compile_opt_outs
 from engine.authoring.compiling.overlaying import overlay_hash
 from engine.authoring.compiling.patterns import compile_pattern
 from engine.authoring.compiling.plans import compile_plans, under_plans
+from engine.authoring.compiling.platforms import compile_platforms, platform_of
+from engine.authoring.compiling.plugin_facts import fact_of, facts_of_plugins
 from engine.authoring.compiling.profiles import compile_profile, computed_facts
 from engine.authoring.compiling.providers import compile_providers
 from engine.authoring.compiling.quiet import compile_quiet, compile_residence
+from engine.authoring.compiling.reviews import compile_reviews, review_stages
 from engine.authoring.compiling.texts import remembered_in
 from engine.authoring.compiling.tolerances import Tolerances, compile_tolerances
+from engine.authoring.compiling.worth import compile_contact_value
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.breakers import BreakerEntry
 from engine.authoring.models.channels import FromEnvironment
-from engine.authoring.models.checks import LexiconFile
 from engine.authoring.models.contents import ContentEntry, Text
+from engine.authoring.models.events import EventEntry
 from engine.authoring.models.experiment import ExperimentFile
 from engine.authoring.models.limits import CapEntry, RollingEntry
-from engine.authoring.models.workspace import (
-    PHONES,
-    ConsentEntry,
-    EventEntry,
-    PurposeEntry,
-    WorkspaceFile,
-)
+from engine.authoring.models.purposes import ConsentEntry, PurposeEntry
+from engine.authoring.models.workspace import PHONES, WorkspaceFile
+from engine.authoring.personal import TEMPLATE
 from engine.errors import Problem
 from engine.experiments.holding_out import HoldOut
 from engine.gate.model import (
@@ -58,7 +66,8 @@ from engine.gate.model import (
     WhenFull,
 )
 from engine.journeys.program import Program
-from engine.plugin.contracts import ContentSpec, Lexicon, LexiconEntry, Severity
+from engine.plugin.contracts import ContentSpec
+from engine.risk.metrics import Metric
 from engine.risk.model import Breaker, Level, Recovery
 from engine.rules.sequences.pattern import Pattern
 
@@ -85,7 +94,12 @@ def compile_bundle(
         return None, []
     workspace = found.workspace.item
     events = event_types(found)
-    catalogues = Catalogues(workspace, events, [*count_facts(found), *computed_facts(found)])
+    plugin_facts = facts_of_plugins(found)
+    catalogues = Catalogues(
+        workspace,
+        events,
+        [*count_facts(found), *computed_facts(found), *map(fact_of, plugin_facts)],
+    )
     rulebook = Rulebook() if rulebook is None else rulebook
     problems: list[Problem] = []
     programs: dict[str, Program] = {}
@@ -103,6 +117,9 @@ def compile_bundle(
     problems.extend(more)
     check_policy_conditions(found, catalogues, rulebook)
     tolerances = compile_tolerances(found, catalogues, rulebook)
+    budgets = compile_budgets(found, catalogues, rulebook)
+    contact_value = compile_contact_value(found, catalogues, rulebook)
+    metrics = metrics_of(found)
     bundle = Bundle(
         hash=overlay_hash(hash_of(files), found.plans_on) if found.plans_on else hash_of(files),
         files=dict(files),
@@ -112,22 +129,35 @@ def compile_bundle(
         programs=programs,
         caps=tuple(_cap(defined, tolerances) for defined in found.caps.values()),
         channels={
-            name: ChannelConfig(name, each.item.plugin, each.item.identity, _settings(each.item.settings))
+            name: ChannelConfig(
+                name,
+                each.item.plugin,
+                each.item.identity,
+                _settings(each.item.settings),
+                platform_of(each.item, found),
+            )
             for name, each in found.channels.items()
         },
         actions={
-            name: ActionConfig(name, each.item.plugin, _settings(each.item.settings))
+            name: ActionConfig(name, each.item.plugin, _settings(each.item.settings), each.item.identity)
             for name, each in found.actions.items()
+        },
+        generators={
+            name: compile_generator(each.item, _settings(each.item.settings))
+            for name, each in found.generators.items()
         },
         contents={
             name: _texts(defined.item, defined.item.locales) for name, defined in found.contents.items()
         },
         plain_contents={
-            name: _texts(defined.item, variant.locales)
+            name: _plain_texts(defined.item, variant.locales, found)
             for name, defined in found.contents.items()
             for variant in defined.item.variants
-            if not variant.personal
+            if not variant.personal and not variant.channels
         },
+        channel_contents=_by_channel(found, personal=True),
+        plain_channel_contents=_by_channel(found, personal=False),
+        platforms=compile_platforms(found),
         checks=tuple(
             CheckConfig(
                 each.item.id,
@@ -139,9 +169,12 @@ def compile_bundle(
             )
             for each in found.checks.values()
         ),
-        lexicons={name: _lexicon(defined.item) for name, defined in found.lexicons.items()},
+        brand=compile_brand(found),
+        lexicons={name: compile_lexicon(defined.item) for name, defined in found.lexicons.items()},
         breakers=tuple(
-            _breaker(defined.item) for defined in found.breakers.values() if _is_watched(defined.item)
+            _breaker(defined.item, metrics[defined.item.metric])
+            for defined in found.breakers.values()
+            if _is_watched(defined.item, metrics)
         ),
         tags=tags,
         rules=tuple(rulebook.rules),
@@ -155,18 +188,24 @@ def compile_bundle(
         patterns=patterns,
         hold_outs=tuple(_hold_outs(found)),
         quiet_hours=compile_quiet(found),
+        opt_outs=compile_opt_outs(found),
         silence=tolerances.silence,
+        budgets=budgets,
+        contact_value=contact_value,
         content_values={
             name: defined.item.value for name, defined in found.contents.items() if defined.item.value != 1
         },
         providers=compile_providers(found),
+        reviews=compile_reviews(found),
+        review_stages=review_stages(found),
+        plugin_facts=tuple(each.name for each in plugin_facts),
     )
     return under_plans(bundle, found), [*problems, *rulebook.problems]
 
 
 def event_types(found: Definitions) -> dict[str, EventType]:
-    """All event types by id: the built-in ones, and the workspace's own, which may add to them."""
-    types = dict(BUILT_IN_EVENTS)
+    """All event types by id: the workspace's own, which may add to the built-in ones, and plugins'."""
+    types = {each.id: each for each in found.declared.events} | BUILT_IN_EVENTS
     for name, defined in found.events.items():
         types[name] = _event(defined.item)
     for name in AUDIENCE_EVENTS:
@@ -201,6 +240,7 @@ def _workspace(entry: WorkspaceFile) -> Workspace:
         ahead_by=entry.ahead_by,
         numbers=_numbers(entry),
         residence=compile_residence(entry),
+        merging=Merging(entry.merging.by, entry.merging.at_most),
         queues={name: queue.title for name, queue in entry.queues.items()},
     )
 
@@ -280,27 +320,57 @@ def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(entry: ContentEntry, locales: Mapping[str, Text]) -> dict[str, ContentSpec]:
+    writing = entry.writing
     return {
-        locale: ContentSpec(entry.id, locale, text.body, text.subject, text.call_to_action, entry.generator)
+        locale: ContentSpec(
+            entry.id,
+            locale,
+            text.body,
+            text.subject,
+            text.call_to_action,
+            entry.generator,
+            "" if writing is None else writing.instructions,
+            () if writing is None else writing.facts,
+        )
         for locale, text in locales.items()
     }
 
 
-def _lexicon(entry: LexiconFile) -> Lexicon:
-    entries = tuple(
-        LexiconEntry(each.term, Severity(each.severity), each.law, each.suggestion, each.exempt_when)
-        for each in entry.entries
-    )
-    return Lexicon(entry.id, entries, entry.source, entry.as_of)
+def _by_channel(found: Definitions, *, personal: bool) -> dict[str, dict[str, dict[str, ContentSpec]]]:
+    """The texts that are written for single channels: content -> channel -> locale -> text."""
+    texts: dict[str, dict[str, dict[str, ContentSpec]]] = {}
+    for name, defined in found.contents.items():
+        for variant in defined.item.variants:
+            if variant.personal is personal:
+                for channel in variant.channels:
+                    texts.setdefault(name, {})[channel] = (
+                        _texts(defined.item, variant.locales)
+                        if personal
+                        else _plain_texts(defined.item, variant.locales, found)
+                    )
+    return texts
 
 
-def _is_watched(entry: BreakerEntry) -> bool:
+def _plain_texts(
+    entry: ContentEntry, locales: Mapping[str, Text], found: Definitions
+) -> dict[str, ContentSpec]:
+    """The texts for who refused personalisation; a generator that asks somebody is told nothing of them."""
+    texts = _texts(entry, locales)
+    if entry.generator not in found.generators:
+        return texts
+    return {
+        locale: replace(spec, generator=TEMPLATE, instructions="", facts=()) for locale, spec in texts.items()
+    }
+
+
+def _is_watched(entry: BreakerEntry, metrics: Mapping[str, Metric]) -> bool:
     """Whether anything measures what the breaker watches; of others lint warns."""
-    is_measured = entry.scope == "channel" and entry.metric == "send_failure_rate"
+    metric = metrics.get(entry.metric)
+    is_measured = metric is not None and entry.scope in metric.scopes
     return is_measured and (entry.levels.yellow is not None or entry.levels.red is not None)
 
 
-def _breaker(entry: BreakerEntry) -> Breaker:
+def _breaker(entry: BreakerEntry, metric: Metric) -> Breaker:
     levels = tuple(
         Level(name, float(level.gt))
         for name, level in entry.levels.said()
@@ -309,6 +379,4 @@ def _breaker(entry: BreakerEntry) -> Breaker:
     recover = entry.recover
     recovery = Recovery(recover.probe_after, recover.probes, recover.close_when.lt, recover.ramp)
     held = entry.held.resume_within if entry.held is not None else None
-    return Breaker(
-        entry.id, entry.scope, entry.metric, entry.window, entry.min_samples, levels, recovery, held
-    )
+    return Breaker(entry.id, entry.scope, metric, entry.window, entry.min_samples, levels, recovery, held)

@@ -36,9 +36,11 @@ def with_plans(found: Definitions, plans: Sequence[str]) -> tuple[Definitions, l
     problems: list[Problem] = []
     contents = _contents(found.documents)
     for source, head in found.documents:
-        data = deepcopy(source.data)
-        for plan in chosen:
-            _override(data, plan.source.data, contents)
+        data = source.data
+        if data["kind"] in _OVERRIDDEN:
+            data = deepcopy(data)
+            for plan in chosen:
+                _override(data, plan.source.data, contents)
         if data == source.data:
             documents.append((source, head))
             continue
@@ -48,8 +50,13 @@ def with_plans(found: Definitions, plans: Sequence[str]) -> tuple[Definitions, l
         documents.append((overridden, changed if changed is not None else head))
     overlaid = collect(documents, (), {})
     overlaid.unreadable = found.unreadable
+    overlaid.declared = found.declared
     overlaid.plans_on = tuple(sorted(plans))
     return overlaid, problems
+
+
+_OVERRIDDEN = {"journey", "caps", "breakers", "content"}
+"""The kinds of files in which a plan can change something."""
 
 
 def _override(data: dict[str, Any], plan: Mapping[str, Any], contents: Mapping[str, dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from engine.authoring.bundle import TagRule
 from engine.authoring.compiling.catalogues import Catalogues
 from engine.authoring.compiling.conditions import Rulebook
+from engine.authoring.compiling.plugin_facts import facts_of_plugins
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.profile import ScoreEntry
 from engine.authoring.profile_rules import (
@@ -252,5 +253,7 @@ def _version(found: Definitions) -> str:
     parts.append([[name, defined.item.when] for name, defined in found.audiences.items()])
     if found.workspace is not None:
         parts.append({name: entry.type for name, entry in found.workspace.item.attributes.items()})
+    if facts := facts_of_plugins(found):
+        parts.append([[each.name, each.type, each.reads, each.version] for each in facts])
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import product
 
 from engine.authoring.checking.references import References
@@ -34,7 +34,7 @@ _NOWHERE = "ZZ"
 
 def compile_quiet(found: Definitions) -> tuple[QuietRule, ...]:
     """The rules in the order of their files."""
-    return tuple(_rule(defined) for defined in found.quiet_hours.values())
+    return tuple(_rule(defined, found) for defined in found.quiet_hours.values())
 
 
 def compile_residence(workspace: WorkspaceFile) -> Residence:
@@ -52,6 +52,8 @@ def check_quiet_hours(found: Definitions, references: References) -> Iterator[Pr
             yield from _held(entry.except_, quiet, ("except",), references)
         if entry.wish is not None:
             yield from _attribute(found, entry.wish, quiet, ("wish",))
+        if entry.on_holidays is not None:
+            yield from references.check("calendar", entry.on_holidays, quiet, ("on_holidays",))
     workspace = found.workspace
     if workspace is None:
         return
@@ -97,7 +99,7 @@ def _without_time(found: Definitions, timezone: str) -> Iterator[Problem]:
 
     A contact's zone is taken for the workspace's; what contacts wish is not known here.
     """
-    rules = {name: _rule(defined) for name, defined in found.quiet_hours.items()}
+    rules = {name: _rule(defined, found) for name, defined in found.quiet_hours.items()}
     codes = {_NOWHERE, *(code for rule in rules.values() for code in rule.countries)}
     places: list[tuple[str, ...]] = [(), *((code,) for code in sorted(codes))]
     named = [*(r.holds_back for r in rules.values()), *(r.spared for r in rules.values() if r.spared)]
@@ -145,12 +147,12 @@ def _window(rule: QuietRule, timezone: str) -> Window:
     return Window(rule, rule.hours, zone_of(named, timezone))
 
 
-def _rule(defined: Defined[QuietEntry]) -> QuietRule:
+def _rule(defined: Defined[QuietEntry], found: Definitions) -> QuietRule:
     entry, place = defined.item, defined.place()
     hours = None
     if entry.from_ is not None and entry.until is not None:
         days = frozenset(WEEKDAYS.index(day) + 1 for day in entry.weekdays)
-        hours = Hours(entry.from_, entry.until, days)
+        hours = Hours(entry.from_, entry.until, days, _holidays(entry.on_holidays, found))
     return QuietRule(
         id=entry.id,
         because=entry.because,
@@ -167,6 +169,14 @@ def _rule(defined: Defined[QuietEntry]) -> QuietRule:
         file=place.file,
         line=place.line,
     )
+
+
+def _holidays(calendar: str | None, found: Definitions) -> frozenset[date] | None:
+    """The days that the calendar names; none of one that does not exist, which is told elsewhere."""
+    if calendar is None:
+        return None
+    named = found.calendars.get(calendar)
+    return frozenset(day for each in named.item.holidays for day in each.dates()) if named else frozenset()
 
 
 def _which(entry: HeldEntry) -> Held:

@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator
 
 from engine.authoring.models.contents import ContentEntry
-from engine.plugin.calling import PARTS
+from engine.plugin.answers import PARTS
 
 _NAMED = re.compile(r"\bjourney\.(?:entry\.\w+|events\.\w+\.\w+)")
 
 
 def remembered_in(content: ContentEntry) -> Iterator[str]:
-    """The facts `journey.entry.…` and `journey.events.…` that a content's templates name."""
-    for text in content.locales.values():
-        for part in PARTS:
-            yield from _NAMED.findall(str(getattr(text, part)))
+    """The facts `journey.entry.…` and `journey.events.…` that a content's templates name or that are told."""
+    for texts in (content.locales, *(variant.locales for variant in content.variants)):
+        for text in texts.values():
+            for part in PARTS:
+                yield from _NAMED.findall(str(getattr(text, part)))
+    if content.writing is not None:
+        for fact in content.writing.facts:
+            yield from _NAMED.findall(fact)

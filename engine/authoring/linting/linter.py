@@ -13,6 +13,7 @@ from engine.authoring.linting.leaving import check_leaves
 from engine.authoring.linting.limits import check_caps
 from engine.authoring.linting.logic import check_conditions
 from engine.authoring.linting.repeating import check_repeats
+from engine.authoring.linting.spending import check_spending
 from engine.authoring.linting.starting import check_starts
 from engine.authoring.linting.timing import check_timing
 from engine.authoring.linting.unused import check_unused
@@ -30,6 +31,7 @@ def check_meaning(conditions: Sequence[Written]) -> Iterator[Problem]:
 def check_whole(found: Definitions, bundle: Bundle) -> Iterator[Problem]:
     """What shows only in a workspace without mistakes."""
     yield from check_caps(found, bundle)
+    yield from check_spending(found, bundle)
     yield from check_starts(found, bundle)
     yield from check_confirming(found, bundle)
     yield from check_personal(found, bundle)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.authoring.compiling.catalogues import step_id, walk
 from engine.authoring.compiling.conditions import Written
+from engine.authoring.compiling.nesting import step_id, walk
+from engine.authoring.models.branching_steps import BranchStep, RepeatStep
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.single_steps import SetStep, StopStep
-from engine.authoring.models.steps import BranchStep, RepeatStep
 from engine.errors import Problem
 from engine.rules.condition import All, Condition, FactRef, Op, Test, tests_of
 from engine.rules.condition import Any as AnyOf

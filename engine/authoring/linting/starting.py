@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.compiling.catalogues import step_id, walk
-from engine.authoring.compiling.journeys import exits
+from engine.authoring.compiling.nesting import step_id, walk
+from engine.authoring.compiling.reaching import exits
 from engine.authoring.definitions import Definitions
 from engine.errors import Problem
 from engine.journeys.program import Ask, Program, ReentryKind, Start, Step, Wait, WaitFor

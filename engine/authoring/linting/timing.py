@@ -8,8 +8,8 @@ from datetime import timedelta
 from heapq import heappop, heappush
 
 from engine.authoring.bundle import Bundle
-from engine.authoring.compiling.catalogues import step_id, walk
-from engine.authoring.compiling.journeys import exits
+from engine.authoring.compiling.nesting import step_id, walk
+from engine.authoring.compiling.reaching import exits
 from engine.authoring.definitions import Defined, Definitions
 from engine.authoring.models.journey import JourneyFile
 from engine.errors import Problem

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.authoring.built_in import BUILT_IN_EVENTS
 from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.scripts import named_in
 from engine.errors import Problem
 
 # Keys whose values are names of something else, whatever stands there.
@@ -14,16 +15,22 @@ _NOT_A_USE = {"id", "kind", "title", "owner", "description", "plugin", "identity
 
 
 def check_unused(found: Definitions) -> Iterator[Problem]:
-    """RW036 for contents, channels, word lists, purposes, queues and silent event types without a use."""
+    """RW036 for contents, scripts, channels, word lists, purposes, queues, silent event types without use."""
     used: set[str] = set()
     for source in found.sources:
         used.update(_named(source.data, ""))
     for content in _without_use(found.contents, used):
         yield _unused(content, f"no journey sends the content '{content.item.id}'")
+    spoken = {name for text in used for name in named_in(text)}
+    for script in _without_use(found.scripts, spoken):
+        yield _unused(script, f"no content says the script '{script.item.id}'")
     for channel in _without_use(found.channels, used):
         yield _unused(channel, f"no journey sends through the channel '{channel.item.id}'")
     for lexicon in _without_use(found.lexicons, used):
         yield _unused(lexicon, f"no check uses the word list '{lexicon.item.id}'")
+    writing = {content.item.generator for content in found.contents.values()}
+    for generator in _without_use(found.generators, writing):
+        yield _unused(generator, f"no content is written by '{generator.item.id}'")
     for purpose in _without_use(found.purposes, used):
         # Others are named by services that send through the API; consent is asked for what is sent from here.
         if purpose.item.kind == "marketing":

@@ -29,6 +29,16 @@ class ActionEntry(Part):
         ),
         examples=["webhook_call"],
     )
+    identity: Id | None = Field(
+        None,
+        title="身份平台",
+        description=(
+            "The platform whose address of the contact the action is told, for what is done there, as with "
+            "the tags of WeCom; a contact without one fails the step. Left out: it is told none.\n"
+            "告知动作联系人在哪个平台上的地址，例如打企业微信标签；联系人没有该地址则步骤失败。不写则不告知。"
+        ),
+        examples=["wecom"],
+    )
     settings: dict[str, Setting] = Field(
         {},
         title="设置",

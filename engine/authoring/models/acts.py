@@ -1,4 +1,4 @@
-"""What operators do during a test: plans switched on and off, breakers tripped and reset."""
+"""What operators do during a test: to plans, breakers and budgets, and to contacts who are one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import Id
+from engine.authoring.models.fields import Id, Items
 from engine.authoring.models.moments import Moment
 from engine.authoring.models.part import Part
 from engine.authoring.models.refusing import refuse
@@ -16,12 +16,15 @@ _OF_ACT = {
     "plan_off": {"at"},
     "trip": {"at", "level", "channel", "journey", "content"},
     "reset": {"at", "channel", "journey", "content"},
+    "merge": {"at"},
+    "halt": {"at", "share"},
+    "resume": {"at", "share"},
 }
 """What an operator does -> the keys that may stand beside it."""
 
 
 class ActEntry(Part):
-    """Something an operator does during the test: a plan switched on or off, a breaker tripped or reset."""
+    """Something an operator does during the test: to a plan, a breaker, a budget, or to two contacts."""
 
     at: Moment = Field(
         title="时刻",
@@ -68,6 +71,43 @@ class ActEntry(Part):
         ),
         examples=["send_failure"],
     )
+    merge: Items[Id] | None = Field(
+        None,
+        title="合并联系人",
+        description=(
+            "Two contacts of the test who turn out to be one person; from then on all is told of the one "
+            "whose name comes first in the alphabet.\n"
+            "发现是同一人的两位测试联系人；此后一切都记在名字按字母顺序在前的那位名下。"
+        ),
+        examples=[["anna", "ben"]],
+    )
+    halt: Id | None = Field(
+        None,
+        title="暂停预算份额",
+        description=(
+            "Budget with a `return` of which a share is halted by hand, until it is resumed.\n"
+            "手动暂停其份额的预算（须声明 return），直到恢复。"
+        ),
+        examples=["coupons"],
+    )
+    resume: Id | None = Field(
+        None,
+        title="恢复预算份额",
+        description=(
+            "Budget of which a share goes on; what it held is looked at again.\n"
+            "恢复其份额的预算；被扣住的消息重新判断。"
+        ),
+        examples=["coupons"],
+    )
+    share: Id | None = Field(
+        None,
+        title="份额",
+        description=(
+            "Which share is halted or resumed; others, the share of all other messages, when left out.\n"
+            "暂停或恢复哪个份额；默认 others，即其余消息。"
+        ),
+        examples=["valued"],
+    )
     level: Literal["yellow", "red"] | None = Field(
         None,
         title="级别",
@@ -99,6 +139,8 @@ class ActEntry(Part):
         if len(done) > 1:
             message = f"'{done[0]}' and '{done[1]}' are two acts"
             raise refuse("RS055", message, "begin each with '- ' on its own", at=(done[1],))
+        if self.merge is not None and len(set(self.merge)) != 2:
+            raise refuse("RS055", "two contacts are merged at a time", "as merge: [anna, ben]", at=("merge",))
         for key in sorted(self.model_fields_set - {done[0]} - _OF_ACT[done[0]]):
             fitting = ", ".join(sorted(_OF_ACT[done[0]]))
             message = f"'{key}' says nothing about '{done[0]}'"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.authoring.models.fields import Date, Items
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.part import Head, Part
+from engine.authoring.models.refusing import refuse
+
+
+def _exempt_holds(exempt_when: tuple[str, ...], words: tuple[str, ...]) -> None:
+    for number, longer in enumerate(exempt_when):
+        if not any(word.casefold() in longer.casefold() for word in words):
+            message = f"'{longer}' contains none of {', '.join(words)}, so it could never exempt anything"
+            hint = "write the longer text with the word in it"
+            raise refuse("RS055", message, hint, at=("exempt_when", number))
 
 
 class PreferredEntry(Part):
@@ -26,6 +35,24 @@ class PreferredEntry(Part):
         min_length=1,
         examples=[["VIP客户", "老客户"]],
     )
+    exempt_when: Items[str] = Field(
+        (),
+        title="豁免",
+        description=(
+            "Longer texts in which such a word is something else, and stays.\n"
+            "包含被替换词但无需替换的更长文字。"
+        ),
+        examples=[["老客户回馈日"]],
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PreferredEntry:
+        for number, word in enumerate(self.instead_of):
+            if word.casefold() in self.write.casefold():
+                message = f"'{word}' stands in '{self.write}' itself, so what is right would be wrong"
+                raise refuse("RS055", message, "name only what is wrong by itself", at=("instead_of", number))
+        _exempt_holds(self.exempt_when, self.instead_of)
+        return self
 
 
 class BannedEntry(Part):
@@ -52,6 +79,19 @@ class BannedEntry(Part):
         examples=["您"],
         max_length=500,
     )
+    exempt_when: Items[str] = Field(
+        (),
+        title="豁免",
+        description=(
+            "Longer texts in which the word is something else: 父亲 for 亲.\n包含该词但无害的更长文字。"
+        ),
+        examples=[["父亲", "亲自"]],
+    )
+
+    @model_validator(mode="after")
+    def _exemptions_hold_the_word(self) -> BannedEntry:
+        _exempt_holds(self.exempt_when, (self.word,))
+        return self
 
 
 class ClaimEntry(Part):
@@ -85,9 +125,7 @@ class ClaimEntry(Part):
 
 
 class BrandFile(Head):
-    """How the brand speaks; checks and generators are to keep to it."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "no check and no generator reads it"),)
+    """How the brand speaks; checks and generators keep to it. Several files make one book."""
 
     kind: Literal["brand"] = Field(
         title="种类", description="Always brand: this file is a brand book.\n固定写 brand：本文件是品牌手册。"

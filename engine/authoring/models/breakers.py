@@ -11,17 +11,8 @@ from pydantic import Field, model_validator
 from engine.authoring.models.fields import Duration, Id, Items, Measure, Percent, Share
 from engine.authoring.models.part import Head, Part, Unacted
 from engine.authoring.models.refusing import refuse
+from engine.plugin.declaring import RESERVED_METRICS
 
-Metric = Literal[
-    "send_failure_rate",
-    "complaint_rate",
-    "unsubscribe_rate",
-    "bounce_rate",
-    "play_rate_3s",
-    "cpm_over_baseline",
-    "account_health",
-    "spend",
-]
 _FALLING = {"play_rate_3s", "account_health"}
 """Metrics of which less is worse."""
 _PLAIN = {"account_health", "spend"}
@@ -141,7 +132,10 @@ class CloseEntry(Part):
 
     lt: Share = Field(
         title="小于",
-        description="Share of failed probes below which the breaker closes.\n试探失败率低于此比例时恢复。",
+        description=(
+            "Share of probes that count against it, below which the breaker closes.\n"
+            "试探消息中计为不良的比例低于此值时恢复。"
+        ),
         examples=["5%"],
     )
 
@@ -151,7 +145,11 @@ class RecoverEntry(Part):
 
     probe_after: Duration = Field(
         title="试探等待",
-        description="Time between opening and the first probes.\n断开后多久开始试探。",
+        description=(
+            "Time between opening and the first probes; and how long bounces, complaints and the like of "
+            "probes are waited for.\n"
+            "断开后多久开始试探；也是等待试探消息的退信、投诉等结果的时长。"
+        ),
         examples=["5m"],
     )
     probes: int = Field(
@@ -224,20 +222,8 @@ class BreakerEntry(Part):
             "on_red",
             "red does no more than yellow; a second channel in the steps' 'channels' is tried either way",
         ),
-        Unacted("scope", "only channels are watched", ("workspace", "account", "journey", "content")),
-        Unacted(
-            "metric",
-            "only send_failure_rate is measured",
-            (
-                "complaint_rate",
-                "unsubscribe_rate",
-                "bounce_rate",
-                "play_rate_3s",
-                "cpm_over_baseline",
-                "account_health",
-                "spend",
-            ),
-        ),
+        Unacted("scope", "accounts are not watched", ("account",)),
+        Unacted("metric", "nothing measures it", RESERVED_METRICS),
     )
 
     id: Id = Field(
@@ -251,22 +237,28 @@ class BreakerEntry(Part):
     scope: Literal["workspace", "account", "channel", "journey", "content"] = Field(
         title="范围",
         description=(
-            "What it watches one by one; with channel, each channel has a state of its own.\n"
-            "逐个观察什么；channel 表示每个渠道各自判断。"
+            "What it watches one by one; with channel, each channel has a state of its own, with workspace "
+            "there is one.\n"
+            "逐个观察什么；channel 表示每个渠道各自判断，workspace 表示整个工作区只有一个状态。"
         ),
     )
-    metric: Metric = Field(
+    metric: Id = Field(
         title="指标",
         description=(
-            "The figure. send_failure_rate: failed messages among all that were tried.\n"
-            "观察的指标；send_failure_rate 为失败数占尝试发送数的比例。"
+            "The figure: send_failure_rate (failed among all that were tried), bounce_rate, complaint_rate, "
+            "unsubscribe_rate (of all messages sent; each counts when it is told), or a metric of a plugin.\n"
+            "观察的指标：send_failure_rate（失败数占尝试发送数的比例）、bounce_rate 退信率、"
+            "complaint_rate 投诉率、unsubscribe_rate 退订率（占已发送消息的比例，得知之时计入），"
+            "或插件提供的指标。"
         ),
+        examples=["bounce_rate"],
     )
     window: Duration = Field(
         title="窗口",
         description=(
-            "The time just past that is looked at; real time, a day at most.\n"
-            "观察最近多久（真实时间），最多一天。"
+            "The time just past that is looked at; real time, a day at most. What is told late, as bounces "
+            "are, wants a long one.\n"
+            "观察最近多久（真实时间），最多一天；退信等较晚得知的情况宜取较长窗口。"
         ),
         examples=["10m"],
     )
@@ -323,7 +315,7 @@ class BreakerEntry(Part):
         if lowest is not None and self.metric not in _PLAIN and self.recover.close_when.lt > lowest:
             raise refuse(
                 "RS055",
-                "it would close at a failure rate at which it opens again",
+                "it would close at a rate at which it opens again",
                 "lower close_when.lt to the lowest level or below",
                 at=("recover", "close_when"),
             )

@@ -9,10 +9,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import CapZone, ClockTime, Date, Items
+from engine.authoring.models.fields import ClockTime, Date, Items
 from engine.authoring.models.limits import Weekday
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
+from engine.authoring.models.zones import CapZone
 
 _LONGEST_HOLIDAY = timedelta(days=60)
 
@@ -178,6 +179,12 @@ class CalendarFile(Head):
             "Days that are worked although their weekday is free.\n本该休息但要上班的日子（调休）。"
         ),
     )
+
+    @property
+    def ends(self) -> day_of | None:
+        """The last day of the last year of which holidays are named; None when it names none."""
+        named = [last for each in self.holidays for last in [*each.dates()][-1:]]
+        return day_of(max(named).year, 12, 31) if named else None
 
     @model_validator(mode="after")
     def _each_date_is_one_thing(self) -> CalendarFile:

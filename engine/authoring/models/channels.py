@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.authoring.models.fields import Condition, Date, Duration, Id, Items, Scalar
+from engine.authoring.models.money import Amount, Currency
 from engine.authoring.models.part import Head, Part, Unacted
 from engine.authoring.models.refusing import refuse
 
@@ -156,6 +157,16 @@ class ChannelEntry(Part):
         ),
         examples=["email"],
     )
+    platform: Id | None = Field(
+        None,
+        title="平台规则",
+        description=(
+            "Whose rules its texts keep to: an entry of the rule book (kind: platforms). Left out: the entry "
+            "called as the plugin is, where there is one.\n"
+            "文字遵守哪个平台的规则：平台规则手册（kind: platforms）的条目；不写则采用与插件同名的条目。"
+        ),
+        examples=["sms"],
+    )
     settings: dict[str, Setting] = Field(
         {},
         title="设置",
@@ -190,6 +201,15 @@ class ChannelEntry(Part):
             "服务商连续失败时：消息等待或改走步骤的下一个渠道，隔一段时间用一条试探；不写则每条消息各自尝试。"
         ),
         examples=[{"failures": 5, "pause": "30s"}],
+    )
+    costs: dict[Currency, Amount] = Field(
+        {},
+        title="成本",
+        description=(
+            "What one message on it costs, by currency; budgets of money pay it. Nothing when left out.\n"
+            "该渠道每条消息的成本，按货币填写，由金额预算支付；不写则为零。"
+        ),
+        examples=[{"CNY": 0.05}],
     )
     rates: Items[RateEntry] = Field(
         (),

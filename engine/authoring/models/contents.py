@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from engine.authoring.models.fields import Id, Items, Locale
-from engine.authoring.models.part import Head, Part, Unacted
+from engine.authoring.models.money import Amount, Currency
+from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
 
@@ -28,9 +29,10 @@ class Text(Part):
         title="正文",
         description=(
             "The message; {{ contact.… }}, {{ event.… }}, {{ journey.… }} and {{ links.… }} (unsubscribe, "
-            "preferences, confirm) are filled in.\n"
+            "preferences, confirm) are filled in; {{ scripts.… }} puts in a piece of the script library.\n"
             "正文；{{ contact.… }}、{{ event.… }}、{{ journey.… }} 与 {{ links.… }}"
-            "（unsubscribe 退订、preferences 偏好设置、confirm 确认同意）会被填入。"
+            "（unsubscribe 退订、preferences 偏好设置、confirm 确认同意）会被填入；"
+            "{{ scripts.… }} 引用话术库中的一段。"
         ),
         examples=["您好 {{ contact.name }}"],
         min_length=1,
@@ -47,17 +49,43 @@ class Text(Part):
     )
 
 
+class WritingEntry(Part):
+    """What a generator is told that writes this content for each contact."""
+
+    instructions: str = Field(
+        title="写作要求",
+        description=(
+            "What to write, in plain words, as one would tell a colleague.\n"
+            "用平实的话说明写什么，如同交代同事。"
+        ),
+        examples=["欢迎新客，提一句会员权益，不超过两句话。"],
+        min_length=1,
+        max_length=4000,
+    )
+    facts: Items[str] = Field(
+        (),
+        title="可告知的信息",
+        description=(
+            "The facts of the reader that are told, and no others: contact.…, event.… or journey.…; left "
+            "out: none, and the text is about nobody.\n"
+            "告知生成器的收信人信息，除此之外一概不给：contact.…、event.… 或 journey.…；"
+            "不写则不告知任何信息。"
+        ),
+        examples=[["contact.nickname", "contact.city"]],
+        max_length=30,
+    )
+
+
 class Variant(Part):
     """The same content, written for some channels, or for those who want nothing personal."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (
-        Unacted("channels", "every channel gets the text in 'locales'"),
-    )
 
     channels: Items[Id] = Field(
         (),
         title="渠道",
-        description="The channels that get this text; left out: all.\n使用这份文字的渠道；不写则为全部。",
+        description=(
+            "The channels that get this text, in the languages in which it is written; left out: all.\n"
+            "使用这份文字的渠道，未写的语言仍用内容本身的文字；不写则为全部。"
+        ),
         min_length=1,
         examples=[["sms"]],
     )
@@ -97,10 +125,21 @@ class ContentEntry(Part):
         "template",
         title="生成器",
         description=(
-            "The plugin that makes the text; template (when left out) fills in variables.\n"
-            "生成文字的插件；默认 template，负责填入变量。"
+            "Who makes the text: template (when left out) fills in variables; or one of a file of kind "
+            "generators.\n"
+            "由谁生成文字：默认 template，负责填入变量；也可写 generators 文件中的编号。"
         ),
         examples=["template"],
+    )
+    writing: WritingEntry | None = Field(
+        None,
+        title="写作",
+        description=(
+            "For a generator of a file of kind generators: what it writes and what it is told. The texts "
+            "below are sent whenever it has none.\n"
+            "用于 generators 文件中的生成器：写什么、告知什么。它没有写出时，发送下面的文字。"
+        ),
+        examples=[{"instructions": "欢迎新客，不超过两句话。", "facts": ["contact.nickname"]}],
     )
     value: float = Field(
         1.0,
@@ -113,6 +152,16 @@ class ContentEntry(Part):
         gt=0,
         le=100,
         examples=[2.0],
+    )
+    costs: dict[Currency, Amount] = Field(
+        {},
+        title="成本",
+        description=(
+            "What it gives away, by currency: the worth of its coupon. Budgets of money pay it with every "
+            "message; nothing when left out.\n"
+            "它送出的价值（如优惠券面额），按货币填写；金额预算按条支付，不写则为零。"
+        ),
+        examples=[{"CNY": 20}],
     )
     locales: dict[Locale, Text] = Field(
         title="各语言",
@@ -136,10 +185,18 @@ class ContentEntry(Part):
 
     @model_validator(mode="after")
     def _one_text_for_each(self) -> ContentEntry:
-        plain = [number for number, each in enumerate(self.variants) if not each.personal]
-        if len(plain) > 1:
-            message = "a second text for those who refused personalisation"
-            raise refuse("RS055", message, "keep one of them", at=("variants", plain[1]))
+        if self.writing is not None and self.generator == "template":
+            message = "templates are filled in as they stand, and nobody reads these instructions"
+            raise refuse("RS055", message, "name a generator, or remove 'writing'", at=("writing",))
+        taken: set[tuple[bool, str]] = set()
+        for number, variant in enumerate(self.variants):
+            for place, channel in enumerate(variant.channels or ("",)):
+                if (variant.personal, channel) in taken:
+                    whom = "" if variant.personal else " for those who refused personalisation"
+                    message = f"a second text{whom}" + (f" on '{channel}'" if channel else "")
+                    at = ("variants", number, "channels", place) if channel else ("variants", number)
+                    raise refuse("RS055", message, "keep one of them", at=at)
+                taken.add((variant.personal, channel))
         return self
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Any, TypeVar
-from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, PlainValidator, Strict, WithJsonSchema
 
@@ -23,7 +20,7 @@ Items = Annotated[tuple[Item, ...], Strict(False)]
 """A YAML list, kept as a tuple; only the list is converted, its items stay strict."""
 
 
-def _from_text(convert: Callable[[str], Any], noun: str, example: str, code: str) -> Callable[[Any], Any]:
+def from_text(convert: Callable[[str], Any], noun: str, example: str, code: str) -> Callable[[Any], Any]:
     """A validator of texts; a number, a list or null is answered with an example of what is wanted."""
 
     def validate(raw: Any) -> Any:
@@ -138,56 +135,6 @@ def _region(text: str) -> str:
     raise refuse("RS006", f"'{part}' is not the part of a country", 'in ISO 3166-2, as "US-FL"')
 
 
-@cache
-def zone_names() -> frozenset[str]:
-    """The IANA time zones known to this machine."""
-    return frozenset(available_timezones())
-
-
-_BEIJING = (
-    "asia/beijing",
-    "北京",
-    "上海",
-    "中国",
-    "北京时间",
-    "beijing",
-    "china",
-    "cst",
-    "asia/peking",
-    "gmt+8",
-    "utc+8",
-    "utc+08:00",
-    "+08:00",
-)
-
-
-_WHOSE = ("contact", "workspace")
-
-
-def zone(text: str) -> str:
-    """The IANA name itself; refused with the nearest one when there is no such zone."""
-    if text in zone_names():
-        return text
-    if text.lower() in _BEIJING or difflib.get_close_matches(text.lower(), _BEIJING[:2], cutoff=0.85):
-        hint = "did you mean 'Asia/Shanghai'?"
-    else:
-        near = difflib.get_close_matches(text, zone_names(), n=1, cutoff=0.6)
-        hint = f"did you mean '{near[0]}'?" if near else "as Asia/Shanghai or Europe/Berlin"
-    raise refuse("RS050", f"'{text}' is not a known time zone", hint)
-
-
-def _cap_zone(text: str) -> str:
-    if text in _WHOSE:
-        return text
-    if difflib.get_close_matches(
-        text.lower(), [*_WHOSE, "customer", "user", "recipient", "local"], cutoff=0.8
-    ):
-        meant = "workspace" if text.lower().startswith("work") else "contact"
-        message = f"'{text}' is neither a time zone nor whose clock counts"
-        raise refuse("RS050", message, f"did you mean '{meant}'?")
-    return zone(text)
-
-
 def _scalar(raw: Any) -> Any:
     if isinstance(raw, str | int | float | bool):
         return raw
@@ -204,34 +151,34 @@ def _condition(raw: Any) -> Any:
     return raw
 
 
-def _text_schema(pattern: str, *examples: str) -> WithJsonSchema:
+def text_schema(pattern: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
 
 
 Id = Annotated[
     str,
-    BeforeValidator(_from_text(_id, "an id", "welcome_2", "RS029")),
-    _text_schema("^[a-z][a-z0-9_]{0,63}$", "welcome_2"),
+    BeforeValidator(from_text(_id, "an id", "welcome_2", "RS029")),
+    text_schema("^[a-z][a-z0-9_]{0,63}$", "welcome_2"),
 ]
 Locale = Annotated[
     str,
-    BeforeValidator(_from_text(_locale, "a language tag", "zh or en", "RS029")),
-    _text_schema("^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "zh", "en"),
+    BeforeValidator(from_text(_locale, "a language tag", "zh or en", "RS029")),
+    text_schema("^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "zh", "en"),
 ]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_from_text(_duration, "a duration", "90s, 15m, 2h, 3d or 2w", "RS026")),
-    _text_schema("^[1-9][0-9]*(s|m|h|d|w)$", "90s", "15m", "2h", "3d", "2w"),
+    BeforeValidator(from_text(_duration, "a duration", "90s, 15m, 2h, 3d or 2w", "RS026")),
+    text_schema("^[1-9][0-9]*(s|m|h|d|w)$", "90s", "15m", "2h", "3d", "2w"),
 ]
 ClockTime = Annotated[
     time,
-    BeforeValidator(_from_text(_clock_time, "a time of day", '"10:00"', "RS027")),
-    _text_schema("^([01][0-9]|2[0-3]):[0-5][0-9]$", "10:00"),
+    BeforeValidator(from_text(_clock_time, "a time of day", '"10:00"', "RS027")),
+    text_schema("^([01][0-9]|2[0-3]):[0-5][0-9]$", "10:00"),
 ]
 Share = Annotated[
     float,
-    BeforeValidator(_from_text(_share, "a percentage", "5%", "RS028")),
-    _text_schema(r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%$", "5%"),
+    BeforeValidator(from_text(_share, "a percentage", "5%", "RS028")),
+    text_schema(r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?%$", "5%"),
 ]
 Measure = Annotated[
     float,
@@ -248,41 +195,33 @@ Measure = Annotated[
 """A percentage (`Percent`) or a plain number."""
 Date = Annotated[
     str,
-    BeforeValidator(_from_text(_date, "a date", '"2026-03-01"', "RS031")),
-    _text_schema("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-03-01"),
+    BeforeValidator(from_text(_date, "a date", '"2026-03-01"', "RS031")),
+    text_schema("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-03-01"),
 ]
 Country = Annotated[
     str,
-    BeforeValidator(_from_text(_country, "a country code", '"CN"', "RS006")),
-    _text_schema("^[A-Z]{2}$", "CN", "GB"),
+    BeforeValidator(from_text(_country, "a country code", '"CN"', "RS006")),
+    text_schema("^[A-Z]{2}$", "CN", "GB"),
 ]
 Region = Annotated[
     str,
-    BeforeValidator(_from_text(_region, "a country, or a part of one", '"CN" or "US-FL"', "RS006")),
-    _text_schema("^[A-Z]{2}(-[A-Z0-9]{1,3})?$", "CN", "US", "US-FL"),
+    BeforeValidator(from_text(_region, "a country, or a part of one", '"CN" or "US-FL"', "RS006")),
+    text_schema("^[A-Z]{2}(-[A-Z0-9]{1,3})?$", "CN", "US", "US-FL"),
 ]
-Zone = Annotated[
-    str,
-    BeforeValidator(_from_text(zone, "a time zone", "Asia/Shanghai", "RS050")),
-    WithJsonSchema({"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]}),
-]
-CapZone = Annotated[
-    str,
-    BeforeValidator(_from_text(_cap_zone, "a time zone", "contact, workspace or Asia/Shanghai", "RS050")),
-    WithJsonSchema({"type": "string", "examples": ["contact", "workspace", "Asia/Shanghai"]}),
-]
+
+
 Scalar = Annotated[
     int | float | str | bool,
     BeforeValidator(_scalar),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
-OneOrMore = Annotated[
-    Items[Id],
-    BeforeValidator(_one_or_more),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-    ),
-]
+_ONE_OR_MORE = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+)
+OneOrMore = Annotated[Items[Id], BeforeValidator(_one_or_more), _ONE_OR_MORE]
+"""An id, or a list of them."""
+Texts = Annotated[Items[str], BeforeValidator(_one_or_more), _ONE_OR_MORE]
+"""A text, or a list of them."""
 Condition = Annotated[
     Any,
     BeforeValidator(_condition),

@@ -12,15 +12,22 @@ from engine.authoring.models.calendars import CalendarFile
 from engine.authoring.models.channels import ChannelsFile
 from engine.authoring.models.checks import ChecksFile, LexiconFile
 from engine.authoring.models.contents import ContentFile
+from engine.authoring.models.events import EventsFile
 from engine.authoring.models.experiment import ExperimentFile
+from engine.authoring.models.generators import GeneratorsFile
 from engine.authoring.models.journey import JourneyFile
 from engine.authoring.models.limits import CapsFile
+from engine.authoring.models.opt_outs import OptOutsFile
 from engine.authoring.models.part import Head
 from engine.authoring.models.plans import PlanFile
+from engine.authoring.models.platforms import PlatformsFile
 from engine.authoring.models.profile import AudienceFile
+from engine.authoring.models.purposes import PurposesFile
 from engine.authoring.models.quiet import QuietHoursFile
 from engine.authoring.models.review import ReviewFile
-from engine.authoring.models.workspace import EventsFile, PurposesFile, TagsFile, WorkspaceFile
+from engine.authoring.models.scripts import ScriptsFile
+from engine.authoring.models.tags import TagsFile
+from engine.authoring.models.workspace import WorkspaceFile
 
 KINDS: dict[str, type[Head]] = {
     "workspace": WorkspaceFile,
@@ -33,13 +40,17 @@ KINDS: dict[str, type[Head]] = {
     "audience": AudienceFile,
     "channels": ChannelsFile,
     "actions": ActionsFile,
+    "generators": GeneratorsFile,
     "content": ContentFile,
+    "scripts": ScriptsFile,
     "checks": ChecksFile,
     "lexicon": LexiconFile,
+    "platforms": PlatformsFile,
     "breakers": BreakersFile,
     "plan": PlanFile,
     "budgets": BudgetsFile,
     "quiet_hours": QuietHoursFile,
+    "opt_outs": OptOutsFile,
     "brand": BrandFile,
     "review": ReviewFile,
     "experiment": ExperimentFile,

@@ -6,16 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from engine.authoring.models.fields import (
-    CapZone,
-    Condition,
-    Date,
-    Duration,
-    Id,
-    Items,
-)
+from engine.authoring.models.fields import Condition, Date, Duration, Id, Items
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
+from engine.authoring.models.zones import CapZone
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 

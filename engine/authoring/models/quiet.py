@@ -6,11 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import CapZone, ClockTime, Date, Duration, Id, Items, Region
+from engine.authoring.models.fields import ClockTime, Date, Duration, Id, Items, Region
 from engine.authoring.models.limits import Weekday
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 from engine.authoring.models.scope import ScopeEntry
+from engine.authoring.models.zones import CapZone
 
 
 class HeldEntry(ScopeEntry):
@@ -120,6 +121,15 @@ class QuietEntry(Part):
         ),
         examples=[["sat", "sun"]],
     )
+    on_holidays: Id | None = Field(
+        None,
+        title="节假日",
+        description=(
+            "Beside `weekdays`: days that this calendar names as holidays, whatever weekday they are.\n"
+            "除 weekdays 之外，还包括该日历列出的节假日，不论星期几。"
+        ),
+        examples=["france"],
+    )
     timezone: CapZone = Field(
         "contact",
         title="时区",
@@ -187,13 +197,15 @@ class QuietEntry(Part):
             message = "'wish' and because: contact go together: it is the contact who says when"
             raise refuse("RS055", message, "add or remove 'wish'", at=("because",))
         if self.wish is not None:
-            if self.from_ is not None or self.until is not None or self.weekdays:
+            if self.from_ is not None or self.until is not None or self.weekdays or self.on_holidays:
                 message = "the hours are the contact's own, in the attribute that 'wish' names"
-                raise refuse("RS055", message, "remove 'from', 'until' and 'weekdays'", at=("wish",))
+                hint = "remove 'from', 'until', 'weekdays' and 'on_holidays'"
+                raise refuse("RS055", message, hint, at=("wish",))
             return
         if self.from_ is None or self.until is None:
             raise refuse("RS055", "it does not say from when until when", example)
-        if self.from_ == self.until and len(set(self.weekdays)) in {0, 7}:
+        days = len(set(self.weekdays))
+        if self.from_ == self.until and (days == 7 or (not days and self.on_holidays is None)):
             message = "quiet that ends when it begins would never be, or always"
             raise refuse("RS055", message, f"{example}; for whole days name the 'weekdays'", at=("until",))
 

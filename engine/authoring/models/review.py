@@ -15,6 +15,12 @@ from engine.rules.condition import YamlPath
 class StageEntry(Part):
     """One pair of eyes."""
 
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("deadline", "texts lie there until somebody decides"),
+        Unacted("when_late", "nobody is reminded"),
+        Unacted("on_urgent", "no text is urgent"),
+    )
+
     id: Id = Field(
         title="编号",
         description="The stage's name, as records of reviews cite it.\n环节编号，审核记录中引用它。",
@@ -29,9 +35,13 @@ class StageEntry(Part):
         ),
         examples=["legal"],
     )
-    deadline: Duration = Field(
+    deadline: Duration | None = Field(
+        None,
         title="时限",
-        description="How long a content may lie there unanswered.\n内容最多可停留多久。",
+        description=(
+            "How long a content may lie there unanswered; left out: as long as it takes.\n"
+            "内容最多可停留多久；不写则不限。"
+        ),
         examples=["4h"],
     )
     when_late: Literal["remind", "escalate", "reject"] = Field(
@@ -55,6 +65,10 @@ class StageEntry(Part):
 
 class PolicyEntry(Part):
     """Which contents take which stages. The first policy that fits a content is its own."""
+
+    unacted: ClassVar[tuple[Unacted, ...]] = (
+        Unacted("risk", "texts are asked about whatever checks find in them"),
+    )
 
     id: Id = Field(
         title="编号",
@@ -105,16 +119,15 @@ class PolicyEntry(Part):
         True,
         title="四眼原则",
         description=(
-            "true (when left out): nobody approves what they wrote themselves.\n"
-            "true（默认）：不能审批自己写的内容。"
+            "true (when left out): nobody approves what they published first themselves, but in a stage "
+            "without a queue beside which others look.\n"
+            "true（默认）：不能审批自己最先发布的内容；仅当另有他人审核时，可在没有队列的环节自查。"
         ),
     )
 
 
 class ReviewFile(Head):
     """Who approves contents."""
-
-    unacted: ClassVar[tuple[Unacted, ...]] = (Unacted("", "contents are sent without anyone's approval"),)
 
     kind: Literal["review"] = Field(
         title="种类",
@@ -123,7 +136,7 @@ class ReviewFile(Head):
     stages: Items[StageEntry] = Field(
         title="环节",
         description="The stages that policies can name.\n策略可以引用的审核环节。",
-        examples=[[{"id": "legal", "deadline": "4h"}]],
+        examples=[[{"id": "legal", "queue": "legal"}]],
         min_length=1,
     )
     policies: Items[PolicyEntry] = Field(

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from engine.authoring.models.fields import CapZone, Id
+from engine.authoring.models.fields import Id
 from engine.authoring.models.part import Part
 from engine.authoring.models.refusing import refuse
+from engine.authoring.models.zones import CapZone
 from engine.journeys.schedule import check_cron
 
 _CODES = {"never": "RS077", "unreadable": "RS078", "too_often": "RS079"}

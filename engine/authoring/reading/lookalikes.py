@@ -18,7 +18,8 @@ _SPACE = re.compile(rf"[ ]*(?:-[ ]*)?(\u3000+)[ ]*(?=(?:-[ ]*)?{_KEY}\s*[:：])"
 _SPACE_AFTER = re.compile(rf"^[ ]*(?:-[ ]+)?{_KEY}:(\u3000)")
 _NO_SPACE = re.compile(rf"\s*(-)({_KEY}:.*|\{{.*)$")
 _BRACE = re.compile(r"(?:^|[:\-,\[{(])\s*([｛［])|([｝］])\s*$")
-_COMPARED = re.compile(rf"({_KEY}):\s+((>=|>|＞=|＞)\s*([0-9A-Za-z_.%\"'-]+))")
+# `>-` by itself begins a text over several lines.
+_COMPARED = re.compile(rf"({_KEY}):\s+((>=|>|＞=|＞)\s*(?!-\s*$)([0-9A-Za-z_.%\"'-]+))")
 _CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})(?: .*)?$")
 _LONGEST_LINE = 1_000
 """Nobody writes longer ones by hand, and what is sought in them would take long to find."""

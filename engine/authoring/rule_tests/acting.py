@@ -1,8 +1,8 @@
-"""What operators do during a test: plans switched on and off, breakers tripped and reset."""
+"""What operators do during a test: to plans, breakers and budgets, and to contacts who are one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from engine.authoring.models.acts import ActEntry
 from engine.authoring.models.rule_test import RuleTestEntry
 from engine.authoring.rule_tests.ground import Ground
-from engine.authoring.rule_tests.tests import Act, Trip, Turn
+from engine.authoring.rule_tests.tests import Act, Halting, Join, Trip, Turn
+from engine.gate.budgets import OTHERS
 from engine.risk.model import Breaker
 from engine.rules.condition import YamlPath
 
@@ -44,7 +45,12 @@ class _Board:
 
 
 def read_acts(
-    ground: Ground, entry: RuleTestEntry, at: YamlPath, start: datetime, until: datetime
+    ground: Ground,
+    entry: RuleTestEntry,
+    at: YamlPath,
+    start: datetime,
+    until: datetime,
+    people: Collection[str],
 ) -> tuple[Act, ...]:
     """What is done, in order, the ends that plans come to by themselves included; problems go to the ground.
 
@@ -69,6 +75,10 @@ def read_acts(
             _switch_on(ground, board, act, act.plan_on, moment, start, here)
         elif act.plan_off is not None:
             _switch_off(ground, board, act.plan_off, moment, here)
+        elif act.merge is not None:
+            board.turns += _joined(ground, act.merge, moment, people, (*here, "merge"))
+        elif act.halt is not None or act.resume is not None:
+            board.turns += _halted(ground, act, moment, here)
         else:
             board.turns += _tripped(ground, act, moment, here)
     board.pass_time(until)
@@ -119,6 +129,17 @@ def _switch_off(ground: Ground, board: _Board, name: str, moment: datetime, here
         board.switch_off(name, moment)
 
 
+def _joined(
+    ground: Ground, names: Sequence[str], moment: datetime, people: Collection[str], at: YamlPath
+) -> Iterator[Join]:
+    unknown = [
+        name for number, name in enumerate(names) if not ground.has_contact(name, people, (*at, number))
+    ]
+    if not unknown:
+        one, other = names
+        yield Join(moment, one, other)
+
+
 def _tripped(ground: Ground, act: ActEntry, moment: datetime, here: YamlPath) -> Iterator[Trip]:
     key, name = ("trip", act.trip) if act.trip is not None else ("reset", act.reset or "")
     breakers = {breaker.id: breaker for breaker in ground.bundle.breakers}
@@ -130,6 +151,24 @@ def _tripped(ground: Ground, act: ActEntry, moment: datetime, here: YamlPath) ->
     if scope is not None:
         level = (act.level or "red") if key == "trip" else None
         yield Trip(moment, name, scope, level)
+
+
+def _halted(ground: Ground, act: ActEntry, moment: datetime, here: YamlPath) -> Iterator[Halting]:
+    key, name = ("halt", act.halt) if act.halt is not None else ("resume", act.resume or "")
+    budgets = {budget.id: budget for budget in ground.bundle.budgets}
+    budget = budgets.get(name)
+    if budget is None:
+        _unknown(ground, "budget", name, budgets, (*here, key))
+        return
+    shares = [*(share.id for share in budget.shares), OTHERS]
+    share = act.share or OTHERS
+    if budget.returns is None:
+        message = f"'{name}' does not say what comes back, so none of its shares is ever halted"
+        ground.note(IMPOSSIBLE, message, "add 'return' to the budget", (*here, key))
+    elif share not in shares:
+        ground.unknown(f"the budget '{name}' has no share '{share}'", share, shares, (*here, "share"))
+    else:
+        yield Halting(moment, name, share, key == "halt")
 
 
 def _scope(ground: Ground, act: ActEntry, breaker: Breaker, here: YamlPath) -> str | None:

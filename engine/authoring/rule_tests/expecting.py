@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from engine.authoring.compiling.conditions import Rulebook
-from engine.authoring.models.rule_test import ExpectEntry, RuleTestEntry
+from engine.authoring.models.expectations import ExpectEntry
+from engine.authoring.models.rule_test import RuleTestEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.rule_tests.ground import MINUTE, Ground
 from engine.authoring.rule_tests.tests import Cast, Expectation, Window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.authoring.models.rule_test import PersonEntry
+from engine.authoring.models.people import PersonEntry
 from engine.authoring.reading.validating import known_list, nearest
 from engine.authoring.rule_tests.ground import Ground
 from engine.journeys.program import Experiment

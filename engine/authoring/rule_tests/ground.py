@@ -59,15 +59,19 @@ class Ground:
         there = ZoneInfo(zone)
         return Window(_fixed(span.first, start, there)[0], _fixed(span.last, start, there)[1], span.text)
 
+    def has_contact(self, name: str, people: Collection[str], at: YamlPath) -> bool:
+        """Whether the test is about a contact of that name; a problem when it is not."""
+        if name not in people:
+            hint = nearest(name, people) or known_list(people)
+            self.note("RS087", f"this test has no contact '{name}'", hint, at)
+        return name in people
+
     def whose(self, name: str | None, people: Mapping[str, Cast], at: YamlPath) -> Cast:
         """The contact that is meant; any of them, and a problem, when that is not clear."""
-        if name is not None and name in people:
+        if name is not None and self.has_contact(name, people, (*at, "contact")):
             return people[name]
         anybody = next(iter(people.values()))
-        if name is not None:
-            hint = nearest(name, people) or known_list(people)
-            self.note("RS087", f"this test has no contact '{name}'", hint, (*at, "contact"))
-        elif len(people) > 1:
+        if name is None and len(people) > 1:
             self.note(
                 "RS087", "this test has several contacts; say which", f"add 'contact: {anybody.name}'", at
             )

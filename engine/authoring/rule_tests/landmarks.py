@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.authoring.compiling.catalogues import nested_lists, step_id, walk
+from engine.authoring.compiling.nesting import nested_lists, step_id, walk
 from engine.authoring.definitions import Defined, Definitions
+from engine.authoring.models.branching_steps import BranchStep, ExperimentStep, RepeatStep
 from engine.authoring.models.journey import JourneyFile
-from engine.authoring.models.steps import AskStep, BranchStep, ExperimentStep, RepeatStep
+from engine.authoring.models.waiting_steps import AskStep
 from engine.authoring.reading.source import dotted
 from engine.authoring.rule_tests.tests import Landmarks, Way
 from engine.errors import Place

@@ -14,9 +14,11 @@ from typing import Any
 from engine.authoring.bundle import Bundle
 from engine.authoring.checking.json_schemas import fault_of_schema
 from engine.authoring.checking.references import References
-from engine.authoring.compiling.catalogues import type_of
+from engine.authoring.compiling.run_facts import type_of
 from engine.authoring.definitions import Defined, Definitions, kind_of
-from engine.authoring.models.rule_test import HappeningEntry, PersonEntry, RuleTestEntry, RuleTestFile
+from engine.authoring.models.happenings import HappeningEntry
+from engine.authoring.models.people import PersonEntry
+from engine.authoring.models.rule_test import RuleTestEntry, RuleTestFile
 from engine.authoring.reading.source import Source
 from engine.authoring.reading.validating import known_list, nearest, validate_as
 from engine.authoring.rule_tests.acting import read_acts
@@ -25,8 +27,8 @@ from engine.authoring.rule_tests.experiments import arms_of, check_experiments
 from engine.authoring.rule_tests.ground import Ground
 from engine.authoring.rule_tests.tests import ONLY_CONTACT, Answer, Cast, Happening, RuleTest, SaidEnd, Suite
 from engine.errors import Problem
-from engine.gate.consent import ANY, PERSONALISATION
-from engine.journeys.event import JOURNEY_REQUESTED
+from engine.gate.consent import ANY, OF_EVERY_WORKSPACE
+from engine.journeys.event import JOURNEY_REQUESTED, MESSAGE_BOUNCED, MESSAGE_COMPLAINED
 from engine.journeys.numbers import zones_by_numbers
 from engine.journeys.program import Ask, Call
 from engine.rules.condition import YamlPath
@@ -126,7 +128,7 @@ def _test(ground: Ground, entry: RuleTestEntry, at: YamlPath) -> RuleTest:
         events=tuple(sorted(events, key=lambda each: each.at)),
         calls=tuple(_calls(ground, entry, at, people)),
         expected=tuple(read_expectations(ground, entry, at, people, start, until)),
-        acts=read_acts(ground, entry, at, start, until),
+        acts=read_acts(ground, entry, at, start, until, people),
         answers=tuple(sorted(_answers(ground, entry, at, people, start, until), key=lambda each: each.at)),
     )
 
@@ -219,6 +221,10 @@ def _calls(
         yield SaidEnd(program.journey, said.call, said.outcome, dict(said.results), whose)
 
 
+_TOLD_IN_TESTS = (JOURNEY_REQUESTED, MESSAGE_BOUNCED, MESSAGE_COMPLAINED)
+"""What Wayline itself writes because somebody told it, and in a test nobody else can."""
+
+
 def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: YamlPath) -> None:
     """The event as intake would check it; and no property that the schema does not know."""
     if name == IDENTIFY and name not in ground.bundle.events:
@@ -228,7 +234,7 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
     kind = ground.bundle.events.get(name)
     if kind is None:
         return  # it stands in a file that cannot be read
-    if kind.is_own and name != JOURNEY_REQUESTED:
+    if kind.is_own and name not in _TOLD_IN_TESTS:
         message = f"'{name}' is written by Wayline itself, in tests too"
         ground.note(
             "RS088", message, "bring about what it follows from, or let the time go by", (*at, "event")
@@ -270,7 +276,7 @@ def _check_event(ground: Ground, name: str, properties: Mapping[str, Any], at: Y
         ground.journey(requested, (*at, "properties", "journey"))
     if kind.effect in {"consent_granted", "consent_denied", "consent_withdrawn", "consent_confirmed"}:
         purpose = properties.get("purpose")
-        if isinstance(purpose, str) and purpose not in {ANY, PERSONALISATION}:
+        if isinstance(purpose, str) and purpose not in {ANY, *OF_EVERY_WORKSPACE}:
             ground.refer("purpose", purpose, (*at, "properties", "purpose"))
 
 

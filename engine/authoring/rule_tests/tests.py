@@ -89,7 +89,26 @@ class Trip:
     """None: it is reset."""
 
 
-Act = Turn | Trip
+@dataclass(frozen=True)
+class Join:
+    """Two of the contacts turn out to be one."""
+
+    at: datetime
+    one: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Halting:
+    """A share of a budget is halted by hand, or let go on."""
+
+    at: datetime
+    budget: str
+    share: str
+    halted: bool
+
+
+Act = Turn | Trip | Join | Halting
 
 
 @dataclass(frozen=True)

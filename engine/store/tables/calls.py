@@ -61,3 +61,5 @@ class CallRow(SQLModel, table=True):
     """Delivery time from which anybody may take it up: after a lease, or a pause between two tries."""
     updated_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Delivery time of the last change."""
+    merged_from: str | None = None
+    """Under which contact it came, while that one is part of this one."""

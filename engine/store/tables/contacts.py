@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, Integer
+from sqlalchemy import Boolean, Column, Index, Integer, false, text, true
 from sqlmodel import Field, SQLModel
 
 from engine.store.columns import BigId, Document, Instant
@@ -16,7 +16,15 @@ class ContactRow(SQLModel, table=True):
 
     __tablename__ = "contact"
     # Schedules go through the contacts of one zone in the order of their ids.
-    __table_args__ = (Index("ix_contact_zone", "timezone", "id"),)
+    __table_args__ = (
+        Index("ix_contact_zone", "timezone", "id"),
+        Index(
+            "ix_contact_merged",
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
@@ -44,6 +52,7 @@ class ContactRow(SQLModel, table=True):
     """Reason of a contact-level suppression; None when there is none."""
     erased_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     merged_into: str | None = None
+    """The contact that this one is part of; that one is never part of another itself."""
     counts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     """Windowed counts, by id; rebuilt from the events when their definition changes."""
     sends_since_active: int = 0
@@ -62,6 +71,15 @@ class IdentityRow(SQLModel, table=True):
     """One address of a contact on one platform."""
 
     __tablename__ = "identity"
+    __table_args__ = (
+        Index(
+            "ix_identity_untold",
+            "platform",
+            "address",
+            sqlite_where=text("NOT is_told"),
+            postgresql_where=text("NOT is_told"),
+        ),
+    )
 
     platform: str = Field(primary_key=True)
     address: str = Field(primary_key=True)
@@ -69,6 +87,15 @@ class IdentityRow(SQLModel, table=True):
     added_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     suppressed: str | None = None
     """Why this address must not be used: `hard_bounce`, `complaint`, …; None when it may."""
+    is_shared: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    """Several people use it, so it never shows that two contacts are one."""
+    is_told: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
+    """False while its journeys have not heard that a message to it bounced, or was complained of."""
+    merged_from: str | None = Field(default=None)
+    """Under which contact it came, while that one is part of this one."""
+    heard: dict[str, Any] | None = Field(default=None, sa_column=Column(Document, nullable=True))
+    """Channel -> type of event -> when its owner was heard there, and what an answer has to name, as far as
+    that opens or closes a window."""
 
 
 class SuppressionRow(SQLModel, table=True):
@@ -101,6 +128,8 @@ class EventRow(SQLModel, table=True):
     received_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     source: str
     properties: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    merged_from: str | None = Field(default=None)
+    """Under which contact it came, while that one is part of this one."""
 
 
 class PatternRow(SQLModel, table=True):
@@ -151,6 +180,65 @@ class ConsentRow(SQLModel, table=True):
     prev_hash: str = ""
     hash: str = ""
     """SHA-256 over the previous hash and this entry's fields: a changed or removed entry shows."""
+
+
+class MergeRow(SQLModel, table=True):
+    """That two contacts turned out to be one: who says so, why, and all that it takes to part them again."""
+
+    __tablename__ = "contact_merge"
+    __table_args__ = (
+        # Nobody is part of two others.
+        Index(
+            "ix_contact_merge_gone",
+            "gone",
+            unique=True,
+            sqlite_where=text("undone_at IS NULL"),
+            postgresql_where=text("undone_at IS NULL"),
+        ),
+        Index("ix_contact_merge_survivor", "survivor"),
+        Index("ix_contact_merge_joined_to", "joined_to"),
+    )
+
+    id: str = Field(primary_key=True)
+    gone: str
+    joined_to: str
+    """The contact that it was joined with."""
+    survivor: str
+    """The contact that it is part of now: `joined_to`, or what that one became part of since."""
+    at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Journey time."""
+    because: str
+    """alias | identity | operator"""
+    by: str
+    """Who asked: a source of events, or an operator."""
+    reason: str = ""
+    """In the operator's words, or the platform of the identity that both have."""
+    cause: str | None = None
+    """The event that told of it."""
+    profiles: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """The two before, and what they made: `before`, `gone`, `joined`. Empty once one of them was erased."""
+    told: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """What became of what they had: counts of rows, runs that ended, names of what was set aside."""
+    undone_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    undone_by: str | None = None
+    undone_because: str | None = None
+
+
+class ErasureRow(SQLModel, table=True):
+    """That a contact was erased: who did it, and what is proof of it without telling who it was."""
+
+    __tablename__ = "erasure"
+
+    contact_id: str = Field(primary_key=True)
+    """The random id, which stands in decisions and in the ledger of consents still."""
+    at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Journey time."""
+    by: str
+    reason: str
+    digests: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
+    """Keyed hashes of the addresses: whoever names one can be told that it was erased."""
+    told: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+    """How many rows of each kind were emptied."""
 
 
 class ProfileSweepRow(SQLModel, table=True):

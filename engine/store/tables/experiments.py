@@ -41,6 +41,8 @@ class ExposureRow(SQLModel, table=True):
     """Journey time."""
     instead_of: str | None = None
     """An earlier arm, which was taken out of the experiment; who was in two arms counts for neither."""
+    merged_from: str | None = None
+    """Under which contact it came, while that one is part of this one."""
 
 
 class StratumRow(SQLModel, table=True):

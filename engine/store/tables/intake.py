@@ -47,3 +47,28 @@ class DeadLetterRow(SQLModel, table=True):
     raw: Any = Field(default=None, sa_column=Column(Document))
     retried_at: datetime | None = Field(default=None, sa_column=Column(Instant))
     resolved_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+
+
+class CallbackRow(SQLModel, table=True):
+    """A delivery of a callback that was taken in, so that one that comes again has no second effect."""
+
+    __tablename__ = "callback"
+    __table_args__ = (Index("ix_callback_taken", "taken_at"),)
+
+    channel: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    """Hash of the name that the platform gave the delivery."""
+    taken_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time."""
+
+
+class PollRow(SQLModel, table=True):
+    """How far the platform of one channel has been asked what became of messages."""
+
+    __tablename__ = "poll"
+
+    channel: str = Field(primary_key=True)
+    since: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Everything before has been told; delivery time, as the platform counts it."""
+    next_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time before which nobody asks: it was asked lately, or somebody is at it."""

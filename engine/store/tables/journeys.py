@@ -16,7 +16,7 @@ class RunRow(SQLModel, table=True):
 
     __tablename__ = "run"
     __table_args__ = (
-        Index("ix_run_contact", "contact_id", "journey"),
+        Index("ix_run_contact", "contact_id", "journey", "entry_key"),
         Index("ix_run_lease", "status", "lease_until"),
         Index("ix_run_due", "status", "due_at"),
         Index(
@@ -71,6 +71,8 @@ class RunRow(SQLModel, table=True):
     started_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Journey time."""
     ended_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    merged_from: str | None = None
+    """Under which contact it came, while that one is part of this one."""
 
 
 class WaitRow(SQLModel, table=True):
@@ -94,6 +96,8 @@ class WaitRow(SQLModel, table=True):
     """Journey time after which it no longer counts (a goal's `within`)."""
     matched_event_id: str | None = None
     """Set by the event that satisfied it: the truth that a nudge only points at."""
+    merged_from: str | None = None
+    """Under which contact it came, while that one is part of this one."""
 
 
 class ScheduleRow(SQLModel, table=True):

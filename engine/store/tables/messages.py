@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, String, text
+from sqlalchemy import Column, Float, Index, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from engine.store.columns import BigId, Document, Instant
@@ -25,6 +25,13 @@ class IntentRow(SQLModel, table=True):
             postgresql_where=text("outcome IS NULL"),
         ),
         Index("ix_intent_run", "run_id"),
+        # Receipts name messages as their providers do.
+        Index(
+            "ix_intent_provider",
+            "provider_id",
+            sqlite_where=text("provider_id IS NOT NULL"),
+            postgresql_where=text("provider_id IS NOT NULL"),
+        ),
         Index("ix_intent_state", "state", "wake_at"),
         Index("ix_intent_hold", "state", "hold_scope"),
     )
@@ -38,13 +45,16 @@ class IntentRow(SQLModel, table=True):
     contact_id: str
     purpose: str
     priority: int = 50
+    value: float = Field(default=50.0, sa_column=Column(Float, nullable=False, server_default="50"))
+    """What it is worth beside others: of those that are due together the highest is taken up first."""
     content: str
     channels: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
     bundle_hash: str
     variables: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     """The run's values at the time of the wish, for the template."""
     state: str = "planned"
-    """planned | held | reserved | handed_over | accepted | rejected | unknown | ended (never handed over)"""
+    """planned | held | reserved | handed_over | accepted | rejected | unknown | ended (never handed over);
+    and, as receipts say: delivered | bounced | read"""
     outcome: str | None = None
     """Terminal: sent | capped | blocked | failed | expired | unknown"""
     reason: str | None = None
@@ -72,6 +82,8 @@ class IntentRow(SQLModel, table=True):
     """Delivery time until which one process alone works on it."""
     updated_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Delivery time of the last change."""
+    merged_from: str | None = None
+    """Under which contact it came, while that one is part of this one."""
 
 
 class DecisionRow(SQLModel, table=True):
@@ -79,8 +91,20 @@ class DecisionRow(SQLModel, table=True):
 
     __tablename__ = "decision"
     __table_args__ = (
+        # One for each way in which people ask why; `python -m benchmarks.decisions` says what each costs.
         Index("ix_decision_intent", "intent_key"),
+        Index("ix_decision_run", "run_id"),
         Index("ix_decision_contact", "contact_id", "at"),
+        Index("ix_decision_journey", "journey", "at"),
+        Index("ix_decision_reason", "reason", "at"),
+        Index(
+            "ix_decision_outcome",
+            "outcome",
+            "at",
+            sqlite_where=text("outcome IS NOT NULL"),
+            postgresql_where=text("outcome IS NOT NULL"),
+        ),
+        Index("ix_decision_at", "at"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
@@ -88,7 +112,7 @@ class DecisionRow(SQLModel, table=True):
     at: datetime = Field(sa_column=Column(Instant, nullable=False))
     """Journey time."""
     kind: str
-    """entry | branch | experiment | message | task | call | run"""
+    """entry | branch | experiment | message | task | call | wait | run"""
     contact_id: str
     journey: str | None = None
     run_id: str | None = None
@@ -99,6 +123,8 @@ class DecisionRow(SQLModel, table=True):
     """allow | hold | skip | block | fail"""
     reason: str
     """`family.detail`, as in gate.md"""
+    outcome: str | None = None
+    """Of a message that this decision ended: how. None in holds, in other kinds, and in the first records."""
     evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
     would_pass_if: str = ""
     hold_until: datetime | None = Field(default=None, sa_column=Column(Instant))
@@ -136,6 +162,10 @@ class CapPlaceRow(SQLModel, table=True):
     journey: str | None = None
     tags: list[str] = Field(default_factory=list, sa_column=Column(Document, nullable=False))
     content: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    part: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    """Of a window that is several: through which of them the message leaves, as a template's id."""
+    merged_from: str | None = None
+    """Under which contact it came, while that one is part of this one."""
 
 
 class AttemptRow(SQLModel, table=True):
@@ -191,3 +221,72 @@ class BreakerRow(SQLModel, table=True):
     by: str = "rule"
     """`rule`, or the operator who tripped or reset it."""
     evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Document, nullable=False))
+
+
+class MetricMarkRow(SQLModel, table=True):
+    """What was told that counts in a metric which a breaker watches: once for each message, or event."""
+
+    __tablename__ = "metric_mark"
+    __table_args__ = (Index("ix_metric_mark_told", "metric", "told_at"),)
+
+    metric: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    """Of the message; of the event, for metrics that sample events."""
+    told_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time at which we heard of it: the moment it counts at."""
+    is_against: bool = True
+    """Else it is a sample alone."""
+    sent_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    """Delivery time of the attempt that sent the message; None for an event that is about none."""
+    channel: str = ""
+    journey: str = ""
+    content: str = ""
+    probe: bool = False
+    """The message was a probe of a breaker."""
+
+
+class ReceiptRow(SQLModel, table=True):
+    """What was said of a message after its provider took it; each once, and never changed."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (
+        UniqueConstraint("intent_key", "said"),
+        Index("ix_receipt_contact", "contact_id", "id"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    intent_key: str
+    contact_id: str
+    said: str
+    """accepted | delivered | bounced | read | complained"""
+    channel: str = ""
+    code: str = ""
+    at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time, as the provider says it."""
+    received_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Journey time."""
+
+
+class EarlyReceiptRow(SQLModel, table=True):
+    """A receipt that names its message by the provider's id alone, and came before that was written down."""
+
+    __tablename__ = "early_receipt"
+    __table_args__ = (
+        UniqueConstraint("provider_id", "channel", "said"),
+        Index("ix_early_receipt_received", "received_at"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+    provider_id: str
+    channel: str = ""
+    """Empty where nobody said."""
+    said: str
+    """As in `ReceiptRow`."""
+    at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time, as the provider says it."""
+    code: str = ""
+    permanent: bool = False
+    source: str = ""
+    """Who told."""
+    received_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    """Delivery time."""

@@ -1,0 +1,1 @@
+"""What channels that ask over HTTP share: connections, plain answers, access tokens."""

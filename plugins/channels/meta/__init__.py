@@ -1,0 +1,1 @@
+"""Channels over Meta's Graph API: WhatsApp, Messenger, Instagram."""

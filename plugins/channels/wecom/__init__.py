@@ -1,0 +1,1 @@
+"""WeCom: welcomes, mass sends that a member confirms, and the sealed callbacks of both."""
