@@ -117,7 +117,7 @@ class TemporalDriver:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
 
-    async def is_running(self, run: RunRef) -> bool:
+    async def is_running(self, run: RunRef | OpenWorkflow) -> bool:
         async with self._calling() as client:
             try:
                 handle = client.get_workflow_handle(run.workflow_id)

@@ -171,7 +171,7 @@ class Examiner:
         open_runs = {each.run_id: each async for each in services.driver.open_runs()}
         runs, pending, waits = await services.store.run(self._carried_runs, list(open_runs))
         # What the outbox still has to tell is the dispatcher's business. The list may lag behind by a second,
-        # so whoever seems missing is asked for by name.
+        # so whoever seems to be missing or too many is asked for by name.
         settled = {run: is_active for run, is_active in runs.items() if run.run_id not in pending}
         missing = [
             run
@@ -184,7 +184,11 @@ class Examiner:
             if not is_active and run.run_id in open_runs and await services.driver.is_running(run)
         ]
         known = {run.run_id for run in runs}
-        strays = [each.workflow_id for run_id, each in open_runs.items() if run_id not in known]
+        strays = [
+            each.workflow_id
+            for run_id, each in open_runs.items()
+            if run_id not in known and await services.driver.is_running(each)
+        ]
         overdue = services.clock.now() - SETTLED
         behind = [
             run

@@ -38,7 +38,7 @@ from engine.delivery.passing import Means
 from engine.intake.accepting import Intake
 from engine.intake.dispatcher import Dispatcher
 from engine.intake.segment import translate
-from engine.journeys.driver import Nudge, RunRef
+from engine.journeys.driver import Nudge, OpenWorkflow, RunRef
 from engine.plugin.calling import call_channel
 from engine.plugin.registry import load_registry
 from engine.runs.going_on import Company
@@ -70,7 +70,7 @@ class Workflows:
     async def cancel(self, run: RunRef, reason: str) -> None:
         return None
 
-    async def is_running(self, run: RunRef) -> bool:
+    async def is_running(self, run: RunRef | OpenWorkflow) -> bool:
         return True
 
     async def watch_breaker(self, breaker: str, scope: str) -> None:

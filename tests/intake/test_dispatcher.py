@@ -18,7 +18,7 @@ from engine.clock import FixedClock
 from engine.errors import DriverUnavailable
 from engine.intake.carrying import Carrier
 from engine.intake.dispatcher import Backoff, Dispatcher
-from engine.journeys.driver import Nudge, RunRef, Standing
+from engine.journeys.driver import Nudge, OpenWorkflow, RunRef, Standing
 from engine.journeys.lanes import Lane
 from engine.store.database import Store
 from engine.store.tables import OutboxRow
@@ -46,7 +46,7 @@ class RecordingDriver:
     async def cancel(self, run: RunRef, reason: str) -> None:
         self._tell("cancel", run.run_id, reason)
 
-    async def is_running(self, run: RunRef) -> bool:
+    async def is_running(self, run: RunRef | OpenWorkflow) -> bool:
         return any(run_id == run.run_id for _, run_id, _ in self.told)
 
     async def watch_breaker(self, breaker: str, scope: str) -> None:

@@ -36,13 +36,16 @@ async def test_doctor_ends_workflows_without_a_run_and_wakes_those_of_ended_ones
         session.execute(delete(OutboxRow))
     await eventually(lambda: lists(driver, 2))
 
-    found = await Examiner(shop.services, repair=False).examine()
-    assert {item.name for item in found if item.needs_care} == {"workflows"}
-    said = next(item.detail for item in found if item.name == "workflows")
-    assert said == "1 workflows without a run, 1 workflows of ended runs"
+    async def said(*, repair: bool) -> tuple[dict[str, str], str]:
+        """What needs care, but for the service itself, which remembers workers of other tests for minutes."""
+        found = {item.name: item for item in await Examiner(shop.services, repair=repair).examine()}
+        del found["temporal"]
+        in_need = {name: item.detail for name, item in found.items() if item.needs_care}
+        return in_need, found["workflows"].detail
 
-    mended = await Examiner(shop.services, repair=True).examine()
-    assert not [item for item in mended if item.needs_care]
+    both = "1 workflows without a run, 1 workflows of ended runs"
+    assert await said(repair=False) == ({"workflows": both}, both)
+    assert await said(repair=True) == ({}, both)
     assert not await driver.is_running(stray)
     stop = asyncio.Event()
     working = asyncio.create_task(run_worker(shop.services, stop))
