@@ -1,4 +1,4 @@
-"""What operators look up: contacts, runs, decisions, messages, dead letters."""
+"""What operators look up: contacts, runs, decisions, messages, dead letters; and runs that they cancel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
-from engine.api.access import Asked, require_operator
+from engine.api.access import Asked, Operator, require_operator
 from engine.api.problems import ProblemError
 from engine.delivery import explaining
 from engine.delivery.story import as_data
@@ -22,6 +22,7 @@ from engine.governance.records import LONGEST_LIST, Record
 from engine.intake import deadletters
 from engine.intake.carrying import Carrier
 from engine.masking import mask_value
+from engine.runs.cancelling import cancel
 
 router = APIRouter(prefix="/v1", tags=["records"], dependencies=[Depends(require_operator)])
 
@@ -107,6 +108,30 @@ async def run(run_id: str, services: Asked) -> Record:
             return records.run_record(session, run_id)
 
     return await services.store.run(look)
+
+
+class CancelRequest(BaseModel):
+    """Why."""
+
+    reason: str = Field(default="", max_length=500)
+
+
+class CancelAnswer(BaseModel):
+    """What became of it."""
+
+    run_id: str
+    changed: bool = Field(description="False when the run had ended already.")
+
+
+@router.post("/runs/{run_id}/cancel")
+async def cancel_run(run_id: str, wanted: CancelRequest, services: Asked, operator: Operator) -> CancelAnswer:
+    """End a run where it stands: its open task is withdrawn, a message that has not left is not sent."""
+
+    def act() -> bool:
+        with services.store.begin() as session:
+            return cancel(session, run_id, by=operator, reason=wanted.reason, now=services.clock.now())
+
+    return CancelAnswer(run_id=run_id, changed=await services.store.run(act))
 
 
 class DecisionPage(BaseModel):

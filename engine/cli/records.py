@@ -1,4 +1,4 @@
-"""`wayline contact` and `wayline run`: what is known of one contact or run."""
+"""`wayline contact` and `wayline run`: what is known of one contact or run, and the end of a run by hand."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.contacts import add_commands
-from engine.cli.database import read
-from engine.cli.output import Format, FormatOption, print_fields, print_json, print_table, say_rows
+from engine.cli.database import read, who, write
+from engine.cli.output import Format, FormatOption, print_fields, print_json, print_table, say, say_rows
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.orm import Session
 
     from engine.governance.records import Record
@@ -73,6 +75,7 @@ def register(app: typer.Typer) -> None:
     run = typer.Typer(no_args_is_help=True, help="Contacts going through journeys.")
     run.command("list")(list_runs)
     run.command("show")(show_run)
+    run.command("cancel")(cancel_run)
     app.add_typer(run, name="run")
 
 
@@ -176,3 +179,24 @@ def show_run(
         print_json(record)
     else:
         print_fields(record, OF_A_RUN)
+
+
+def cancel_run(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="As `wayline run list` shows it.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, for the record.")] = "",
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """End a run where it stands: its open task is withdrawn, a message that has not left is not sent.
+
+    The contact's other runs go on, and the journey may take them in again as its re-entry says.
+
+    Example: wayline run cancel 3f6c0d5b2a9e4f718c0b1d2e3f405162 --why "asked by phone"
+    """
+    from engine.runs.cancelling import cancel
+
+    def act(session: Session, _: BundleShelf, now: datetime) -> bool:
+        return cancel(session, run_id, by=who(), reason=why, now=now)
+
+    changed = write(act)
+    text = f"run {run_id} is cancelled" if changed else f"run {run_id} had ended already"
+    say(output, {"run": run_id, "changed": changed}, text)

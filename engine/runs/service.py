@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from engine.authoring.bundle import Bundle
-from engine.clock import Clock, Clocks, FixedClock
+from engine.clock import Clock, Clocks
 from engine.contacts.identity import RacedError
 from engine.delivery.onward import Onward
 from engine.errors import WaylineError
@@ -22,15 +22,12 @@ from engine.gate.model import Outcome
 from engine.gate.state import Claim
 from engine.journeys.event import Event
 from engine.journeys.program import Program
-from engine.journeys.run import Ended, RunOutcome
 from engine.runs.advancing import Advancing, Carried, Plans
-from engine.runs.ending import Endings
 from engine.runs.entering import Ground, Reacting
 from engine.runs.going_on import Company, GoingOn, Settles, Step, Went, later
 from engine.runs.leasing import has_abandoned, lease_abandoned
-from engine.runs.locking import RevisionLostError, lock_run
+from engine.runs.locking import RevisionLostError
 from engine.runs.starting import Door
-from engine.runs.telling import Notes
 from engine.store.bundles import BundleShelf
 from engine.store.database import Store
 from engine.store.tables import ControlRow
@@ -159,18 +156,6 @@ class Runs:
         """Carry these, a few side by side; one that cannot be carried is left to its lease."""
         for start in range(0, len(run_ids), _AT_ONCE):
             await asyncio.gather(*map(self._carry_found, run_ids[start : start + _AT_ONCE]))
-
-    def cancel(self, session: Session, run_id: str, reason: str) -> bool:
-        """End a run by hand; False when it had ended already. `reason` is the operator's own words."""
-        _, row, situation = lock_run(session, run_id)
-        if row.status != "active":
-            return False
-        clocks = Clocks(FixedClock(self._clock.now()), situation.time)
-        ended = Ended(RunOutcome.CANCELLED, "run.cancelled", reason)
-        endings = Endings(session, Notes(), clocks.journey_now(), clocks.delivery_now())
-        endings.end(row, ended)
-        endings.finish()
-        return True
 
     async def _carry_found(self, run_id: str, real_now: datetime | None = None) -> None:
         try:

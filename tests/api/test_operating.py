@@ -55,6 +55,24 @@ async def test_runs_and_decisions_can_be_filtered(site: Site) -> None:
     assert {decision["contact_id"] for decision in decisions} == {record["id"]}
 
 
+async def test_a_run_is_cancelled_once_with_who_did_it_and_why(site: Site, tmp_path: Path) -> None:
+    files = workspace(tmp_path / "letters")
+    files["welcome.yaml"] += "  - {wait: a_day, for: 1d}\n"
+    await site.ask("POST", "/v1/bundles", json={"files": files})
+    record = await welcome(site)
+    await site.carried()
+    path = f"/v1/runs/{record['runs'][0]['id']}/cancel"
+    first = await site.ask("POST", path, json={"reason": "asked by phone"})
+    assert (first.status_code, first.json()["changed"]) == (200, True)
+    assert (await site.ask("POST", path, json={})).json()["changed"] is False
+    (run,) = (await site.ask("GET", "/v1/runs")).json()["runs"]
+    assert (run["status"], run["outcome"]) == ("ended", "cancelled")
+    asked = {"run": run["id"], "reason": "run.cancelled"}
+    (decision,) = (await site.ask("GET", "/v1/decisions", params=asked)).json()["decisions"]
+    assert decision["evidence"] == {"outcome": "cancelled", "by": "operator", "why": "asked by phone"}
+    assert (await site.ask("POST", "/v1/runs/none/cancel", json={})).status_code == 404
+
+
 async def test_decisions_are_records_that_fit_their_published_schema_page_by_page(site: Site) -> None:
     await welcome(site)
     await welcome(site, "u2")

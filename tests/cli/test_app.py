@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import typer
 
 from engine.cli import MODULES
 from tests.cli.conftest import Command
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_version_is_told(wayline: Command) -> None:
@@ -51,6 +54,28 @@ def test_every_command_shows_an_example(module: str, wayline: Command) -> None:
     for each in commands:
         assert each.callback is not None
         assert "Example: " in (each.callback.__doc__ or ""), each.name
+
+
+def test_every_command_that_a_text_of_the_project_names_is_there() -> None:
+    """`wayline run cancel` once stood in LIMITS.md alone."""
+    app = typer.Typer()
+    for module in MODULES:
+        importlib.import_module(f"engine.cli.{module}").register(app)
+    known: dict[str, set[str]] = {each.name or "": set() for each in app.registered_commands}
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        within = {each.name or "" for each in group.typer_instance.registered_commands}
+        known[group.name or ""] = within
+    files = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    files += [file for folder in ("rulesets", "plugins") for file in (ROOT / folder).rglob("*.md")]
+    files += [file for folder in ("engine", "workflows") for file in (ROOT / folder).rglob("*.py")]
+    missing = {
+        f"wayline {name} {part}"
+        for file in files
+        for name, part in re.findall(r"`wayline ([a-z-]+) ?([a-z-]*)", file.read_text(encoding="utf-8"))
+        if name not in known or (part and known[name] and part not in known[name])
+    }
+    assert not missing
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["ingest"], ["run", "list", "--limit", "many"]])

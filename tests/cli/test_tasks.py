@@ -100,6 +100,22 @@ def test_what_is_known_of_a_contact_and_a_run_tells_of_tasks(asked: Command) -> 
     assert "allow: task.opened" in asked("explain", "--contact", "user:42").out
 
 
+def test_a_run_that_is_cancelled_ends_once_and_nobody_can_answer_its_task_any_more(asked: Command) -> None:
+    task = only_task(asked)
+    (run,) = asked("run", "list", "--journey", "care", "--format", "json").json
+    cancelled = asked("run", "cancel", run["id"], "--why", "asked by phone, +8613800001234")
+    assert (cancelled.status, cancelled.out) == (0, f"run {run['id']} is cancelled\n")
+    again = asked("run", "cancel", run["id"], "--format", "json")
+    assert (again.status, again.json) == (0, {"run": run["id"], "changed": False})
+    shown = asked("run", "show", run["id"], "--format", "json").json
+    assert (shown["status"], shown["outcome"]) == ("ended", "cancelled")
+    (decision,) = (each for each in shown["decisions"] if each["reason"] == "run.cancelled")
+    assert decision["evidence"]["why"] == "asked by phone, +86****1234" and decision["evidence"]["by"]
+    assert asked("task", "decide", task, "solved").status == 2
+    unknown = asked("run", "cancel", "nothing")
+    assert unknown.status == 2 and "no run nothing" in unknown.err
+
+
 def test_a_timeline_tells_of_events_decisions_and_tasks_in_one_list(asked: Command) -> None:
     asked("task", "decide", only_task(asked), "solved")
     told = asked("contact", "timeline", "user:42", "--format", "json").json

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from engine.errors import UnknownRun
+from engine.runs.cancelling import cancel
 from engine.runs.leasing import LEASE
 from engine.store.tables import DecisionRow, IntentRow, RunRow
 
@@ -113,7 +114,7 @@ async def test_what_was_begun_under_a_clock_a_year_ahead_keeps_its_moment_when_t
     await spine.carry_all()
     assert (spine.run().due_at, spine.run().status) == (due_at, "active")
     with spine.store.begin() as session:
-        assert spine.runs.cancel(session, spine.run().id, "the clock was wrong")
+        assert cancel(session, spine.run().id, by="ana", now=spine.clock.now())
     assert spine.reasons("run") == ["run.cancelled"]
 
 

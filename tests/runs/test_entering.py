@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from engine.gate.model import Outcome
+from engine.runs.cancelling import cancel
 from engine.store.tables import ControlRow, DecisionRow, IntentRow, OutboxRow, RunRow
 
 if TYPE_CHECKING:
@@ -220,13 +221,14 @@ async def test_a_run_of_another_purpose_goes_on_without_the_message_that_was_wit
 async def test_an_operator_can_cancel_a_run_once(spine: Spine) -> None:
     spine.publish(nap=SLEEPS)
     await spine.feed("added")
-    run_id = spine.run().id
+    run_id, now = spine.run().id, spine.clock.now()
     for expected in (True, False):
         with spine.store.begin() as session:
-            assert spine.runs.cancel(session, run_id, "asked by phone") is expected
+            assert cancel(session, run_id, by="ana", reason="asked by phone", now=now) is expected
     assert spine.run().outcome == "cancelled"
     assert spine.errands() == ["run.start", "run.cancel"]
-    assert spine.reasons("run") == ["run.cancelled"]
+    (decision,) = spine.rows(DecisionRow, reason="run.cancelled")
+    assert decision.evidence == {"outcome": "cancelled", "by": "ana", "why": "asked by phone"}
 
 
 async def test_no_match_decisions_can_be_left_out(spine: Spine) -> None:

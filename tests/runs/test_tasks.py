@@ -13,6 +13,7 @@ from engine.delivery import explaining, rendering
 from engine.governance.records import contact_record, run_record
 from engine.governance.tasks import list_tasks, task_record
 from engine.journeys.run import TaskState
+from engine.runs.cancelling import cancel
 from engine.runs.deciding import Decision, TaskClosedError, UnknownChoiceError, decide
 from engine.store.tables import DecisionRow, OutboxRow, TaskRow
 
@@ -124,7 +125,7 @@ async def test_a_cancelled_run_withdraws_its_task(sqlite_care: Any) -> None:
     spine = sqlite_care
     await spine.feed("added")
     with spine.store.begin() as session:
-        assert spine.runs.cancel(session, spine.run().id, "a mistake")
+        assert cancel(session, spine.run().id, by="ana", now=spine.clock.now())
     assert (task(spine).state, task(spine).reason) == ("withdrawn", "run.cancelled")
 
 

@@ -20,6 +20,7 @@ from engine.governance.publishing import prove_rules, publish
 from engine.intake.incoming import IncomingEvent
 from engine.journeys.driver import RunRef
 from engine.journeys.program import InFlight
+from engine.runs.cancelling import cancel
 from engine.store.bulk import table_of
 from engine.store.tables import BreakerRow, BundleRow, IntentRow
 from tests.workflows.conftest import eventually
@@ -96,7 +97,7 @@ async def test_a_cancelled_run_ends_its_workflow(shop: Shop, driver: TemporalDri
         (run,) = shop.runs()
         await eventually(lambda: driver.is_running(ref_of(run)))
         with shop.services.store.begin() as session:
-            assert shop.services.runs.cancel(session, run.id, "asked for")
+            assert cancel(session, run.id, by="ana", now=SystemClock().now())
         await eventually(lambda: is_gone(driver, run))
     assert shop.letters() == ["hello"]
 
