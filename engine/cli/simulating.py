@@ -78,7 +78,8 @@ def simulate(
     if sample is not None and (contact is not None or event):
         raise CommandError("--sample takes contacts as they are; leave out --contact and --event")
     where = folder_of(folder)
-    bundle = bundle_in(where).with_windows(plugins_at_hand().windows)
+    plugins = plugins_at_hand()
+    bundle = bundle_in(where).with_windows(plugins.windows)
     chosen = list(journey or ())
     for name in chosen:
         if name not in bundle.programs:
@@ -95,7 +96,7 @@ def simulate(
             histories = list(_recorded(session, bundle, begin, until, sample=sample, seed=seed))
     else:
         histories = [_made_up(bundle, contact, event or (), chosen, begin)]
-    registry = own_generator_only(plugins_at_hand())
+    registry = own_generator_only(plugins)
     found = finished(stories(bundle, histories, begin, until, journeys=chosen, registry=registry))
     if output is Format.JSON:
         print_json(
@@ -153,7 +154,8 @@ def backtest(
 
     if not since or not to:
         raise CommandError("name the period: --from 2026-03-01 --to 2026-03-31")
-    bundle = bundle_in(folder_of(folder))
+    windows = plugins_at_hand().windows
+    bundle = bundle_in(folder_of(folder)).with_windows(windows)
     period = _period(since, to, lead, bundle)
     with ExitStack() as stack:
         database = None
@@ -162,7 +164,7 @@ def backtest(
             raise CommandError(f"--against {against}: no such folder, and no number of a published bundle")
         if not events or is_number:
             database = stack.enter_context(_reading())
-        other = _other(against, database) if against is not None else None
+        other = _other(against, database).with_windows(windows) if against is not None else None
         histories: Iterable[History]
         if events:
             gathered = _gather(events, maps, time_format, timezone, bundle)

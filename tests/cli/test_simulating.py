@@ -120,6 +120,27 @@ def test_a_back_test_over_a_file_tells_figures_differences_and_a_page(
     assert "hello · 1" in drawn.out
 
 
+def test_a_back_test_keeps_the_windows_of_platforms_as_the_gate_does(
+    wayline: Command, folder: Path, events: Path
+) -> None:
+    """Nobody has written on Instagram, so nobody may be written to there."""
+    (folder / "chats.yaml").write_text(
+        "kind: channels\nid: chats\ntitle: chats\nowner: tests\nchannels:\n"
+        "  - {id: chat, plugin: instagram, identity: email, settings: {}}\n",
+        encoding="utf-8",
+    )
+    (folder / "chatter.yaml").write_text(
+        "kind: journey\nid: chatter\ntitle: chatter\nowner: tests\npurpose: marketing\n"
+        "enter: {event: contact_added, reentry: never}\n"
+        "steps:\n  - {send: hello, content: welcome_hello, channels: [chat]}\n",
+        encoding="utf-8",
+    )
+    words = ("backtest", folder, "--from", "2026-03-01", "--to", "2026-03-02", "--events", events)
+    told = wayline(*words, "--format", "json").json["here"]["journeys"]["chatter"]
+    assert (told["entered"], told["sends"]) == (1, 0)
+    assert told["not_sent"] == [{"step": "hello", "reason": "channel.window_closed", "count": 1}]
+
+
 def test_a_back_test_needs_a_period_and_something_to_hold_it_against(wayline: Command, folder: Path) -> None:
     assert "name the period" in wayline("backtest", folder).err
     dates = ("--from", "2026-03-02", "--to", "2026-03-01")
