@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -36,6 +36,8 @@ class Scripted:
         self._leaves_after = leaves_after
         self._adds = adds
         self.port = 0
+        self.has_answered, self.has_left = asyncio.Event(), asyncio.Event()
+        self.may_add, self.has_added = asyncio.Event(), asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -49,15 +51,21 @@ class Scripted:
                 writer.write(self.answers.pop(0))
                 await writer.drain()
                 answered += 1
+                self.has_answered.set()
                 if self._adds:
-                    await asyncio.sleep(0.01)
+                    await self.may_add.wait()
                     writer.write(self._adds)
+                    await writer.drain()
+                    self.has_added.set()
                 if answered == self._leaves_after:
                     break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self.has_left.set()
 
 
 @asynccontextmanager
@@ -147,7 +155,7 @@ async def test_a_connection_that_ended_while_it_rested_is_not_used() -> None:
     async with listening(scripted) as url:
         connections = Connections(url, None, 1)
         assert (await post(connections)).status == 200
-        await asyncio.sleep(0.05)  # for the end of the connection to arrive
+        await scripted.has_left.wait()
         assert (await post(connections)).status == 200
         await connections.close()
     assert scripted.connections == 2
@@ -159,7 +167,8 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer() -> None:
     async with listening(scripted) as url:
         connections = Connections(url, None, 1)
         assert (await post(connections)).status == 200
-        await asyncio.sleep(0.05)  # for it to arrive
+        scripted.may_add.set()
+        await scripted.has_added.wait()
         assert (await post(connections)).status == 200
         await connections.close()
     assert scripted.connections == 2
@@ -193,9 +202,11 @@ async def test_one_who_waits_no_longer_leaves_no_answer_behind_for_the_next() ->
     scripted = Scripted([b"HTTP/1.1 200 OK\r\n", OK])
     async with listening(scripted) as url:
         connections = Connections(url, None, 1)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await connections.post(b"{}", HEADERS)
+        waiting = asyncio.create_task(post(connections))
+        await scripted.has_answered.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
         assert (await post(connections)).status == 200
         await connections.close()
     assert scripted.connections == 2
