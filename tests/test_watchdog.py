@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 CLINGING = """
@@ -45,17 +47,40 @@ STUBBORN = """
     def test_goes_on():
         pass
 """
-SETTINGS = "[pytest]\nasyncio_mode = auto\ntimeout = 1\n"
+INTERNAL = """
+    import threading
+    import pytest
+
+    @pytest.fixture
+    def clinging():
+        yield
+        threading.Event().wait()
+
+    def test_passes(clinging):
+        pass
+"""
+BROKEN = """
+    import pytest
+
+    def pytest_runtest_logreport(report):
+        if report.when == "call":
+            raise RuntimeError("of pytest itself")
+"""
+# A machine that is busy may take a second or two for what is no test's fault, as for a test to begin.
+TIMEOUT, PATIENCE = 3, 2
+SETTINGS = f"[pytest]\nasyncio_mode = auto\ntimeout = {TIMEOUT}\n"
+
+pytestmark = pytest.mark.xdist_group("watchdog")  # these wait most of their time
 
 
 def run(folder: Path, text: str, *options: str) -> str:
-    """What pytest says of a file with these tests, whose time-out is a second."""
+    """What pytest says of a file with these tests, whose time-out is short."""
     (folder / "test_it.py").write_text(dedent(text))
     (folder / "pytest.ini").write_text(SETTINGS)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "tests.watchdog", "-p", "no:cacheprovider", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "WAYLINE_TEST_PATIENCE": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "WAYLINE_TEST_PATIENCE": str(PATIENCE)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,6 +103,12 @@ def test_what_cannot_be_interrupted_ends_its_process_with_all_it_started(tmp_pat
     assert "crashed while running 'test_it.py::test_never_lets_go'" in said
     assert "1 failed, 1 passed" in said
     assert not is_running(int((tmp_path / "child").read_text()))
+
+
+def test_what_a_test_set_up_is_watched_while_it_ends_after_an_internal_error(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(dedent(BROKEN))
+    said = run(tmp_path, INTERNAL)
+    assert "HUNG: the end of the session is not over: interrupted" in said
 
 
 def is_running(process: int) -> bool:

@@ -78,9 +78,23 @@ class Watchdog:
         """Whoever looks at a test takes their time."""
         self.let_go()
 
-    def pytest_unconfigure(self) -> None:
-        """All is told; what is left are threads that somebody forgot."""
-        self.watch("the end of the session", PATIENCE, may_interrupt=False)
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Where the loop breaks off, as by an internal error, what a test had set up is still to be ended."""
+        try:
+            return (yield)
+        except BaseException:
+            self.watch("the end of the session", PATIENCE)
+            raise
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """All is told; what is left are threads that somebody forgot.
+
+        A worker of pytest-xdist waits here for the others, and is ended by who started it.
+        """
+        self.let_go()
+        if not hasattr(config, "workerinput"):
+            self.watch("the end of the session", PATIENCE, may_interrupt=False)
 
     def _interrupt(self) -> None:
         self._tell("is not over: interrupted")
@@ -90,17 +104,20 @@ class Watchdog:
         pytest.fail(f"{self._what} was not over long after its time-out, and was interrupted", pytrace=False)
 
     def _end(self) -> None:
-        self._tell("is still not over: its process ends here")
-        for process in [*_children(), *DAEMONS]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        os._exit(1)
+        try:
+            self._tell("is still not over: its process ends here")
+            for process in [*_children(), *DAEMONS]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        finally:
+            os._exit(1)
 
     def _tell(self, what: str) -> None:
         """What every thread and every task was doing, and last, where it is seen, whose fault it is."""
         faulthandler.dump_traceback(self._stderr)
         with os.fdopen(os.dup(self._stderr), "w", encoding="utf-8") as shown:
-            for task in [each for each in gc.get_objects() if isinstance(each, asyncio.Task)]:
+            # By its type: a weak reference to what is gone raises when it is asked what it is an instance of.
+            for task in [each for each in gc.get_objects() if issubclass(type(each), asyncio.Task)]:
                 if not task.done():
                     task.print_stack(file=shown)
             shown.write(f"\nHUNG: {self._what} {what}\n")
