@@ -22,6 +22,7 @@ from engine.intake import measuring, outbox
 from engine.intake.outbox import Backlog, Errand, Failure
 from engine.journeys.driver import Driver, Nudge, RunRef, Standing
 from engine.journeys.lanes import Lane
+from engine.plugin.calling import where
 from engine.store.database import Store
 
 _log = structlog.get_logger(__name__)
@@ -132,7 +133,13 @@ class Dispatcher:
         longest = self._jobs[name][1]
         idle = _SHORTEST_IDLE
         while not stop.is_set():
-            done = await self._round(name)
+            try:
+                done = await self._round(name)
+            # It would end every other job of the process as well, and again after a restart.
+            except Exception as error:  # noqa: BLE001
+                _log.error("dispatcher round broke", job=name, error=where(error))
+                measuring.BROKEN.labels(name).inc()
+                done = 0
             idle = _SHORTEST_IDLE if done else min(idle * 2, longest)
             await self._rest(_PAUSES.get(name, _BUSY_PAUSE) if done else idle, stop)
 

@@ -14,6 +14,7 @@ OUTBOX_LAG = Gauge("wayline_outbox_lag_seconds", "Age of the oldest outbox row n
 OUTBOX_OPEN = Gauge("wayline_outbox_open", "Outbox rows not yet dispatched.")
 DISPATCHED = Counter("wayline_dispatched", "Outbox rows handed to the driver.", ["kind", "result"])
 ROUNDS = Counter("wayline_dispatcher_work", "Pieces of work done by the dispatcher's rounds.", ["job"])
+BROKEN = Counter("wayline_dispatcher_broken", "Rounds of the dispatcher that a mistake ended.", ["job"])
 CARRIED = Counter(
     "wayline_runs_carried", "Runs carried right after intake, by what became of it.", ["result"]
 )

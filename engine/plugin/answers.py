@@ -37,6 +37,9 @@ MOST_FINDINGS = 1_000
 LONGEST_NOTE = 2_000
 MOST_TOKENS = 100_000_000
 LONGEST_VALUE = 10_000
+LONGEST_AFTER = timedelta(days=366)
+"""Until when a provider may ask to be left alone; a moment beyond it may be none that a calendar has."""
+GREATEST_NUMBER = 2**63 - 1
 MOST_VALUES = 100
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -65,7 +68,7 @@ def _fault_of_task(task: object) -> str:
         )
     if not (task.queue and task.question and task.to):
         return "lacks a queue, a question or whom it goes to"
-    if not (_is_text(task.text) and len(task.text) <= LONGEST_DRAFT):
+    if not _is_short(task.text, LONGEST_DRAFT):
         return f"has no text of at most {LONGEST_DRAFT} characters"
     if not (isinstance(task.within, timedelta) and task.within > timedelta(0)):
         return "has a `within` that is no timedelta of more than zero"
@@ -96,9 +99,10 @@ def fault_of_action_result(result: object) -> str:
 def _fault_of_refusal(result: object) -> str:
     kind = type(result).__name__
     if isinstance(result, Retry) and not (
-        isinstance(result.after, timedelta) and result.after >= timedelta(0)
+        isinstance(result.after, timedelta) and timedelta(0) <= result.after <= LONGEST_AFTER
     ):
-        return "returned a Retry whose `after` is not a timedelta of zero or more"
+        days = LONGEST_AFTER.days
+        return f"returned a Retry whose `after` is not a timedelta of zero or more, of {days} days at most"
     if isinstance(result, Rejected | Failed) and not result.code:
         return f"returned a {kind} without a code"
     if isinstance(result, Retry | Rejected | Failed) and not _is_short(result.code, LONGEST_CODE):
@@ -117,8 +121,10 @@ def _fault_of_values(values: object) -> str:
         is_finite = not isinstance(value, float) or math.isfinite(value)
         if not (_is_short(name, LONGEST_CODE) and isinstance(value, str | int | float | bool) and is_finite):
             return f"returned the result {name!r:.120}, which is neither a text, a number, true nor false"
-        if isinstance(value, str) and len(value) > LONGEST_VALUE:
-            return f"returned the result {name!r} with more than {LONGEST_VALUE} characters"
+        if isinstance(value, str) and not _is_short(value, LONGEST_VALUE):
+            return f"returned the result {name!r}, which is no text of at most {LONGEST_VALUE} characters"
+        if isinstance(value, int) and abs(value) > GREATEST_NUMBER:
+            return f"returned the result {name!r}, a whole number of more than 64 bits"
     return ""
 
 
@@ -145,6 +151,10 @@ def fault_of_draft(draft: object) -> str:
         return "returned a Draft whose texts are not text"
     if sum(len(getattr(draft, part)) for part in PARTS) > LONGEST_DRAFT:
         return f"returned a Draft of more than {LONGEST_DRAFT} characters"
+    if not all(can_be_kept(getattr(draft, part)) for part in PARTS):
+        return "returned a Draft with U+0000 or half of a surrogate pair in it, which are no characters"
+    if not _is_short(draft.locale, LONGEST_CODE):
+        return f"returned a Draft whose locale is no text of at most {LONGEST_CODE} characters"
     return _fault_of_provenance(draft.provenance)
 
 
@@ -178,8 +188,10 @@ def fault_of_findings(found: Sequence[object], draft: Draft) -> str:
             return "returned a finding whose severity is not a Severity"
         if not (_is_short(finding.code, LONGEST_CODE) and finding.code):
             return f"returned a finding whose code is no text of 1 to {LONGEST_CODE} characters"
-        if not all(
-            _is_short(note, LONGEST_NOTE) for note in (finding.message, finding.rule, finding.suggestion)
+        # The message is shown and never kept, so it may quote whatever the text has.
+        is_told = _is_text(finding.message) and len(finding.message) <= LONGEST_NOTE
+        if not (
+            is_told and all(_is_short(note, LONGEST_NOTE) for note in (finding.rule, finding.suggestion))
         ):
             return f"returned a finding with a note that is no text of at most {LONGEST_NOTE} characters"
         length = len(getattr(draft, finding.part))
@@ -198,12 +210,24 @@ def kept(result: object) -> object:
     return result
 
 
+def can_be_kept(text: str) -> bool:
+    """Whether it can be written down: no database has half of a surrogate pair, and PostgreSQL no U+0000."""
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
 def _is_short(value: object, longest: int) -> bool:
-    return isinstance(value, str) and len(value) <= longest
+    """Whether it is a text that is kept, and no longer."""
+    return isinstance(value, str) and len(value) <= longest and can_be_kept(value)
 
 
 def _is_position(value: object) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 Heard = Literal["accepted", "delivered", "bounced", "read", "complained"]
 HEARD: tuple[str, ...] = get_args(Heard)
+RefusedFor = Literal["signature", "stale", "malformed"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Callback:
 class Refused:
     """A callback that is not believed."""
 
-    code: Literal["signature", "stale", "malformed"]
+    code: RefusedFor
     """signature: not signed by whom we know; stale: signed too long ago, or for the future; malformed: signed
     well, and not what the platform documents"""
     detail: str = ""

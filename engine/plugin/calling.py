@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -24,18 +24,7 @@ from engine.plugin.answers import (
     kept,
 )
 from engine.plugin.apart import Apart, NotBegun, contained
-from engine.plugin.callbacks import (
-    HEARD,
-    Asks,
-    Callback,
-    Happened,
-    Inbound,
-    Listens,
-    Polled,
-    Preference,
-    Receipt,
-    Refused,
-)
+from engine.plugin.callbacks import Asks, Callback, Listens, Polled, Refused
 from engine.plugin.contracts import (
     Channel,
     Check,
@@ -52,6 +41,7 @@ from engine.plugin.contracts import (
     Severity,
     Unknown,
 )
+from engine.plugin.hearing import fault_of_callback, fault_of_polled
 from engine.plugin.patience import Patience, TooSlow
 from engine.plugin.tallying import tally
 
@@ -174,11 +164,16 @@ def call_preflight(channel: Channel, message: Message, timeout: timedelta) -> Pr
     try:
         answer: object = _asked(channel, lambda: channel.preflight(message), timeout)
     except TooSlow:
-        return Preflight(False, "failed", f"no answer within {timeout.total_seconds():g} s")
+        return _speechless(channel, "slow", f"no answer within {timeout.total_seconds():g} s")
     except Exception as error:  # noqa: BLE001 - a channel that cannot tell is not used
-        return Preflight(False, "failed", f"raised {where(error)}")
+        return _speechless(channel, "raised", f"raised {where(error)}")
     fault = fault_of_preflight(answer)
-    return Preflight(False, "failed", fault) if fault else cast(Preflight, answer)
+    return _speechless(channel, "nonsense", fault) if fault else cast(Preflight, answer)
+
+
+def _speechless(channel: Channel, why: str, told: str) -> Preflight:
+    tally("channel", channel.name, why, f"preflight {told}")
+    return Preflight(False, "failed", told)
 
 
 def _asked(plugin: object, work: Callable[[], Answer], timeout: timedelta, asked: object = None) -> Answer:
@@ -244,20 +239,19 @@ def call_callback(
     timeout: timedelta,
 ) -> Callback | Refused:
     """What a callback says; ChannelFailed when the channel raises, hangs or answers nonsense."""
+    name = str(getattr(channel, "name", ""))
     try:
         said: object = _patience.call(
-            lambda: channel.parse_callback(raw_body, headers, query), timeout, getattr(channel, "name", None)
+            lambda: channel.parse_callback(raw_body, headers, query), timeout, name or None
         )
     except TooSlow:
-        raise ChannelFailed(f"did not answer within {timeout.total_seconds():g} s") from None
+        raise _deaf(name, "slow", f"did not answer within {timeout.total_seconds():g} s") from None
     except Exception as error:  # noqa: BLE001 - what strangers send may break a parser in any way
-        raise ChannelFailed(f"raised {where(error)}") from None
-    if not isinstance(said, Callback | Refused):
-        raise ChannelFailed(f"returned {type(said).__name__}, not Callback or Refused")
-    fault = fault_of_told(said.told) if isinstance(said, Callback) else ""
+        raise _deaf(name, "raised", f"raised {where(error)}") from None
+    fault = fault_of_callback(said)
     if fault:
-        raise ChannelFailed(f"returned {fault}")
-    return said
+        raise _deaf(name, "nonsense", fault)
+    return cast(Callback | Refused, said)
 
 
 async def call_poll(
@@ -268,41 +262,18 @@ async def call_poll(
 ) -> Polled:
     """What the platform told when asked; ChannelFailed when the channel raises, hangs or answers nonsense."""
     polled = await _answer(lambda: channel.poll(since), f"channel {name!r}", timeout)
+    whose = str(getattr(channel, "name", ""))
     if isinstance(polled, _NoAnswer):
-        raise ChannelFailed(polled.why)
-    if not isinstance(polled, Polled):
-        raise ChannelFailed(f"returned {type(polled).__name__}, not Polled")
-    fault = fault_of_told(polled.told)
-    if not fault and polled.until.tzinfo is None:
-        fault = "a Polled whose `until` has no time zone"
+        raise _deaf(whose, polled.kind, polled.why)
+    fault = fault_of_polled(polled)
     if fault:
-        raise ChannelFailed(f"returned {fault}")
-    return polled
+        raise _deaf(whose, "nonsense", fault)
+    return cast(Polled, polled)
 
 
-def fault_of_told(told: Sequence[object]) -> str:
-    """What is wrong with what a channel heard, or nothing."""
-    for each in told:
-        match each:
-            case Receipt():
-                if each.said not in HEARD:
-                    return f"a receipt that says none of {', '.join(HEARD)}"
-                if not (each.provider_id or each.intent):
-                    return "a receipt that names no message"
-            case Inbound():
-                if not (each.address and each.provider_id):
-                    return "an inbound message without an address or an id"
-            case Happened():
-                if not (each.address and each.id and each.type):
-                    return "an event without a type, an address or an id"
-            case Preference():
-                if not (each.address and each.id):
-                    return "a preference without an address or an id"
-            case _:
-                return f"{type(each).__name__} among what was told"
-        if each.at.tzinfo is None:
-            return f"a {type(each).__name__} whose `at` has no time zone"
-    return ""
+def _deaf(channel: str, why: str, told: str) -> ChannelFailed:
+    tally("channel", channel, why, told)
+    return ChannelFailed(told)
 
 
 @dataclass(frozen=True)

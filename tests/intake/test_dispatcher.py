@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from engine.clock import FixedClock
 from engine.errors import DriverUnavailable
+from engine.intake import measuring
 from engine.intake.carrying import Carrier
 from engine.intake.dispatcher import Backoff, Dispatcher
 from engine.journeys.driver import Nudge, OpenWorkflow, RunRef, Standing
@@ -299,6 +300,23 @@ async def test_it_runs_until_told_to_stop_and_wakes_when_called(sqlite_store: St
         await running
     assert desk.left() == []
     assert desk.driver.told == [("start", "r1", "j/c/once")]
+
+
+async def test_a_job_that_breaks_ends_no_other_and_not_the_process(sqlite_store: Store) -> None:
+    class Broken(CountingWork):
+        async def sweep(self, limit: int) -> int:
+            raise TypeError("a mistake of ours")
+
+    desk = Desk(sqlite_store, work=Broken())
+    dispatcher, stop = desk.dispatcher(), asyncio.Event()
+    running = asyncio.create_task(dispatcher.run(stop))
+    async with asyncio.timeout(20):
+        desk.write(("run.start", "r1"))
+        dispatcher.wake()
+        await desk.driver.heard.wait()
+        stop.set()
+        await running
+    assert measuring.BROKEN.labels("sweep")._value.get() >= 1
 
 
 @settings(max_examples=60)

@@ -15,6 +15,7 @@ import pytest
 from engine.plugin import (
     Accepted,
     CheckContext,
+    Done,
     Draft,
     Finding,
     GenerateRequest,
@@ -28,6 +29,7 @@ from engine.plugin import (
     Severity,
     Unknown,
 )
+from engine.plugin.answers import fault_of_action_result
 from engine.plugin.calling import call_channel, call_check, call_generator, call_preflight
 from engine.plugin.patience import MOST_STUCK, Patience, TooSlow
 from engine.plugin.tallying import tallied
@@ -113,6 +115,8 @@ def test_findings_of_a_working_check_come_through() -> None:
         lambda: [Finding("x.y", Severity.INFO, None, 1, "no number")],  # type: ignore[arg-type]
         lambda: [Finding("", Severity.INFO, 0, 1, "no code")],
         lambda: [Finding("x.y", Severity.INFO, 0, 1, "secret" * 1000)],
+        lambda: [Finding("x.\x00", Severity.INFO, 0, 1, "no such character")],
+        lambda: [Finding("x.y", Severity.INFO, 0, 1, "half of one", rule="\ud83d")],
         lambda: (Finding("x.y", Severity.INFO, 0, 1, "without end") for _ in itertools.count()),
         raising(asyncio.CancelledError()),
         raising(GeneratorExit()),
@@ -146,6 +150,10 @@ def test_a_drafts_own_failure_reason_comes_through() -> None:
         lambda: None,
         lambda: "Ann",
         lambda: Draft(7),  # type: ignore[arg-type]
+        lambda: Draft("Ann \ud83d"),
+        lambda: Draft("text", subject="Ann\x00"),
+        lambda: Draft("text", locale="\ud83d"),
+        lambda: Draft("text", provenance=Provenance("scripted", model="\ud83d")),
     ],
 )
 def test_a_broken_generator_has_failed_and_does_not_quote_the_contact(act: Callable[[], Any]) -> None:
@@ -372,6 +380,9 @@ def test_what_an_immediate_plugin_raises_is_contained_all_the_same(answer: objec
         Rejected("x" * 101),
         Rejected("code", None),  # type: ignore[arg-type]
         Unknown(b"bytes"),  # type: ignore[arg-type]
+        Accepted("cut in half \ud83d"),
+        Rejected("\x00"),
+        Retry(timedelta.max),
     ],
 )
 async def test_an_answer_out_of_bounds_counts_as_unknown(answer: SendResult) -> None:
@@ -407,6 +418,22 @@ async def test_of_a_long_detail_the_beginning_is_kept_and_addresses_in_it_are_ma
 def test_a_preflight_whose_answer_nobody_could_use_says_no(answer: Preflight) -> None:
     said = call_preflight(ScriptedChannel(lambda: answer), EXAMPLE_MESSAGE, AMPLE)
     assert (said.ok, said.reason) == (False, "failed")
+
+
+def test_what_an_action_answers_can_be_kept_or_is_no_answer() -> None:
+    for values in ({"note": "\ud83d"}, {"\x00": 1}, {"points": 2**64}):
+        assert fault_of_action_result(Done(values)).startswith("returned the result ")
+    assert fault_of_action_result(Done({"note": "\U0001f338", "points": 2**63 - 1})) == ""
+
+
+def test_a_preflight_that_fails_is_counted_as_what_the_channel_did_wrong() -> None:
+    channel = ScriptedChannel(raising(ValueError("Ann")))
+    channel.name = "speechless"
+    call_preflight(channel, EXAMPLE_MESSAGE, AMPLE)
+    told = tallied("channel", "speechless")
+    assert told is not None
+    assert told["failures"] == {"raised": 1}
+    assert "Ann" not in told["latest_failure"]
 
 
 def test_a_draft_of_a_novels_length_is_none() -> None:
