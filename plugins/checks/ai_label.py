@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.plugin import Check, CheckContext, Draft, Finding, Severity, hookimpl
 from plugins.checks.parts import parts_of
-from plugins.checks.text import joined, plain
+from plugins.checks.wordings import check_wordings, read, wordings_in
 
 LAW = "《人工智能生成合成内容标识办法》第四条（2025-09-01 起施行）"
 
@@ -26,6 +26,8 @@ class AiLabelSettings(BaseModel):
     )
     law: str = Field(LAW, description="the law or rule that wants the label", min_length=1, max_length=500)
 
+    _are_wordings = field_validator("label")(check_wordings)
+
 
 class AiLabelCheck:
     """Blocks a text whose generator says that a model wrote it, when no label is in it."""
@@ -42,9 +44,9 @@ class AiLabelCheck:
         parts = parts_of(draft)
         if parts.too_long:
             return parts.too_long
-        said = "\n".join(joined(plain(text)).text for _, text in parts.texts)
-        labels = [label for label in settings.label.split("|") if label]
-        if any(joined(plain(label)).text in said for label in labels):
+        said = "\n".join(read(text) for _, text in parts.texts)
+        labels = wordings_in(settings.label)
+        if any(read(label) in said for label in labels):
             return []
         return [
             Finding(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.plugin import Check, CheckContext, Draft, Finding, Severity, hookimpl
 from plugins.checks.parts import parts_of
-from plugins.checks.text import joined, plain
+from plugins.checks.wordings import check_wordings, read, wordings_in
 
 
 class RequiredLineSettings(BaseModel):
@@ -28,6 +28,8 @@ class RequiredLineSettings(BaseModel):
         max_length=1_000,
     )
 
+    _are_wordings = field_validator("line", "where")(check_wordings)
+
 
 class RequiredLineCheck:
     """Blocks a message in which a line is missing; subject and call to action count as part of it."""
@@ -42,11 +44,11 @@ class RequiredLineCheck:
         parts = parts_of(draft)
         if parts.too_long:
             return parts.too_long
-        said = "\n".join(_read(text) for _, text in parts.texts)
-        wanted, where = settings.line.split("|"), [_read(word) for word in settings.where.split("|") if word]
+        said = "\n".join(read(text) for _, text in parts.texts)
+        wanted, where = wordings_in(settings.line), [read(word) for word in wordings_in(settings.where)]
         if where and not any(word in said for word in where):
             return []
-        if any(_read(line) in said for line in wanted):
+        if any(read(line) in said for line in wanted):
             return []
         return [
             Finding(
@@ -59,11 +61,6 @@ class RequiredLineCheck:
                 suggestion=f"加上“{wanted[0]}”",
             )
         ]
-
-
-def _read(text: str) -> str:
-    """The text as it reads, whatever stands between its letters."""
-    return joined(plain(text)).text
 
 
 @hookimpl

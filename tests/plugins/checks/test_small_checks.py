@@ -154,6 +154,17 @@ def test_a_wanted_line_is_missed_only_where_it_is_missing(verdict: str) -> None:
             assert case["missing"] in missing[0]
 
 
+@pytest.mark.parametrize("written", ["投资有风险|", "|投资有风险", "投资有风险| |投资须谨慎", "\u200b"])
+def test_a_wording_of_nothing_which_every_text_would_have_is_refused(written: str) -> None:
+    for model, said in (
+        (RequiredLineCheck.settings, RISK | {"line": written}),
+        (RequiredLineCheck.settings, RISK | {"where": written}),
+        (AiLabelCheck.settings, {"label": written}),
+    ):
+        with pytest.raises(ValidationError, match="beside a bar stands no word"):
+            model.model_validate(said)
+
+
 def test_a_line_is_wanted_only_beside_the_words_that_want_it() -> None:
     assert found(RequiredLineCheck(), "春季新衣上架", **RISK) == []
     (finding,) = found(RequiredLineCheck(), "新发基金今日认购", **RISK)
