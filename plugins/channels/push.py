@@ -61,7 +61,7 @@ class PushChannel:
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = PushSettings
-    capabilities = Capabilities(max_length=4096, length_unit="bytes")
+    capabilities = Capabilities(max_length=taxonomy(PLATFORM).limit("payload_bytes"), length_unit="bytes")
 
     def __init__(self, configuration: PushSettings | None = None, clock: Clock | None = None) -> None:
         self._configuration = configuration

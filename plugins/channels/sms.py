@@ -85,7 +85,9 @@ class SmsChannel:
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = SmsSettings
-    capabilities = Capabilities(receipts=True, inbound=True, max_length=500)
+    capabilities = Capabilities(
+        receipts=True, inbound=True, max_length=taxonomy(PLATFORM).limit("text_characters")
+    )
 
     def __init__(self, configuration: SmsSettings | None = None, clock: Clock | None = None) -> None:
         self._configuration = configuration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -52,3 +53,15 @@ def test_what_nobody_has_read_closes_no_address(what: str) -> None:
     assert ErrorFact.model_validate({**said, what: True, "basis": "official"})
     with pytest.raises(ValidationError, match="closes no address"):
         ErrorFact.model_validate({**said, what: True, "basis": "unverified"})
+
+
+def test_no_channel_writes_a_length_of_its_platform_itself() -> None:
+    written = [
+        f"{path.name}:{call.lineno}"
+        for path in (Path(__file__).parents[2] / "plugins" / "channels").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Capabilities"
+        for said in call.keywords
+        if said.arg == "max_length" and "limit(" not in ast.unparse(said.value)
+    ]
+    assert written == []

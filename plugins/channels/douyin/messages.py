@@ -67,7 +67,10 @@ class DouyinChannel:
     nonblocking = True
     settings: type[BaseModel] = DouyinSettings
     capabilities = Capabilities(
-        inbound=True, max_length=1000, windows=taxonomy(PLATFORM).reply_windows, writes_first=True
+        inbound=True,
+        max_length=taxonomy(PLATFORM).limit("text_characters"),
+        windows=taxonomy(PLATFORM).reply_windows,
+        writes_first=True,
     )
 
     def __init__(self, configuration: DouyinSettings | None = None, clock: Clock | None = None) -> None:

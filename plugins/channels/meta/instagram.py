@@ -23,7 +23,7 @@ class InstagramChannel(Conversations):
     capabilities = Capabilities(
         receipts=True,
         inbound=True,
-        max_length=1000,
+        max_length=taxonomy("instagram").limit("text_length"),
         length_unit="bytes",
         windows=taxonomy("instagram").reply_windows,
     )

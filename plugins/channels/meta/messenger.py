@@ -21,7 +21,10 @@ class MessengerChannel(Conversations):
     nonblocking = True
     settings: type[BaseModel] = ConversationSettings
     capabilities = Capabilities(
-        receipts=True, inbound=True, max_length=2000, windows=taxonomy("messenger").reply_windows
+        receipts=True,
+        inbound=True,
+        max_length=taxonomy("messenger").limit("text_length"),
+        windows=taxonomy("messenger").reply_windows,
     )
 
     def __init__(self, configuration: ConversationSettings | None = None, clock: Clock | None = None) -> None:

@@ -75,7 +75,7 @@ class WhatsAppChannel:
     capabilities = Capabilities(
         receipts=True,
         inbound=True,
-        max_length=4096,
+        max_length=taxonomy(PLATFORM).limit("text_characters"),
         windows=taxonomy(PLATFORM).reply_windows,
         writes_first=True,
     )

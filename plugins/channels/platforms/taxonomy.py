@@ -11,12 +11,15 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.plugin import Duration, Rejected, Retry, Window
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Every process that loads the plugins reads all files."""
 
 
 class Means(StrEnum):
@@ -190,4 +193,4 @@ class Taxonomy(BaseModel):
 def taxonomy(platform: str) -> Taxonomy:
     """What is written down of a platform; read once."""
     text = files("plugins.channels.platforms").joinpath(f"{platform}.yaml").read_text(encoding="utf-8")
-    return Taxonomy.model_validate(yaml.safe_load(text))
+    return Taxonomy.model_validate(yaml.load(text, Loader=_LOADER))

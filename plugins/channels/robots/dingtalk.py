@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from engine.plugin import Capabilities, Channel, Clock, Message, hookimpl
 from plugins.channels.http.asking import LineSettings
+from plugins.channels.platforms.taxonomy import taxonomy
 from plugins.channels.robots.robot import EVERYBODY, Post, Robot, text_of
 
 
@@ -41,7 +42,7 @@ class DingTalkChannel(Robot):
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = DingTalkSettings
-    capabilities = Capabilities(max_length=20_000, length_unit="bytes")
+    capabilities = Capabilities(max_length=taxonomy("dingtalk").limit("text_bytes"), length_unit="bytes")
 
     def __init__(self, configuration: DingTalkSettings | None = None, clock: Clock | None = None) -> None:
         super().__init__(configuration.base if configuration else "", configuration, clock)

@@ -14,9 +14,12 @@ from pydantic import BaseModel, Field, SecretStr
 
 from engine.plugin import Capabilities, Channel, Clock, Message, hookimpl
 from plugins.channels.http.asking import LineSettings
+from plugins.channels.platforms.taxonomy import taxonomy
 from plugins.channels.robots.robot import EVERYBODY, Post, Robot, size_of, text_of
 
 _MENTION = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
+FRAME = 480
+"""Bytes of a request beside its text: the signature, whom it mentions, what JSON escapes."""
 _ID = re.compile(r"[A-Za-z0-9_\-]+")
 
 
@@ -47,7 +50,9 @@ class FeishuChannel(Robot):
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = FeishuSettings
-    capabilities = Capabilities(max_length=20_000, length_unit="bytes")
+    capabilities = Capabilities(
+        max_length=taxonomy("feishu").limit("text_bytes") - FRAME, length_unit="bytes"
+    )
 
     def __init__(self, configuration: FeishuSettings | None = None, clock: Clock | None = None) -> None:
         super().__init__(configuration.base if configuration else "", configuration, clock)

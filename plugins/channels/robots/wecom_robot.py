@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from engine.plugin import Capabilities, Channel, Clock, Message, hookimpl
 from plugins.channels.http.asking import LineSettings
+from plugins.channels.platforms.taxonomy import taxonomy
 from plugins.channels.robots.robot import Post, Robot, text_of
 
 
@@ -28,7 +29,7 @@ class WeComRobotChannel(Robot):
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = WeComRobotSettings
-    capabilities = Capabilities(max_length=2048, length_unit="bytes")
+    capabilities = Capabilities(max_length=taxonomy("wecom_robot").limit("text_bytes"), length_unit="bytes")
 
     def __init__(self, configuration: WeComRobotSettings | None = None, clock: Clock | None = None) -> None:
         super().__init__(configuration.base if configuration else "", configuration, clock)

@@ -106,7 +106,9 @@ class WebPushChannel:
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = WebPushSettings
-    capabilities = Capabilities(max_length=4096 - OVERHEAD, length_unit="bytes")
+    capabilities = Capabilities(
+        max_length=taxonomy(PLATFORM).limit("payload_bytes") - OVERHEAD, length_unit="bytes"
+    )
 
     def __init__(self, configuration: WebPushSettings | None = None, clock: Clock | None = None) -> None:
         self._configuration = configuration

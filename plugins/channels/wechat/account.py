@@ -83,7 +83,7 @@ class WeChatChannel:
     capabilities = Capabilities(
         receipts=True,
         inbound=True,
-        max_length=2048,
+        max_length=taxonomy(PLATFORM).limit("text_bytes"),
         length_unit="bytes",
         windows=taxonomy(PLATFORM).reply_windows,
         writes_first=True,

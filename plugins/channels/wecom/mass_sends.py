@@ -75,7 +75,7 @@ class WeComChannel:
     capabilities = Capabilities(
         receipts=True,
         asynchronous_confirmation=True,
-        max_length=4000,
+        max_length=taxonomy(PLATFORM).limit("text_bytes"),
         length_unit="bytes",
         poll_every=timedelta(minutes=5),
     )

@@ -56,7 +56,7 @@ class WeComWelcomeChannel:
     immediate = True
     nonblocking = True
     settings: type[BaseModel] = WeComSettings
-    capabilities = Capabilities(max_length=4000, length_unit="bytes")
+    capabilities = Capabilities(max_length=taxonomy(PLATFORM).limit("text_bytes"), length_unit="bytes")
 
     def __init__(self, configuration: WeComSettings | None = None, clock: Clock | None = None) -> None:
         self._configuration = configuration
