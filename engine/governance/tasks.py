@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from engine.authoring.reading.validating import known_list, nearest
 from engine.clock import FixedClock
 from engine.contacts.identity import addresses_of
 from engine.errors import NotFound
@@ -45,8 +46,12 @@ def list_tasks(
 ) -> Page:
     """One page of tasks: open ones as they are to be worked off, closed ones the latest first.
 
-    `now` is delivery time. NotFound for an `after` that is no task.
+    `now` is delivery time. NotFound for an `after` that is no task, and for a queue that never was one: a
+    slip of the pen must not look like work that is done.
     """
+    titles = _queue_titles(session, shelf)
+    if queue is not None and queue not in titles and not _has_had_tasks(session, queue):
+        raise NotFound(f"there is no queue {queue[:64]!r}: {nearest(queue, titles) or known_list(titles)}")
     at = _journey_now(session, now)
     limit = max(1, min(limit, LONGEST_LIST))
     query = select(TaskRow).where(col(TaskRow.state) == state.value).limit(limit + 1)
@@ -68,7 +73,6 @@ def list_tasks(
     else:
         query = _latest_first(query, last)
     rows = list(session.scalars(query))
-    titles = _queue_titles(session, shelf)
     shown = [_record(row, at, titles) for row in rows[:limit]]
     return Page(shown, rows[limit - 1].id if len(rows) > limit else None)
 
@@ -123,6 +127,10 @@ def _record(row: TaskRow, at: datetime, titles: dict[str, str]) -> Record:
     if row.state == TaskState.OPEN and row.due_at <= at:
         record["state"] = TaskState.EXPIRED.value
     return {**record, "queue_title": titles.get(row.queue, row.queue)}
+
+
+def _has_had_tasks(session: Session, queue: str) -> bool:
+    return session.scalar(select(TaskRow.id).where(col(TaskRow.queue) == queue).limit(1)) is not None
 
 
 def _queue_titles(session: Session, shelf: BundleShelf) -> dict[str, str]:

@@ -75,6 +75,8 @@ def test_a_task_is_listed_shown_and_decided(asked: Command) -> None:
         asked("task", "decide", task, "solved", "--key", "k").out == "decided, as before: solved (已解决)\n"
     )
     assert asked("task", "list", "--queue", "callers").out == "no open tasks\n"
+    mistyped = asked("task", "list", "--queue", "caller")
+    assert mistyped.status == 2 and "no queue 'caller': did you mean 'callers'?" in mistyped.err
     done = asked("task", "list", "--state", "decided", "--journey", "care", "--format", "json").json
     assert [(each["choice"], each["state"]) for each in done["tasks"]] == [("solved", "decided")]
     assert asked("task", "show", task, "--format", "json").json["note"] == "好了"

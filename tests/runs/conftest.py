@@ -59,7 +59,7 @@ BASE: Mapping[str, str] = {
         timezone: Asia/Shanghai
         locales: [en]
         identities: [email]
-        queues: {support: {title: Support}}
+        queues: {support: {title: Support}, legal: {title: Legal}}
         """,
     "purposes.yaml": """
         kind: purposes
