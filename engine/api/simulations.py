@@ -17,7 +17,7 @@ from engine.api.services import Services
 from engine.authoring.bundle import Bundle
 from engine.intake.schemas import EventSchemas
 from engine.rules.duration import parse_duration
-from engine.simulation.histories import Happening, History
+from engine.simulation.histories import EARLIEST, LATEST, Happening, History, can_begin
 from engine.simulation.people import Person
 from engine.simulation.population import contact_ids, from_store
 from engine.simulation.stories import not_simulated, stories, story_data
@@ -92,7 +92,11 @@ async def simulate(wanted: SimulationRequest, services: Asked) -> SimulationAnsw
 def _simulated(services: Services, wanted: SimulationRequest) -> SimulationAnswer:
     with services.store.read() as session:
         bundle = services.shelf.in_force(session, read_control(session))
-        start = (wanted.start or services.clock.now()).astimezone(UTC)
+        start = wanted.start or services.clock.now()
+        if not can_begin(start):
+            said = f"start lies in the years {EARLIEST.year} to {LATEST.year - 1}"
+            raise ProblemError(422, "simulation_refused", said)
+        start = start.astimezone(UTC)
         until = start + timedelta(days=wanted.days)
         for name in wanted.journeys:
             if name not in bundle.programs:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engine.simulation.tallying import Period
     from engine.store.bundles import BundleShelf
 
+_FILE = re.compile(r"[^{}:]+\.ya?ml", re.IGNORECASE)
 _EVENT = re.compile(r"(?P<after>\S+)\s+(?P<type>\S+)(?:\s+(?P<properties>.+))?", re.DOTALL)
 
 
@@ -90,6 +91,7 @@ def simulate(
         if start
         else midnight(datetime.now(UTC).date(), bundle.workspace.timezone)
     )
+    _check_beginning(begin, "--start")
     until = begin + _length(length, "--for")
     if sample is not None:
         with _reading() as (session, _):
@@ -214,9 +216,18 @@ def _period(since: str, to: str, lead: str, bundle: Bundle) -> Period:
         named_moment(since, bundle.workspace.timezone, "--from"),
         named_moment(to, bundle.workspace.timezone, "--to", is_end=True),
     )
+    _check_beginning(first, "--from")
+    _check_beginning(last, "--to")
     if last <= first:
         raise CommandError("--to must lie after --from")
     return Period(begin=first - _length(lead, "--lead"), since=first, until=last)
+
+
+def _check_beginning(moment: datetime, option: str) -> None:
+    from engine.simulation.histories import EARLIEST, LATEST, can_begin
+
+    if not can_begin(moment):
+        raise CommandError(f"{option}: name a moment of the years {EARLIEST.year} to {LATEST.year - 1}")
 
 
 def _length(text: str, option: str) -> timedelta:
@@ -329,6 +340,8 @@ def _person(contact: str | None, bundle: Bundle) -> Person:
     if contact is None:
         return Person("somebody", identities=everywhere, consents=tuple(bundle.purposes))
     is_file = Path(contact).is_file() if len(contact) < 256 else False
+    if not is_file and _FILE.fullmatch(contact):
+        raise CommandError(f"--contact {contact}: there is no such file")
     text = Path(contact).read_text(encoding="utf-8") if is_file else contact
     source = read(text, contact if is_file else "--contact")
     entry, problems = validate_as(PersonEntry, source)

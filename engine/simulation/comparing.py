@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from engine.authoring.rule_tests.tests import Expectation, RuleTest
 from engine.errors import Place
 from engine.gate.reasons import describe
-from engine.rules.duration import format_duration
 from engine.rules.explaining import Explanation, nearest_miss
 from engine.rules.truth import Truth
 from engine.simulation.records import Decided, Sent
@@ -40,6 +39,14 @@ class Lived:
     """Places of the test's answers for which no task was open."""
 
 
+_UNITS = (
+    (timedelta(days=1), "d"),
+    (timedelta(hours=1), "h"),
+    (timedelta(minutes=1), "m"),
+    (timedelta(seconds=1), "s"),
+)
+
+
 class Dial:
     """Writes moments as a contact's own clock shows them, with the time since the start."""
 
@@ -62,11 +69,12 @@ class Dial:
 
 
 def since(length: timedelta) -> str:
-    """A length of time in days and what is left, as tests write it: `30d 1h`."""
-    days, rest = divmod(length, timedelta(days=1))
-    if not rest:
-        return f"{days}d"
-    return f"{days}d {format_duration(rest)}" if days else format_duration(rest)
+    """A length of time from days to seconds, as tests write it: `30d 1h`."""
+    parts = []
+    for unit, name in _UNITS:
+        many, length = divmod(length, unit)
+        parts += [f"{many}{name}"] if many else []
+    return " ".join(parts) or "0d"
 
 
 def compare(test: RuleTest, lived: Lived) -> Iterator[Failure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.authoring.bundle import Bundle
@@ -37,6 +37,15 @@ class History:
     """Nothing was known of them before the first of these."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Keys of messages that a provider refused -> with which code."""
+
+
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Virtual time begins between these: waits of a hundred years end before the calendar does."""
+
+
+def can_begin(moment: datetime) -> bool:
+    """Whether virtual time can begin there."""
+    return EARLIEST <= moment < LATEST
 
 
 def meet(bundle: Bundle) -> bool:

@@ -72,6 +72,8 @@ async def test_real_contacts_are_sampled(site: Site) -> None:
         ({"events": [ADDED], "sample": 2}, "leave out the rest"),
         ({"contact": {"timezone": "Mars/Olympus"}}, "is no IANA time zone"),
         ({"days": 5000}, "days"),
+        ({"start": "9999-12-31T00:00:00Z"}, "start lies in the years 1900 to 2199"),
+        ({"start": "0001-01-01T00:00:00+14:00"}, "start lies in the years 1900 to 2199"),
         ({"sample": 5000}, "sample"),
     ],
 )

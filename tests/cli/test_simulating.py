@@ -78,7 +78,9 @@ def test_the_reason_of_a_no_is_told_and_the_same_words_tell_the_same(wayline: Co
         (("--event", "soon order_paid"), "is not a duration"),
         (("--event", "2d order_paid [1]"), "is no mapping"),
         (("--contact", "{tagz: [a]}"), "tagz"),
+        (("--contact", "ann.yaml"), "--contact ann.yaml: there is no such file"),
         (("--start", "yesterday"), "is no date"),
+        (("--start", "9999-12-30"), "--start: name a moment of the years 1900 to 2199"),
         (("--for", "long"), "is not a duration"),
         (("--sample", "3", "--event", "2d order_paid"), "leave out --contact and --event"),
     ],
@@ -145,6 +147,8 @@ def test_a_back_test_needs_a_period_and_something_to_hold_it_against(wayline: Co
     assert "name the period" in wayline("backtest", folder).err
     dates = ("--from", "2026-03-02", "--to", "2026-03-01")
     assert "--to must lie after --from" in wayline("backtest", folder, *dates).err
+    dates = ("--from", "0001-01-03", "--to", "0001-01-04")
+    assert "--from: name a moment of the years" in wayline("backtest", folder, *dates).err
     dates = ("--from", "2026-03-01", "--to", "2026-03-01")
     assert "no such folder" in wayline("backtest", folder, *dates, "--against", "elsewhere").err
 

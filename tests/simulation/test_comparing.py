@@ -85,6 +85,7 @@ def test_lengths_of_time_are_written_as_in_tests() -> None:
         timedelta(days=31),
         timedelta(minutes=5),
         timedelta(seconds=9),
+        timedelta(days=3, hours=10, minutes=1),
     ]
 
-    assert [since(length) for length in lengths] == ["0d", "1d 1h", "31d", "5m", "9s"]
+    assert [since(length) for length in lengths] == ["0d", "1d 1h", "31d", "5m", "9s", "3d 10h 1m"]
