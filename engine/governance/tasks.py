@@ -130,7 +130,7 @@ def _record(row: TaskRow, at: datetime, titles: dict[str, str]) -> Record:
 
 
 def _has_had_tasks(session: Session, queue: str) -> bool:
-    return session.scalar(select(TaskRow.id).where(col(TaskRow.queue) == queue).limit(1)) is not None
+    return session.scalar(select(col(TaskRow.id)).where(col(TaskRow.queue) == queue).limit(1)) is not None
 
 
 def _queue_titles(session: Session, shelf: BundleShelf) -> dict[str, str]:
