@@ -55,7 +55,7 @@ def check_plugins(found: Definitions, registry: Registry) -> Iterator[Problem]:
         name = check.item.plugin
         yield from _installed(registry, check, "plugin", name, "check", registry.checks)
         if check.item.plugin in registry.checks:
-            yield from _check(check, registry.checks[check.item.plugin])
+            yield from _check(check, registry.checks[check.item.plugin], found)
 
 
 def _installed(
@@ -70,7 +70,7 @@ def _installed(
         yield user.problem("RS060", message, hint, at=(key,))
 
 
-def _check(check: Defined[CheckEntry], plugin: object) -> Iterator[Problem]:
+def _check(check: Defined[CheckEntry], plugin: object, found: Definitions) -> Iterator[Problem]:
     entry = check.item
     model = getattr(plugin, "settings", None)
     if model is not None:
@@ -80,7 +80,8 @@ def _check(check: Defined[CheckEntry], plugin: object) -> Iterator[Problem]:
         yield check.problem("RS063", message, "remove them", at=("settings",))
     if getattr(plugin, "needs_lexicons", False) and not entry.lexicons:
         message = f"the plugin '{entry.plugin}' needs a word list; without one every message would be blocked"
-        yield check.problem("RS063", message, "add 'lexicons: [ad_law]'", at=("plugin",))
+        known = f"; {known_list(found.lexicons)}" if found.lexicons else ", and write one"
+        yield check.problem("RS063", message, f"add 'lexicons: [...]'{known}", at=("plugin",))
 
 
 def _brand(found: Definitions, registry: Registry) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import Date, Items
+from engine.authoring.models.fields import Date, Items, Wording
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
@@ -29,13 +29,13 @@ class PreferredEntry(Part):
         max_length=200,
         examples=["会员"],
     )
-    instead_of: Items[str] = Field(
+    instead_of: Items[Wording] = Field(
         title="代替",
         description="The words that writers are to replace by it.\n应被替换掉的词。",
         min_length=1,
         examples=[["VIP客户", "老客户"]],
     )
-    exempt_when: Items[str] = Field(
+    exempt_when: Items[Wording] = Field(
         (),
         title="豁免",
         description=(
@@ -58,7 +58,7 @@ class PreferredEntry(Part):
 class BannedEntry(Part):
     """A word that does not appear in our messages."""
 
-    word: str = Field(
+    word: Wording = Field(
         title="禁用词",
         description="The word or phrase that our messages do not use.\n我们的消息中不使用的词语。",
         min_length=1,
@@ -79,7 +79,7 @@ class BannedEntry(Part):
         examples=["您"],
         max_length=500,
     )
-    exempt_when: Items[str] = Field(
+    exempt_when: Items[Wording] = Field(
         (),
         title="豁免",
         description=(
@@ -97,7 +97,7 @@ class BannedEntry(Part):
 class ClaimEntry(Part):
     """A fact about us or a product that texts may claim."""
 
-    claim: str = Field(
+    claim: Wording = Field(
         title="可宣称事实",
         description=(
             "The fact, in the words in which it may be claimed.\n允许对外宣称的事实，按可使用的原话填写。"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.authoring.models.fields import Date, Id, Items, Scalar
+from engine.authoring.models.fields import Date, Id, Items, Scalar, Wording
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
@@ -77,7 +77,7 @@ class ChecksFile(Head):
 class TermEntry(Part):
     """One word or phrase and what follows from it."""
 
-    term: str = Field(
+    term: Wording = Field(
         title="词语",
         description=(
             "The word or phrase, in its normal writing; with 'parts': what they are called together.\n"
@@ -110,7 +110,7 @@ class TermEntry(Part):
         examples=["优选"],
         max_length=500,
     )
-    exempt_when: Items[str] = Field(
+    exempt_when: Items[Wording] = Field(
         (),
         title="豁免",
         description=(
@@ -119,7 +119,7 @@ class TermEntry(Part):
         examples=[["最近"]],
     )
 
-    parts: Items[Items[str]] = Field(
+    parts: Items[Items[Wording]] = Field(
         (),
         title="组成",
         description=(
@@ -156,7 +156,7 @@ class TermEntry(Part):
         ),
         examples=[["sv"], ["es", "pt"]],
     )
-    only_with: Items[str] = Field(
+    only_with: Items[Wording] = Field(
         (),
         title="须同时出现",
         description=(
@@ -241,19 +241,19 @@ class ContextEntry(Part):
         description="Only for these terms, beside those of the topics.\n只适用于这些词，与主题并列。",
         examples=[["最好"]],
     )
-    before: Items[str] = Field(
+    before: Items[Wording] = Field(
         (),
         title="前文",
         description="The term is harmless behind one of these words.\n该词前面出现其中之一，即为无害。",
         examples=[["目标是"]],
     )
-    after: Items[str] = Field(
+    after: Items[Wording] = Field(
         (),
         title="后文",
         description="The term is harmless ahead of one of these words.\n该词后面出现其中之一，即为无害。",
         examples=[["的目标"]],
     )
-    together: Items[Items[str]] = Field(
+    together: Items[Items[Wording]] = Field(
         (),
         title="同时出现",
         description=(
@@ -324,7 +324,7 @@ class LexiconFile(Head):
         description="The words, and what follows from each.\n词条，以及命中后的处理。",
         min_length=1,
     )
-    groups: dict[Id, Items[str]] = Field(
+    groups: dict[Id, Items[Wording]] = Field(
         {},
         title="词组",
         description=(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, PlainValidator, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, Strict, WithJsonSchema
 
 from engine.authoring.models.refusing import refuse
 from engine.journeys.numbers import countries
@@ -18,6 +19,24 @@ Item = TypeVar("Item")
 
 Items = Annotated[tuple[Item, ...], Strict(False)]
 """A YAML list, kept as a tuple; only the list is converted, its items stay strict."""
+
+
+_SHOWN_AS_NOTHING = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs of blank space."""
+
+
+def _wording(text: str) -> str:
+    if not any(
+        letter not in _SHOWN_AS_NOTHING and (letter.isalnum() or unicodedata.category(letter)[0] in "LNPS")
+        for letter in text
+    ):
+        # A check cannot look for nothing: it would fail, and block every message.
+        raise refuse("RS005", "holds no word that could be looked for", "write one, or remove it")
+    return text
+
+
+Wording = Annotated[str, AfterValidator(_wording)]
+"""A text that is looked for in messages."""
 
 
 def from_text(convert: Callable[[str], Any], noun: str, example: str, code: str) -> Callable[[Any], Any]:
