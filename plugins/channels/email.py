@@ -30,6 +30,7 @@ from engine.plugin import (
     Unknown,
     hookimpl,
 )
+from plugins.channels.http.addresses import LONGEST_TIMEOUT
 from plugins.channels.mail import Envelope, Unsendable, ascii_address, envelope_of, sender_of
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -79,6 +80,8 @@ class EmailSettings(BaseModel):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> EmailSettings:
+        if self.timeout + self.answer_timeout > LONGEST_TIMEOUT:
+            raise ValueError(f"timeout and answer_timeout are {LONGEST_TIMEOUT.seconds}s together at most")
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
         if self.tls == "none" and self.password is not None and self.host not in LOOPBACK:

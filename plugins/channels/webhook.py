@@ -32,6 +32,7 @@ from engine.plugin import (
     SystemClock,
     hookimpl,
 )
+from plugins.channels.http.addresses import LONGEST_TIMEOUT, checked_address
 from plugins.channels.http.answers import Answered, NoAnswer, wait_of
 from plugins.channels.standard_webhooks import refusal, signature_headers, signing_key
 from plugins.channels.telling import NotReadable, read_told
@@ -57,7 +58,10 @@ class PostSettings(BaseModel):
     url: str = Field(description="The receiver, http:// or https://.")
     secret: SecretStr = Field(description="Signing secret: whsec_ and base64, or any text.")
     timeout: Duration = Field(
-        default=timedelta(seconds=15), gt=timedelta(0), description="For the whole request and its answer."
+        default=timedelta(seconds=15),
+        gt=timedelta(0),
+        le=LONGEST_TIMEOUT,
+        description="For the whole request and its answer.",
     )
     retry_after: Duration = Field(
         default=timedelta(minutes=1), description="When to come back where the receiver does not say."
@@ -68,12 +72,12 @@ class PostSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        # Only here and where it sends: an editor that lints loads every plugin, and an HTTP client is large.
-        from plugins.channels.http.posting import is_address
+        return checked_address(value, may_ask=True)
 
-        if not is_address(value):
-            raise ValueError("write a URL that starts with https:// or http://")
-        return value
+    @field_validator("proxy")
+    @classmethod
+    def _can_be_asked(cls, value: str | None) -> str | None:
+        return None if value is None else checked_address(value)
 
     _secret_signs = field_validator("secret")(_can_sign)
 

@@ -391,6 +391,7 @@ def test_an_address_is_either_one_plain_address_or_refused(text: str) -> None:
         ({"username": "u", "password": "p", "host": "mail.example", "tls": "none"}, "without tls"),
         ({"timeout": "0s"}, "greater than 0"),
         ({"timeout": "soon"}, "write a whole number and a unit"),
+        ({"timeout": "15s", "answer_timeout": "15s"}, "28s together"),
         ({"port": 0}, "greater than or equal to 1"),
         ({"hosst": "x"}, "not permitted"),
     ],

@@ -15,9 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 
 from plugins.channels.http.answers import LONGEST_ANSWER, Answered, NoAnswer
 from plugins.channels.http.posting import Connections
+from plugins.channels.robots.dingtalk import DingTalkSettings
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 HEADERS = {"webhook-id": "k1"}
@@ -45,7 +47,7 @@ class Scripted:
         try:
             while self.answers:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+                length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0] or 0)
                 self.heads.append(head)
                 self.bodies.append(await reader.readexactly(length))
                 writer.write(self.answers.pop(0))
@@ -183,6 +185,30 @@ async def test_of_a_very_long_answer_nothing_is_believed_but_its_status() -> Non
         assert await post(connections) == Answered(200, "", b"")
         assert (await post(connections)).status == 200
         await connections.close()
+
+
+async def test_what_no_connection_was_made_for_has_reached_nobody() -> None:
+    refusing = Scripted([b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n"], leaves_after=1)
+    async with listening(refusing) as proxy:
+        through = Connections("https://platform.example/", proxy.partition("/hook")[0], 1)
+        for connections in (through, Connections("ftp://platform.example/", None, 1)):
+            with pytest.raises(NoAnswer) as told:
+                await post(connections)
+            assert not told.value.was_sent
+            await connections.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "written"),
+    [
+        *(("base", each) for each in ("nonsense", "ftp://x.example", "https://", "https://x.example/?a=1")),
+        *(("proxy", each) for each in (":::", "127.0.0.1:3128", "http://x:port")),
+        ("timeout", "31s"),
+    ],
+)
+def test_what_no_request_can_be_made_with_is_refused_where_it_is_written(setting: str, written: str) -> None:
+    with pytest.raises(ValidationError):
+        DingTalkSettings.model_validate({"access_token": "t", setting: written})
 
 
 @pytest.mark.parametrize(

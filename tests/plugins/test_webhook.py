@@ -204,10 +204,13 @@ async def test_half_surrogates_do_not_stop_a_message(receiver: Receiver) -> None
     [
         ({"url": "ftp://x.example"}, "https://"),
         ({"url": "x.example/hook"}, "https://"),
-        ({"url": "http://x:port"}, "not a URL"),
+        ({"url": "http://x:port"}, "https://"),
+        ({"url": "http://x.example/a b"}, "https://"),
+        ({"proxy": ":::"}, "https://"),
         ({"secret": ""}, "signing secret"),
         ({"secret": "whsec_***"}, "signing secret"),
         ({"timeout": "0s"}, "greater than 0"),
+        ({"timeout": "31s"}, "less than or equal to"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(others: dict[str, object], sentence: str) -> None:

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.plugin import Duration, Rejected, Retry, Unknown
+from plugins.channels.http.addresses import LONGEST_TIMEOUT, checked_address
 from plugins.channels.http.answers import LONGEST_ANSWER, Answered, NoAnswer, wait_of
 
 if TYPE_CHECKING:
@@ -30,13 +31,22 @@ class LineSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     timeout: Duration = Field(
-        default=timedelta(seconds=10), gt=timedelta(0), description="For one request and its answer."
+        default=timedelta(seconds=10),
+        gt=timedelta(0),
+        le=LONGEST_TIMEOUT,
+        description="For one request and its answer.",
     )
     retry_after: Duration = Field(
         default=timedelta(minutes=1), description="When to come back where the platform does not say."
     )
     connections: int = Field(default=10, ge=1, le=1000)
     proxy: str | None = Field(default=None, description="HTTP proxy; the environment's is not used.")
+
+    # Where a platform is asked says each of its own.
+    @field_validator("base", "issuer_url", "proxy", check_fields=False)
+    @classmethod
+    def _can_be_asked(cls, value: str | None) -> str | None:
+        return None if value is None else checked_address(value)
 
 
 class Line:

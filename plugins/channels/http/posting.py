@@ -9,14 +9,8 @@ import httpx
 
 from plugins.channels.http.answers import LONGEST_ANSWER, Answered, NoAnswer
 
-
-def is_address(url: str) -> bool:
-    """Whether one can post to it; ValueError when it is no URL at all."""
-    try:
-        found = httpx.URL(url)
-    except httpx.InvalidURL:
-        raise ValueError("not a URL") from None
-    return found.scheme in ("http", "https") and bool(found.host)
+NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+"""What goes wrong before anything is written to the receiver."""
 
 
 class Connections:
@@ -54,8 +48,7 @@ class Connections:
         try:
             return await self._posted(request)
         except httpx.HTTPError as error:
-            was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise NoAnswer(type(error).__name__, was_sent=was_sent) from None
+            raise NoAnswer(type(error).__name__, was_sent=not isinstance(error, NO_CONNECTION)) from None
 
     async def close(self) -> None:
         """Close them all; what is on its way fails."""
