@@ -26,6 +26,8 @@ MONEY_DIGITS = 6
 LARGEST_SUM = 1e15
 """Larger amounts of one order are mistakes: added up, they could leave the range of numbers."""
 
+TAG_CHANGES = frozenset({"add", "remove"})
+"""What a mapping under the trait `tags` may say."""
 FARTHEST = timedelta(days=200 * 365)
 """Stated moments farther away are mistakes, and would break the arithmetic of ages."""
 
@@ -75,9 +77,9 @@ def apply_traits(
 ) -> list[TraitFault]:
     """What a sender states about the contact, written into the profile; each fault is one trait left aside.
 
-    `timezone`, `locale`, `tags` (added to those there) and the workspace's declared attributes (null removes
-    one) are kept; anything else is nobody's business and is ignored. Instants must lie within 200 years of
-    `now`.
+    `timezone`, `locale`, `tags` (a list is added to those there, `{add, remove}` changes them) and the
+    workspace's declared attributes (null removes one) are kept; anything else is nobody's business and is
+    ignored. Instants must lie within 200 years of `now`.
     """
     faults = []
     for name, value in traits.items():
@@ -86,7 +88,7 @@ def apply_traits(
         elif name == "locale":
             message = _state_locale(profile, value, workspace)
         elif name == "tags":
-            message = _add_tags(profile, value)
+            message = _change_tags(profile, value)
         elif name in workspace.attributes:
             message = _state_attribute(profile, name, value, workspace.attributes[name], now)
         else:
@@ -147,10 +149,14 @@ def _state_locale(profile: Profile, value: Any, workspace: Workspace) -> str | N
     return None
 
 
-def _add_tags(profile: Profile, value: Any) -> str | None:
-    if not isinstance(value, list) or not all(isinstance(tag, str) and tag for tag in value):
-        return "not a list of texts"
-    profile.tags |= set(value)
+def _change_tags(profile: Profile, value: Any) -> str | None:
+    said = value if isinstance(value, dict) else {"add": value}
+    lists = list(said.values())
+    if not said or not said.keys() <= TAG_CHANGES or not all(isinstance(each, list) for each in lists):
+        return "not a list of texts, nor lists under add and remove"
+    if not all(isinstance(tag, str) and tag for each in lists for tag in each):
+        return "not a list of texts, nor lists under add and remove"
+    profile.tags = (profile.tags | set(said.get("add", ()))) - set(said.get("remove", ()))
     return None
 
 

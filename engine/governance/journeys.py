@@ -34,9 +34,7 @@ def list_journeys(session: Session, shelf: BundleShelf) -> list[Record]:
         {
             "journey": name,
             "title": program.title,
-            "enters_by": "schedule"
-            if program.entry.schedule is not None
-            else ", ".join(program.entry.events),
+            "enters_by": program.entry.words or " or ".join(program.entry.events),
             "active_runs": active.get(name, 0),
             "paused": name in control.paused_journeys or name in bundle.paused_journeys,
             "paused_by_plan": bundle.paused_journeys.get(name),

@@ -61,7 +61,11 @@ def test_what_a_plan_may_not_is_the_commands_fault(published: Command, tmp_path:
 def test_journeys_are_listed_paused_and_resumed(published: Command, tmp_path: Path) -> None:
     publish_more(published, tmp_path / "rulesets")
     assert published("journey", "pause", "welcome", "--why", "sold out").out == "welcome is paused\n"
-    assert {row["journey"]: row["paused"] for row in _journeys(published)}["welcome"]
+    rows = {row["journey"]: row for row in _journeys(published)}
+    assert rows["welcome"]["paused"]
+    # By request, for nobody knows what a `journey_requested` is.
+    assert rows["conversation_handover"]["enters_by"] == "asked for by a system"
+    assert rows["welcome"]["enters_by"] == "contact_added"
     assert published("journey", "resume", "welcome").out == "welcome is open\n"
     assert published("journey", "resume", "welcome").out == "welcome was open already\n"
     assert published("journey", "pause", "nothing").status == 2

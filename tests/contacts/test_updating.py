@@ -133,6 +133,10 @@ def test_traits_fill_what_the_workspace_declares_and_ignore_the_rest(small: Bund
         ("tags", "vip"),
         ("tags", ["vip", 3]),
         ("tags", [""]),
+        ("tags", {}),
+        ("tags", {"remove": "vip"}),
+        ("tags", {"add": ["vip"], "drop": ["new"]}),
+        ("tags", {"add": ["vip"], "remove": [3]}),
         ("city", 3),
         ("visits", "3"),
         ("visits", True),
@@ -158,6 +162,15 @@ def test_a_trait_that_does_not_fit_is_named_and_left_aside_and_the_others_stay(
     assert str(value) not in str(fault)
     untouched.attributes = dict(good)
     assert contact == untouched
+
+
+def test_tags_that_were_given_are_taken_off_by_name(small: Bundle) -> None:
+    """Whose hand-over to a person was cancelled would be answered by nobody for ever."""
+    contact = profile()
+    contact.tags = {"with_person", "vip"}
+    traits = {"tags": {"add": ["employee"], "remove": ["with_person", "never_had"]}}
+    assert apply_traits(contact, traits, small.workspace, NOW) == []
+    assert contact.tags == {"vip", "employee"}
 
 
 def test_null_takes_an_attribute_away(small: Bundle) -> None:

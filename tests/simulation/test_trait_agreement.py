@@ -60,6 +60,7 @@ TRAITS: list[dict[str, Any]] = [
     {"trial_ends_at": "2026-03-09T00:00:00+08:00"},
     {"tags": ["quit"]},
     {"tags": "quit"},
+    {"tags": {"remove": ["quit"]}},
     {"timezone": "Asia/Shanghai", "locale": "zh-CN"},
     {"timezone": "Nowhere"},
     {"sms": "138 1234 5678"},

@@ -66,8 +66,9 @@ class HappeningEntry(Part):
         {},
         title="联系人变化",
         description=(
-            "What becomes known: tags (added), timezone, locale, attributes, addresses.\n"
-            "由此得知的联系人资料：标签、时区、语言、属性、地址。"
+            "What becomes known: tags (a list is added; {remove: […]} takes them off), timezone, locale, "
+            "attributes, addresses.\n"
+            "由此得知的联系人资料：标签（写列表为添加，{remove: […]} 为去掉）、时区、语言、属性、地址。"
         ),
         examples=[{"tags": ["vip"]}],
     )

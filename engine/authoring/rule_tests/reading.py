@@ -286,7 +286,9 @@ def _check_traits(ground: Ground, event: HappeningEntry, at: YamlPath) -> None:
         if name in workspace.attributes:
             _check_attribute(ground, name, value, at, may_be_null=True)
         elif name == "tags":
-            _check_tags(ground, value, (*at, name))
+            parts = value if isinstance(value, dict) and value and value.keys() <= {"add", "remove"} else None
+            for part, tags in parts.items() if parts is not None else [(None, value)]:
+                _check_tags(ground, tags, (*at, name) if part is None else (*at, name, part))
         elif name not in _STATED_OF_ALL and name not in workspace.identities:
             known = [*_STATED_OF_ALL, *workspace.attributes, *workspace.identities]
             message = f"nothing is kept of '{name}': it is neither an attribute nor an identity"
