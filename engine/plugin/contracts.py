@@ -342,7 +342,8 @@ class Check(Protocol):
     """Looks for what must not be said.
 
     Some attributes are optional. `settings`, a pydantic model of what the ruleset may set (without it the
-    check takes no settings), `needs_lexicons = True` for a check that can do nothing without a word list, and
+    check takes no settings), `needs_lexicons = True` for a check that can do nothing without a word list,
+    `languages`, the codes of those that words of its lists may be said to be of, and
     `needs_brand = True` for one that goes by the brand book are checked where the ruleset is written;
     `context.settings` holds the values as they stand there.
     `reads_contents = True` has `wayline lint` ask it about each text of the ruleset as it is written.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.plugin import Check, CheckContext, Draft, Finding, Severity, hookimpl
 from plugins.checks.automaton import Hit
 from plugins.checks.finders import Finders
-from plugins.checks.languages import identifier, is_ready
+from plugins.checks.languages import WRITTEN_IN, identifier, is_ready
 from plugins.checks.parts import parts_of, told
 from plugins.checks.restricting import asks
 
@@ -35,6 +35,7 @@ class LexiconCheck:
     name = "lexicon"
     needs_lexicons = True
     settings = LexiconSettings
+    languages = frozenset(WRITTEN_IN)
 
     def __init__(self) -> None:
         self.finders = Finders()

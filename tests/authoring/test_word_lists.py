@@ -47,3 +47,18 @@ def test_what_names_no_words_is_refused(small: Mapping[str, str], old: str, new:
     (problem,) = load_files({**small, "claims.yaml": LIST.replace(old, new)}).problems
     assert problem.code == "RS055"
     assert place in problem.message or place in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("scope: [全网, 全国]", "scope: []", "groups.scope"),
+        ("before: [<scope>, 谨防]", "together: [[谨防], []]", "contexts[0].together[1]"),
+    ],
+)
+def test_a_group_of_no_words_which_nothing_would_ever_be_found_by_is_refused(
+    small: Mapping[str, str], old: str, new: str, place: str
+) -> None:
+    assert old in LIST
+    (problem,) = load_files({**small, "claims.yaml": LIST.replace(old, new)}).problems
+    assert (problem.code, problem.path) == ("RS005", place)

@@ -56,6 +56,7 @@ def check_plugins(found: Definitions, registry: Registry) -> Iterator[Problem]:
         yield from _installed(registry, check, "plugin", name, "check", registry.checks)
         if check.item.plugin in registry.checks:
             yield from _check(check, registry.checks[check.item.plugin], found)
+    yield from _languages(found, registry)
 
 
 def _installed(
@@ -82,6 +83,22 @@ def _check(check: Defined[CheckEntry], plugin: object, found: Definitions) -> It
         message = f"the plugin '{entry.plugin}' needs a word list; without one every message would be blocked"
         known = f"; {known_list(found.lexicons)}" if found.lexicons else ", and write one"
         yield check.problem("RS063", message, f"add 'lexicons: [...]'{known}", at=("plugin",))
+
+
+def _languages(found: Definitions, registry: Registry) -> Iterator[Problem]:
+    """Words of languages that a check does not tell apart: it could not be made ready, and would block."""
+    for name, lexicon in found.lexicons.items():
+        users = [check.item.plugin for check in found.checks.values() if name in check.item.lexicons]
+        known = [getattr(registry.checks.get(user), "languages", None) for user in users]
+        told_apart = {code for each in known if each is not None for code in each}
+        if not told_apart:
+            continue
+        for number, entry in enumerate(lexicon.item.entries):
+            for position, code in enumerate(entry.languages):
+                if code not in told_apart:
+                    message = f"'{code}' is none of the languages that are told apart"
+                    at = ("entries", number, "languages", position)
+                    yield lexicon.problem("RS006", message, known_list(told_apart, limit=60), at=at)
 
 
 def _brand(found: Definitions, registry: Registry) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,8 @@ from engine.authoring.models.fields import Date, Id, Items, Scalar, Wording
 from engine.authoring.models.part import Head, Part
 from engine.authoring.models.refusing import refuse
 
+Words = Annotated[Items[Wording], Field(min_length=1)]
+"""Words of which one is looked for; without any, nothing would ever be found."""
 NUMERALS = frozenset({"<number>", "<percent>"})
 """Parts that stand for numbers; no group can be called so."""
 
@@ -253,7 +255,7 @@ class ContextEntry(Part):
         description="The term is harmless ahead of one of these words.\n该词后面出现其中之一，即为无害。",
         examples=[["的目标"]],
     )
-    together: Items[Items[Wording]] = Field(
+    together: Items[Words] = Field(
         (),
         title="同时出现",
         description=(
@@ -324,7 +326,7 @@ class LexiconFile(Head):
         description="The words, and what follows from each.\n词条，以及命中后的处理。",
         min_length=1,
     )
-    groups: dict[Id, Items[Wording]] = Field(
+    groups: dict[Id, Words] = Field(
         {},
         title="词组",
         description=(

@@ -9,7 +9,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
 from engine.authoring.models.refusing import refuse
 from engine.journeys.numbers import countries
@@ -35,7 +35,7 @@ def _wording(text: str) -> str:
     return text
 
 
-Wording = Annotated[str, AfterValidator(_wording)]
+Wording = Annotated[str, AfterValidator(_wording), Field(json_schema_extra={"pattern": r"\S"})]
 """A text that is looked for in messages."""
 
 
