@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from engine.cli.output import Format, FormatOption, print_json, shown
 from engine.clock import SystemClock
-from engine.errors import WaylineError
+from engine.errors import CommandError, WaylineError
 from engine.plugin.contracts import Channel, Window
 from engine.plugin.describing import MODELS, describe, offers_of
 from engine.plugin.registry import Registry, load_registry
@@ -41,11 +41,22 @@ def new(
 
     Example: wayline plugin new channel pager
     """
+    _not_taken(kind, name)
     written = start_plugin(kind, name, folder)
     for path in written:
         typer.echo(str(path))
     where = written[0].parent
     typer.echo(f"\nnext: pip install -e {where} && python -m pytest {where}, then change {written[2]}")
+
+
+def _not_taken(kind: PluginKind, name: str) -> None:
+    """CommandError when a plugin that is installed has the name: neither of the two would be used."""
+    registry = load_registry(disabled=Settings().disabled_plugins)
+    owner = registry.owners.get(f"{kind.value}:{name}")
+    origin = next((each for each in registry.plugins if each.name in (name, owner)), None)
+    if origin is not None:
+        package = origin.package or "this installation"
+        raise CommandError(f"the name {name!r} is taken by a plugin of {package}; take another")
 
 
 def plugins(output: FormatOption = Format.TEXT) -> None:

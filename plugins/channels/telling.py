@@ -23,6 +23,8 @@ class _ReceiptData(_Part):
     provider_id: Annotated[str, Field(max_length=300)] = ""
     said: Literal["accepted", "delivered", "bounced", "read", "complained"]
     code: Annotated[str, Field(max_length=100)] = ""
+    permanent: bool = False
+    """Of a bounce: the address does not exist."""
     at: AwareDatetime | None = None
 
 
@@ -107,7 +109,8 @@ def read_told(body: bytes) -> tuple[Told, ...]:
         case _ReceiptData():
             if not (data.intent or data.provider_id):
                 raise NotReadable("a receipt names its message by intent or by provider_id")
-            return (Receipt(data.said, at, data.provider_id, data.intent, data.code),)
+            closes = data.permanent and data.said == "bounced"
+            return (Receipt(data.said, at, data.provider_id, data.intent, data.code, closes),)
         case _InboundData():
             return (Inbound(data.sender, data.text, at, data.id, data.answers, data.properties),)
         case _EventData():

@@ -122,3 +122,12 @@ def test_doctor_asks_for_care_and_the_processes_would_start(published: Command, 
     assert not found["plugins"]["is_well"]
     assert "PL001 plugin 'bad'" in found["plugins"]["detail"]
     assert "s3cr3t" not in printed.out + printed.err
+
+
+def test_a_plugin_is_not_begun_under_a_name_that_another_has(wayline: Command, tmp_path: Path) -> None:
+    for kind, name in (("channel", "email"), ("check", "lexicon"), ("generator", "email")):
+        refused = wayline("plugin", "new", kind, name, tmp_path / "package")
+        assert refused.status == 2
+        assert f"the name '{name}' is taken by a plugin of wayline " in refused.err
+    assert not (tmp_path / "package").exists()
+    assert wayline("plugin", "new", "channel", "pager", tmp_path / "package").status == 0

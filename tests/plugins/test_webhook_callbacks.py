@@ -37,6 +37,10 @@ def test_a_receipt_an_inbound_message_and_an_event_are_read() -> None:
     assert told(body_of("message.receipt", intent="k1", said="bounced", code="no_such")) == Callback(
         (Receipt("bounced", NOW, "", "k1", "no_such"),), id="msg-1"
     )
+    for what, closes in (("bounced", True), ("read", False)):
+        gone = told(body_of("message.receipt", intent="k1", said=what, permanent=True))
+        assert isinstance(gone, Callback)
+        assert [each.permanent for each in gone.told if isinstance(each, Receipt)] == [closes]
     said = told(
         body_of(
             "message.inbound", id="m1", sender="u7", text=EMOJI, answers="k0", properties={"kind": "text"}
