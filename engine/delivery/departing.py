@@ -22,7 +22,7 @@ from engine.delivery.rivals import read_rivals
 from engine.delivery.viewing import Situation, lock_contact, lock_standing, read_situation
 from engine.gate.budgeting import refusal_answer, spendings
 from engine.gate.concerning import budgets_of
-from engine.gate.judging import confirm
+from engine.gate.judging import confirm, confirm_again
 from engine.gate.model import Answer, Intent, Verdict
 from engine.gate.stages import Stage, check_hand_over
 from engine.gate.state import Claim, Departure, LeaseLost, Moment, Passage, RulesChanged, Standing, View
@@ -89,6 +89,12 @@ def hand_over(
     if progress.state == IntentState.RESERVED and have_lapsed(session, claim.intent.key, now.delivery):
         # Its places ended with their lease, and may be others' by now.
         raise LeaseLost(claim.intent.key)
+    if claim.in_doubt_on is not None:
+        consents = tuple(consent_records(session, claim.intent.contact_id))
+        view = replace(claim.view, standing=standing, consents=consents)
+        answer = confirm_again(claim.intent, view, now, passage.channel)
+        if answer.verdict is not Verdict.ALLOW:
+            return answer
     reserved = _Reserved(passage, progress)
     stopped = _hand_over(session, claim, reserved, now, lease, standing, situation)
     if stopped is None:

@@ -152,11 +152,16 @@ async def _resume(claim: Claim, means: Means) -> Outcome | None:
         if stopped is None:
             outcome, _ = await _send(claim, passage, channel, message, means, carried=False)
             return outcome
-        if stopped.verdict is Verdict.HOLD:
+        if stopped.hold_until is not None:
+            # The hours are quiet by now: it is asked again when they are over.
+            pause = claim.view.time.real(stopped.hold_until) - means.clock.now()
+            aftermath = Aftermath(IntentState.HANDED_OVER, stopped, repeat_after=pause)
+        elif stopped.verdict is Verdict.HOLD:
             # The kill switch or a breaker forbids to repeat it now.
             aftermath = Aftermath(IntentState.HANDED_OVER, None, repeat_after=HALTED_PAUSE)
         else:
-            # It came too late, or the contact must not be reached any more: nobody will ever ask again.
+            # It came too late, or the contact must not or would not be reached any more: nobody will ever
+            # ask again.
             aftermath = unknown_for_good(channel_id, claim.attempts)
     return await means.do(means.state.settle, claim, None, aftermath, means.now(claim), carried=False)
 

@@ -99,6 +99,16 @@ def confirm(
     return check_budgets(intent, view, now, channel, stage=Stage.RESERVE)
 
 
+def confirm_again(intent: Intent, view: View, now: Moment, channel: str) -> Answer:
+    """Stages 2, 5 and 6 for a message whose hand-over is in doubt and would be repeated: it has its places,
+    but the contact may have withdrawn meanwhile, or it may be night by now."""
+    answer = check_standing(intent, view, now)
+    for stage in (check_consent, check_quiet):
+        if answer.verdict is Verdict.ALLOW:
+            answer = stage(intent, view, now, channel)
+    return answer if answer.verdict is Verdict.ALLOW else replace(answer, stage=Stage.HAND_OVER)
+
+
 def ends_search(answer: Answer) -> bool:
     """Whether an answer against one channel settles the intent, so that later channels are not asked.
 

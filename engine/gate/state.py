@@ -351,7 +351,8 @@ class GateState(Protocol):
     def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
         """Commits the hand-over and dates the places with it; None when the provider may be called.
 
-        Otherwise the answer that stands against it: the kill switch and breakers are read once more here.
+        Otherwise the answer that stands against it: the kill switch and breakers are read once more here,
+        and for a claim in doubt consent and quiet hours as well.
         Raises RulesChanged where the memory does not judge by the rules of this very moment.
         """
 

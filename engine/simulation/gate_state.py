@@ -21,7 +21,7 @@ from engine.delivery.providers import FAILED, held_back, share_in
 from engine.gate.budgeting import refusal_answer, spendings
 from engine.gate.budgets import Halt
 from engine.gate.concerning import budgets_of
-from engine.gate.judging import confirm
+from engine.gate.judging import confirm, confirm_again
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.rates import Book, Refusal, ask, note
 from engine.gate.reviewing import SCOPE, Reviews
@@ -241,7 +241,12 @@ class MemoryGateState:
 
     def hand_over(self, claim: Claim, passage: Passage, now: Moment) -> Answer | None:
         wish = self._owned(claim)
-        return self._hand_over(wish, claim, passage, now, self._sight.view(wish, now.delivery))
+        view = self._sight.view(wish, now.delivery)
+        if claim.in_doubt_on is not None:
+            answer = confirm_again(claim.intent, view, now, passage.channel)
+            if answer.verdict is not Verdict.ALLOW:
+                return answer
+        return self._hand_over(wish, claim, passage, now, view)
 
     def _hand_over(
         self, wish: Wish, claim: Claim, passage: Passage, now: Moment, view: View

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from engine.contacts.consent import ConsentEntry, record_consent
 from engine.contacts.suppressing import suppress_contact
 from engine.delivery.passing import HALTED_PAUSE, Means, pass_gate
 from engine.gate.model import Outcome
@@ -21,6 +22,14 @@ from engine.plugin.recording import RecordingChannel
 from engine.store.tables import AttemptRow, IntentRow
 
 LEASE = timedelta(seconds=31)
+NIGHT = """\
+    kind: quiet_hours
+    id: nights
+    title: nights
+    owner: us
+    quiet_hours:
+      - {id: night, because: courtesy, holds_back: {}, from: "21:00", until: "08:00"}
+"""
 
 
 class Dying(RecordingChannel):
@@ -178,6 +187,39 @@ async def test_what_must_not_be_repeated_any_more_is_unknown_and_left_alone(desk
     desk.clock.advance(LEASE)
     await desk.settle_down()
     assert (desk.row().state, desk.row().outcome) == ("unknown", "unknown")
+    assert len(desk.push.sent) == 1
+
+
+async def test_what_is_in_doubt_is_not_repeated_to_who_has_withdrawn_since(desk: Any) -> None:
+    desk.push = Dying("push", idempotent=True, after=False)
+    desk.process()
+    desk.contact()
+    desk.plan(channels=("app",))
+    await die_in(desk, desk.push)
+    desk.clock.advance(LEASE)
+    with desk.store.begin() as session:
+        record_consent(session, ConsentEntry("ann", "marketing", "withdrawn", desk.journey_now()))
+    await desk.settle_down()
+    assert (desk.row().state, desk.row().outcome) == ("unknown", "unknown")
+    assert desk.push.sent == []
+
+
+@pytest.mark.parametrize("purpose", ["marketing", "service"])
+async def test_what_is_in_doubt_is_not_repeated_in_quiet_hours(desk: Any, purpose: str) -> None:
+    desk.publish(quiet=NIGHT)
+    desk.push = Dying("push", idempotent=True, after=False)
+    desk.process()
+    desk.contact()
+    desk.plan(channels=("app",), purpose=purpose)
+    await die_in(desk, desk.push)
+    desk.clock.advance(timedelta(hours=10))
+    await desk.settle_down()
+    assert desk.row().state == "handed_over"
+    assert desk.reasons() == ["quiet.hours"]
+    assert desk.push.sent == []
+    desk.clock.advance(timedelta(hours=12))
+    await desk.settle_down()
+    assert desk.row().outcome == "sent"
     assert len(desk.push.sent) == 1
 
 
