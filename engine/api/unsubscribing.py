@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from fastapi import APIRouter, Request
@@ -9,12 +10,13 @@ from fastapi.responses import HTMLResponse
 
 from engine.api.access import Asked
 from engine.api.bodies import read_body
-from engine.api.consenting import take_in
+from engine.api.consenting import not_set_up, take_in
 from engine.api.links import LARGEST_FORM, meaning_of
 from engine.api.pages import language_of, page, paragraph
 from engine.api.services import Services
 from engine.contacts.unsubscribe import read_token
 from engine.errors import NotFound
+from engine.gate.consent import ANY
 
 SOURCE = "unsubscribe"
 
@@ -55,12 +57,15 @@ async def show(token: str, request: Request, services: Asked) -> HTMLResponse:
 
 @router.post("/u/{token}")
 async def withdraw(token: str, request: Request, services: Asked) -> HTMLResponse:
-    """Withdraw the consent the link names, at once; repeating it does no harm."""
+    """Withdraw the consent the link names, at once, for every channel to such addresses; repeating it does
+    no harm."""
     await read_body(request, LARGEST_FORM)
     texts = _TEXTS[language_of(request)]
     wish = meaning_of(request, token, _TEXTS, read_token)
-    said = {"purpose": wish.purpose, "channel": wish.channel, "mechanism": "one_click"}
-    await take_in(request, services, wish.contact_id, [("consent_withdrawn", said)], source=SOURCE)
+    said = {"purpose": wish.purpose, "mechanism": "one_click"}
+    channels = await services.store.run(_channels_of, services, wish.channel)
+    wishes = [("consent_withdrawn", {**said, "channel": channel}) for channel in channels]
+    await take_in(request, services, wish.contact_id, wishes, source=SOURCE)
     return page(request, texts["title"], f"{paragraph(texts['done'], role='status')}{_more(request)}")
 
 
@@ -69,6 +74,20 @@ def _more(request: Request) -> str:
     token = request.path_params["token"]
     language = language_of(request)
     return f'<p><a href="{token}/preferences?lang={language}">{escape(_TEXTS[language]["choose"])}</a></p>'
+
+
+def _channels_of(services: Services, channel: str) -> Sequence[str]:
+    """The channels of the ruleset in force that reach the addresses of this one: to the person they are one.
+
+    All there are, where it has another name by now: an old link must not leave the new name open.
+    """
+    with services.store.read() as session:
+        try:
+            channels = services.shelf.live(session).channels
+        except NotFound as error:
+            raise not_set_up(error) from error
+    by = channels.get(channel)
+    return sorted(name for name, each in channels.items() if by and each.identity == by.identity) or [ANY]
 
 
 def _title_of(services: Services, purpose: str, language: str) -> str | None:

@@ -90,3 +90,32 @@ async def test_a_purpose_nobody_knows_any_more_can_still_be_withdrawn(sqlite_sit
     link = sign(SECRET, Unsubscribe("somebody", "telegrams", "letter"))
     page = await sqlite_site.client.get(f"/u/{link}")
     assert (page.status_code, "这类消息" in page.text) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("channels", "withdrawn_on"),
+    [
+        pytest.param(("letter", "parcel"), ["letter", "parcel"], id="another channel to the same address"),
+        pytest.param(("parcel",), ["*"], id="the channel has another name by now"),
+    ],
+)
+async def test_one_click_leaves_no_way_open_to_the_address(
+    sqlite_site: Site, tmp_path: Path, channels: tuple[str, ...], withdrawn_on: list[str]
+) -> None:
+    link = await contact_with_link(sqlite_site)
+    everywhere = {"purpose": "marketing"}
+    again = {"type": "track", "event": "consent_granted", "userId": "u1", "properties": everywhere}
+    await sqlite_site.post("/v1/batch", {"batch": [again]})
+    files = workspace(tmp_path)
+    (letter,) = (line for line in files["channels.yaml"].splitlines() if "id: letter" in line)
+    named = "\n".join(letter.replace("id: letter", f"id: {name}") for name in channels)
+    files["channels.yaml"] = files["channels.yaml"].replace(letter, named)
+    files["welcome.yaml"] = files["welcome.yaml"].replace("[letter]", "[parcel]")
+    published = await sqlite_site.ask("POST", "/v1/bundles", json={"files": files})
+    assert published.status_code == 201, published.text
+    assert (await sqlite_site.client.post(link)).status_code == 200
+    refused = [each for each in sqlite_site.all(ConsentRow) if each.decision == "withdrawn"]
+    assert [each.channel for each in refused] == withdrawn_on
+    report = (await sqlite_site.ask("GET", "/v1/contacts/user:u1/consents")).json()
+    stated = [each["may_be_sent"] for each in report["state"] if each["purpose"] == "marketing"]
+    assert stated == [False] * len(channels)

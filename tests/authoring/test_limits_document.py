@@ -13,7 +13,7 @@ from engine.contacts.updating import FARTHEST
 from engine.experiments.balancing import LONGEST_BLOCK
 from engine.experiments.bucketing import STEPS
 from engine.gate.hours import SEARCHED
-from engine.gate.reasons import REASONS
+from engine.gate.reasons import FAMILIES, REASONS
 from engine.journeys.interpreter import BUDGET
 from engine.journeys.program import LONGEST_STRIDE
 from engine.journeys.starting import LONGEST_CHAIN
@@ -41,6 +41,5 @@ def test_its_numbers_are_those_of_the_code() -> None:
 
 def test_its_codes_and_reasons_exist() -> None:
     assert set(re.findall(r"R[SW][0-9]{3}", TEXT)) <= set(CODES)
-    assert set(
-        re.findall(r"`((?:entry|run|suppressed|experiment|cap|quiet|rate|circuit)\.[a-z_]+)`", TEXT)
-    ) <= set(REASONS)
+    family = "|".join(FAMILIES)
+    assert set(re.findall(rf"`((?:{family})\.[a-z_]+)`", TEXT)) <= set(REASONS)
