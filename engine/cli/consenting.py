@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.database import read, who, with_services
-from engine.cli.output import Format, FormatOption, print_json, print_table, progress
+from engine.cli.output import Format, FormatOption, print_json, print_table, progress, shown
 from engine.cli.records import OF_A_CONTACT, Contact
 from engine.errors import CommandError
 
@@ -131,12 +131,14 @@ def import_file(
     Columns: contact (user:42, email:a@b.c), purpose, decision (granted, denied, withdrawn), at, proof; if
     there: channel, version, legal_basis, language, notice, notice_hash, mechanism, actor, jurisdiction,
     valid_until. An import never overrides what the contact themselves refused. A file taken in twice counts
-    once; a line that cannot be used is named and kept as a dead letter. Ends with 1 when there was one.
+    once; a line that cannot be used is named and kept as a dead letter. Ends with 1 when there was one. A
+    refusal for a purpose or channel that nothing here is called is kept without effect, and named.
 
     Example: wayline consent import consents.csv --source old_crm
     """
     from engine.intake.consent_files import ConsentMapper
     from engine.intake.files import in_batches, read_file
+    from engine.intake.incoming import IncomingEvent
 
     if not file.is_file():
         raise CommandError(f"{file}: there is no such file")
@@ -144,6 +146,7 @@ def import_file(
         raise CommandError(f"--source {source[:80]!r}: name the system in lower case letters, as old_crm")
     counted = {"accepted": 0, "duplicates": 0, "dead": 0}
     faults: list[dict[str, str]] = []
+    remarks: list[dict[str, str]] = []
 
     async def take_in(services: Services) -> None:
         total = file.stat().st_size
@@ -157,14 +160,25 @@ def import_file(
                     place = lines[refusal.position].place
                     message = refusal.message.removeprefix(f"{place}: ")
                     faults.append({"place": place, "code": refusal.code, "message": message})
+                places = {
+                    event.message_id: line.place
+                    for event, line in zip(events, lines, strict=True)
+                    if isinstance(event, IncomingEvent)
+                }
+                remarks.extend(
+                    {"place": places.get(note.message_id, file.name), "remark": note.text}
+                    for note in receipt.notes
+                )
                 for run_id in receipt.run_ids:
                     await services.runs.carry(run_id)
                 bar.to(lines[-1].bytes_read)
 
     with_services(take_in)
     if output is Format.JSON:
-        print_json({**counted, "faults": faults})
+        print_json({**counted, "faults": faults, "remarks": remarks})
     else:
+        for remark in remarks:
+            typer.echo("{place}: {remark}".format(**remark), err=True)
         for fault in faults:
             typer.echo("{place}: {code} {message}".format(**fault), err=True)
         typer.echo("recorded {accepted}, known already {duplicates}, not usable {dead}".format(**counted))
@@ -216,7 +230,7 @@ def _record(
     decision: str, contact: str, purpose: str, channel: str, told: Mapping[str, str | None], output: Format
 ) -> None:
     """Through intake, as any consent event: so the journeys hear of it in the same transaction."""
-    from engine.governance.consents import Said, said_event
+    from engine.governance.consents import Said, journey_now, refused_still, said_event
 
     said = Said(decision, purpose, channel, told)
     about: dict[str, Any] = {}
@@ -230,13 +244,26 @@ def _record(
             raise CommandError(f"nothing was recorded: {receipt.refusals[0].message}")
         for run_id in receipt.run_ids:
             await services.runs.carry(run_id)
+        if decision == "granted":
+            with services.store.read() as session:
+                now = journey_now(session, services.clock.now())
+                live = services.shelf.live(session)
+                about["refused_still"] = refused_still(
+                    session, live, event.contact_id or "", purpose, channel, now
+                )
 
     with_services(take_in)
     if output is Format.JSON:
         stated = {name: value for name, value in told.items() if value is not None}
         print_json({"decision": decision, **about, "purpose": purpose, "channel": channel, **stated})
-    else:
-        typer.echo(decision)
+        return
+    typer.echo(decision)
+    for each in about.get("refused_still", ()):
+        what = "everything" if each["refused"] == "*" else each["refused"]
+        typer.echo(
+            f"and refused still on {each['channel']}: they refused {what} on {shown(each['since'])}; "
+            f"it is lifted by {each['lifted_by']}"
+        )
 
 
 def _moment(text: str) -> datetime:

@@ -106,6 +106,32 @@ def said_event(session: Session, shelf: BundleShelf, contact: str, said: Said, *
     )
 
 
+def refused_still(
+    session: Session, bundle: Bundle, contact_id: str, purpose: str, channel: str, now: datetime
+) -> list[Record]:
+    """Refusals that an agreement to `purpose` on `channel` has not lifted, by channel, with what would."""
+    declared = bundle.purposes.get(purpose)
+    records = consent_records(session, contact_id)
+    found = []
+    for name in bundle.channels if channel == ANY else [channel]:
+        answer = None if declared is None else consent_for(records, declared, name, now)
+        if answer is None or answer.record is None or not answer.is_refused:
+            continue
+        refusal = answer.record
+        found.append(
+            {
+                "channel": name,
+                "refused": refusal.purpose,
+                "refused_on": refusal.channel,
+                "since": refusal.recorded_at.isoformat(),
+                "lifted_by": "the contact alone, on the preference page that their messages link to"
+                if refusal.purpose == ANY
+                else f"an agreement that names the channel: --channel {refusal.channel}",
+            }
+        )
+    return found
+
+
 def journey_now(session: Session, delivery_now: datetime) -> datetime:
     """The present moment of the workspace's journeys; the given one before it was set up."""
     try:

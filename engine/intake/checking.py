@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,7 +62,7 @@ def check(event: IncomingEvent, bundle: Bundle, schemas: EventSchemas, now: date
         identities=identified.identities,
         occurred_at=occurred_at,
         locale=_locale(event.locale, bundle),
-        notes=identified.notes,
+        notes=(*identified.notes, *_without_effect(event, kind, bundle)),
     )
 
 
@@ -87,6 +88,18 @@ def _refuse(event: IncomingEvent, code: str, message: str) -> Unusable:
 def _names_purpose(event: IncomingEvent, bundle: Bundle) -> bool:
     # A withdrawal is kept whatever it names; a grant of something unknown would look like a permission.
     return event.properties.get("purpose") in {*bundle.purposes, *OF_EVERY_WORKSPACE, ANY}
+
+
+def _without_effect(event: IncomingEvent, kind: EventType, bundle: Bundle) -> Iterator[str]:
+    """What a consent names that nothing here is called: it is kept, and neither allows nor stops anything."""
+    if kind.effect not in DECISIONS:
+        return
+    for noun, known in (("purpose", {*bundle.purposes, *OF_EVERY_WORKSPACE}), ("channel", bundle.channels)):
+        named = event.properties.get(noun, ANY)
+        if named != ANY and named not in known:
+            close = difflib.get_close_matches(str(named), known, n=1, cutoff=0.6)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            yield f"properties.{noun} is no {noun} of this workspace: kept, and without effect as it is{hint}"
 
 
 def _names_an_end(event: IncomingEvent) -> bool:

@@ -49,6 +49,18 @@ def test_good_lines_are_recorded_with_their_proof_and_bad_ones_named(
     assert len(published("deadletter", "list", "--format", "json").json) == 5
 
 
+def test_what_is_recorded_without_effect_is_named(published: Command, tmp_path: Path) -> None:
+    heading, first = LINES.splitlines()[:2]
+    refusal = first.replace("granted", "withdrawn").replace("email", "e-mail")
+    file = imported(published, tmp_path, f"{heading}\n{refusal}\n")
+    shown = published("consent", "import", file, "--source", "old_crm")
+    assert shown.out.splitlines()[0] == "recorded 1, known already 0, not usable 0"
+    assert (
+        "old.csv:2: properties.channel is no channel of this workspace: kept, and without effect as it is; "
+        "did you mean 'email'?"
+    ) in shown.err.splitlines()
+
+
 def test_a_file_taken_in_twice_counts_once(published: Command, tmp_path: Path) -> None:
     file = imported(published, tmp_path)
     published("consent", "import", file, "--source", "old_crm")
@@ -67,6 +79,25 @@ def test_an_import_never_overrides_a_withdrawal(published: Command, tmp_path: Pa
     states = {each["state"] for each in report["state"] if each["purpose"] == "marketing"}
     assert states == {"withdrawn"}
     assert len(report["ledger"]) == 3
+
+
+def test_an_agreement_that_lifts_no_refusal_says_so_and_what_would(
+    published: Command, tmp_path: Path
+) -> None:
+    published("consent", "import", imported(published, tmp_path), "--source", "old_crm")
+    published("consent", "withdraw", "user:u1", "*")
+    whole = published("consent", "grant", "user:u1", "marketing", "--channel", "email").out.splitlines()
+    assert whole[0] == "granted"
+    assert whole[1].startswith("and refused still on email: they refused everything on 20")
+    assert "the contact alone, on the preference page" in whole[1]
+    published("consent", "withdraw", "email:b@example.com", "marketing", "--channel", "email")
+    narrow = published("consent", "grant", "email:b@example.com", "marketing", "--format", "json").json
+    assert [(each["channel"], each["refused"]) for each in narrow["refused_still"]] == [
+        ("email", "marketing")
+    ]
+    assert "--channel email" in narrow["refused_still"][0]["lifted_by"]
+    lifted = published("consent", "grant", "email:b@example.com", "marketing", "--channel", "email").out
+    assert lifted == "granted\n"
 
 
 def test_what_stood_at_a_moment_is_what_was_known_then(published: Command, tmp_path: Path) -> None:
