@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,7 +30,14 @@ from workflows.messages import (
 
 pytestmark = pytest.mark.temporal
 
-EMAIL = ("send_failure", "channel:email")
+Named = tuple[str, str]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def email() -> Named:
+    """A breaker of this test's own: the workflow of an earlier one may not have been listed, nor ended."""
+    return ("send_failure", f"channel:email-{next(_numbers)}")
 
 
 @dataclass
@@ -62,35 +70,37 @@ class Figures:
                 await self.changed.wait()
 
 
-async def test_told_to_look_it_looks_again(client: Client, driver: TemporalDriver, working: Any) -> None:
+async def test_told_to_look_it_looks_again(
+    client: Client, driver: TemporalDriver, working: Any, email: Named
+) -> None:
     figures = Figures()
     async with working(client, figures.observe, figures.force):
-        await driver.watch_breaker(*EMAIL)
+        await driver.watch_breaker(*email)
         await figures.until(lambda: len(figures.looks) >= 1)
         looked = len(figures.looks)
-        await driver.watch_breaker(*EMAIL)
+        await driver.watch_breaker(*email)
         await figures.until(lambda: len(figures.looks) > looked)
-    assert {(look.breaker, look.scope) for look in figures.looks} == {EMAIL}
+    assert {(look.breaker, look.scope) for look in figures.looks} == {email}
 
 
 async def test_a_pause_that_has_passed_brings_a_look_without_being_told(
-    client: Client, driver: TemporalDriver, working: Any
+    client: Client, driver: TemporalDriver, working: Any, email: Named
 ) -> None:
     figures = Figures(state="open", next_in=timedelta(seconds=1))
     async with working(client, figures.observe, figures.force):
-        await driver.watch_breaker(*EMAIL)
+        await driver.watch_breaker(*email)
         await figures.until(lambda: len(figures.looks) >= 4)
 
 
 async def test_a_manual_trip_answers_when_it_is_published(
-    client: Client, driver: TemporalDriver, working: Any
+    client: Client, driver: TemporalDriver, working: Any, email: Named
 ) -> None:
     figures = Figures()
     async with working(client, figures.observe, figures.force):
         answer = await driver.force_breaker(
-            *EMAIL, action="trip", by="ops.li", reason="provider maintenance", level="yellow"
+            *email, action="trip", by="ops.li", reason="provider maintenance", level="yellow"
         )
-        handle = client.get_workflow_handle(breaker_workflow_id(*EMAIL))
+        handle = client.get_workflow_handle(breaker_workflow_id(*email))
         described = await handle.describe()
     assert answer == "open"
     assert figures.orders[0].request == ForceRequest("trip", "ops.li", "provider maintenance", "yellow")
@@ -109,15 +119,15 @@ async def test_a_manual_trip_answers_when_it_is_published(
     ],
 )
 async def test_a_manual_change_that_makes_no_sense_is_refused_and_leaves_no_trace(
-    client: Client, driver: TemporalDriver, working: Any, asked: dict[str, str], said: str
+    client: Client, driver: TemporalDriver, working: Any, email: Named, asked: dict[str, str], said: str
 ) -> None:
     figures = Figures()
     async with working(client, figures.observe, figures.force):
-        await driver.watch_breaker(*EMAIL)
+        await driver.watch_breaker(*email)
         await figures.until(lambda: len(figures.looks) >= 1)
         with pytest.raises(CommandError, match=said):
-            await driver.force_breaker(*EMAIL, **asked)
-    history = await client.get_workflow_handle(breaker_workflow_id(*EMAIL)).fetch_history()
+            await driver.force_breaker(*email, **asked)
+    history = await client.get_workflow_handle(breaker_workflow_id(*email)).fetch_history()
     assert figures.orders == []
     assert not any(
         event.HasField("workflow_execution_update_accepted_event_attributes") for event in history.events
@@ -125,26 +135,26 @@ async def test_a_manual_change_that_makes_no_sense_is_refused_and_leaves_no_trac
 
 
 async def test_manual_changes_survive_the_renewal_of_the_history(
-    client: Client, temporal_address: str, working: Any
+    client: Client, temporal_address: str, working: Any, email: Named
 ) -> None:
     driver = TemporalDriver(lambda: connect(temporal_address, "default"), continue_after=20)
     figures = Figures()
     async with working(client, figures.observe, figures.force):
         for number in range(12):
             action = "reset" if number % 2 else "trip"
-            await driver.force_breaker(*EMAIL, action=action, by=f"ops.{number}")
+            await driver.force_breaker(*email, action=action, by=f"ops.{number}")
     assert [order.request.by for order in figures.orders] == [f"ops.{number}" for number in range(12)]
 
 
 async def test_a_closed_breaker_nobody_asks_about_ends_its_workflow(
-    skipping: WorkflowEnvironment, working: Any
+    skipping: WorkflowEnvironment, working: Any, email: Named
 ) -> None:
     figures = Figures()
     async with working(skipping.client, figures.observe, figures.force):
         result = await skipping.client.execute_workflow(
             "Breaker",
-            BreakerInput(*EMAIL),
-            id=breaker_workflow_id(*EMAIL),
+            BreakerInput(*email),
+            id=breaker_workflow_id(*email),
             task_queue="journeys",
             result_type=BreakerState,
         )
