@@ -20,7 +20,7 @@ from engine.store.database import Store, open_store
 from tests.ports import free_port
 from workflows.devserver import EmbeddedServer
 
-PATIENCE = 90.0
+PATIENCE = 150.0
 """Seconds after which a condition that should come true is a failure."""
 
 WRITE_KEY = "write-key-of-the-test"

@@ -23,9 +23,9 @@ from engine.settings import WorkerSettings
 from tests.ports import free_port
 from workflows.devserver import EmbeddedServer
 
-pytestmark = [pytest.mark.temporal, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.temporal, pytest.mark.timeout(300)]
 
-PATIENCE = 60.0
+PATIENCE = 100.0
 
 WORKSPACE = {
     "wayline.yaml": """
