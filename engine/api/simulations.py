@@ -18,6 +18,7 @@ from engine.authoring.bundle import Bundle
 from engine.intake.schemas import EventSchemas
 from engine.rules.duration import parse_duration
 from engine.simulation.histories import EARLIEST, LATEST, Happening, History, can_begin
+from engine.simulation.made_up import faults_of
 from engine.simulation.people import Person
 from engine.simulation.population import contact_ids, from_store
 from engine.simulation.stories import not_simulated, stories, story_data
@@ -139,6 +140,8 @@ def _histories(
         tags=frozenset(given.tags),
         attributes=given.attributes,
     )
+    if faults := faults_of(person, bundle, start):
+        raise ProblemError(422, "simulation_refused", f"contact: {'; '.join(faults)}")
     happenings = [_happening(each, bundle, start) for each in wanted.events]
     return [History(person, tuple(sorted(happenings, key=lambda each: each.at)))]
 

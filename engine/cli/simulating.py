@@ -73,6 +73,7 @@ def simulate(
 
     Example: wayline simulate rulesets --journey welcome --event "2d product_viewed {product_id: p1}"
     """
+    from engine.simulation.made_up import faults_of
     from engine.simulation.stories import not_simulated, stories, story_data, story_lines
     from engine.simulation.testing import own_generator_only
 
@@ -98,6 +99,8 @@ def simulate(
             histories = list(_recorded(session, bundle, begin, until, sample=sample, seed=seed))
     else:
         histories = [_made_up(bundle, contact, event or (), chosen, begin)]
+        if faults := faults_of(histories[0].person, bundle, begin):
+            raise CommandError("--contact cannot be used:\n" + "\n".join(faults))
     registry = own_generator_only(plugins)
     found = finished(stories(bundle, histories, begin, until, journeys=chosen, registry=registry))
     if output is Format.JSON:
@@ -348,6 +351,8 @@ def _person(contact: str | None, bundle: Bundle) -> Person:
     if entry is None:
         raise CommandError("--contact cannot be used:\n" + report([*source.problems, *problems]).rstrip())
     stated = entry.model_fields_set
+    if of_tests := sorted(stated & {"arms", "held_out"}):
+        raise CommandError(f"--contact cannot be used:\n{of_tests[0]}: only tests of rulesets know it")
     return Person(
         "somebody",
         identities=entry.identities if "identities" in stated else everywhere,

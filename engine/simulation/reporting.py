@@ -35,7 +35,7 @@ def assumptions(done: Backtest, source: Source) -> list[str]:
         "People do what they did, whatever they are sent: an answer to a message that was never sent still "
         "comes, and none is made up.",
         f"A message that passes the gate is taken by its provider at once.{refused}",
-        "Texts are neither made nor checked; breakers and the kill switch are closed.",
+        "Texts are neither made nor checked; breakers are closed and the kill switch is off.",
         f"Runs begin with {here.period.begin:%Y-%m-%d %H:%M}Z; what came before counts for profiles only. "
         f"The figures begin with {here.period.since:%Y-%m-%d %H:%M}Z.",
     ]
