@@ -98,7 +98,8 @@ async def run(bundle: Bundle, contacts: int, days: int) -> tuple[Counter[str], f
     lives = [life(number, known[number % len(known)]) for number in range(contacts)]
     counted: Counter[str] = Counter()
     begun = process_time()
-    with closing(VirtualWorld(bundle, START)) as world:
+    # As in `wayline backtest`: where people live one by one, nobody knows the figures of breakers.
+    with closing(VirtualWorld(bundle, START, watches=False)) as world:
         for history in lives:
             await live(world, history, START, START + timedelta(days=days))
             counted["events"] += len(history.happenings)
