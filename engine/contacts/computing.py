@@ -32,7 +32,7 @@ What a journey does to an audience that brings people into that journey comes ro
 _SEND_FACTS = frozenset({"contact.last_send_at", "contact.sends_since_active"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Crossing:
     """A contact entering or leaving an audience."""
 

@@ -41,10 +41,10 @@ def begin(profile: Profile, bundle: Bundle) -> list[Count]:
 
     Counts that the bundle does not have any more are forgotten.
     """
-    new = [count for count in bundle.counts if not is_current(count, profile.counts.get(count.id))]
     known = profile.counts
-    profile.counts = {count.id: known[count.id] for count in bundle.counts if count not in new}
-    profile.counts |= {count.id: nothing_yet(count) for count in new}
+    new = [count for count in bundle.counts if not is_current(count, known.get(count.id))]
+    begun = {count.id: nothing_yet(count) for count in new}
+    profile.counts = {count.id: known[count.id] for count in bundle.counts if count.id not in begun} | begun
     return new
 
 

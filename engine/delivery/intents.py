@@ -85,10 +85,10 @@ Receipts have an order of their own, which begins wherever a message was handed 
 """
 
 
-_FOLLOWS: Mapping[str, frozenset[str]] = {
-    state.value: frozenset(each.value for each in after) for state, after in NEXT.items()
+_FOLLOWS: Mapping[str, Mapping[str, str]] = {
+    state.value: {each: each.value for each in after} for state, after in NEXT.items()
 }
-"""The same by their names, as records keep them: looked up with every step of every message."""
+"""The same with their names, as records keep them: looked up with every step of every message."""
 
 
 def may_follow(state: str, new: str) -> bool:
@@ -114,9 +114,10 @@ class IntentRecord(Protocol):
 
 def move(row: IntentRecord, state: IntentState) -> None:
     """Bring the row to a state; ValueError for one that may not follow."""
-    if state not in _FOLLOWS[row.state]:
+    name = _FOLLOWS[row.state].get(state)
+    if name is None:
         raise ValueError(f"an intent that is {row.state} does not become {state.value}")
-    row.state = state.value
+    row.state = name
 
 
 def plan(session: Session, intent: Intent, *, now: datetime, lease: str | None = None) -> Intent | None:

@@ -25,9 +25,7 @@ def check_caps(intent: Intent, view: View, now: Moment, channel: str, *, stage: 
     pause_ends = _pause(intent, purpose, view, now)
     if pause_ends is not None:
         return _silent(view, pause_ends, channel, stage)
-    caps = [
-        tolerated(cap, view.facts, now.journey) for cap in caps_on(intent, view.rules, channel, standing.tags)
-    ]
+    caps = tolerated(caps_on(intent, view.rules, channel, standing.tags), view.facts, now.journey)
     zones = zones_of(standing, view.rules.timezone)
     moments = moments_of(caps, view.places, now.journey, intent.key)
     found = look(caps, moments, zones=zones, now=now.journey)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from engine.changing import frozen
 from engine.gate.arbitration import Rival, Yielded, displaced, rivals_above, value_of
 from engine.gate.model import CalendarWindow, Cap, Counts, Intent, Purpose, RollingWindow, WhenFull
 from engine.gate.state import Place, Standing
@@ -31,7 +32,7 @@ class FullCap:
     """Journey time from which this cap leaves room, if nothing else is sent meanwhile."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CapsAnswer:
     """The caps that are full; when there are none, the intent fits."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from engine.changing import frozen
 from engine.gate.model import Purpose
 
 ANY = "*"
@@ -82,7 +83,7 @@ class ConsentRecord:
         return self.source == "import" or self.source.startswith("import:")
 
 
-@dataclass(frozen=True)
+@frozen
 class ConsentAnswer:
     """The state in force, and the entry that decides it; UNKNOWN has none."""
 

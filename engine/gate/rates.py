@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from engine.changing import frozen
+
 SLOTS = 10
 """Into how many slots the length of a rate is cut."""
 PROBE = timedelta(minutes=1)
@@ -90,7 +92,7 @@ class Book:
         return self.failures == 0 and self.open_until is None
 
 
-@dataclass(frozen=True)
+@frozen
 class Leave:
     """Messages that may be handed over before `until`."""
 

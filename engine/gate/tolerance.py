@@ -23,12 +23,20 @@ from engine.rules.truth import Truth
 _UNSCALED = 1.0
 
 
-def tolerated(cap: Cap, facts: Facts, now: datetime) -> Cap:
-    """The cap as this contact has it: its limit scaled, and at least 1. A gap is the same for everybody."""
-    if cap.limit is None or not cap.scale:
-        return cap
-    limit = scaled(cap.limit, _deciding(cap.scale, facts, now)[0])
-    return cap if limit == cap.limit else changed(cap, limit=limit)
+def tolerated(caps: Iterable[Cap], facts: Facts, now: datetime) -> list[Cap]:
+    """The caps as this contact has them: limits scaled, and at least 1. A gap is the same for everybody."""
+    found: list[Cap] = []
+    asked: tuple[Scale, ...] = ()
+    factor = _UNSCALED
+    for cap in caps:
+        if cap.limit is None or not cap.scale:
+            found.append(cap)
+            continue
+        if cap.scale is not asked:  # those of one file share theirs
+            asked, factor = cap.scale, _deciding(cap.scale, facts, now)[0]
+        limit = scaled(cap.limit, factor)
+        found.append(cap if limit == cap.limit else changed(cap, limit=limit))
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -132,7 +132,7 @@ class Doors:
     """Journeys whose people on earlier versions finish before anybody enters."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ending:
     run_id: str
     cause: LeaveSeen | GoalReached | Cancelled
@@ -140,13 +140,13 @@ class Ending:
     """The condition that was true, of the bundle the run is pinned to."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Waking:
     run_id: str
     listener: Listener
 
 
-@dataclass(frozen=True)
+@frozen
 class Entering:
     program: Program
     entry_key: str

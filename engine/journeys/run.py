@@ -173,7 +173,7 @@ class SentOn:
     """Another version of the journey has put the run before a step: it does now what that says."""
 
 
-@dataclass(frozen=True)
+@frozen
 class EventSeen:
     """The event that a `wait_for` listens for has come."""
 
@@ -303,7 +303,7 @@ class TagChange:
     remove: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Branched:
     """A branch was passed: kept so that the way can be explained."""
 

@@ -8,7 +8,7 @@ event does. What a count says does not depend on the order in which the events a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -190,11 +190,29 @@ def turns_ahead(
     if marks is None or not exact or not _only_falls(count, exact, portions):
         change = next_change_at(count, tally, now)
         return () if change is None else (Ahead(change, None),)
+    if count.sums is None and not portions:
+        return tuple(_as_they_leave(exact, count.width, now, marks))
     found: list[Ahead] = []
     while (turn := next_turn_at(count, tally, value, now, marks)) is not None:
         now, value = turn, value_at(count, tally, turn)
         found.append(Ahead(turn, place_among(marks, value)))
     return tuple(found)
+
+
+def _as_they_leave(exact: Sequence[list[Any]], width: int, now: datetime, marks: Marks) -> Iterator[Ahead]:
+    """The turns of a count whose events are all kept each by itself: they leave one by one."""
+    left = exact[_first_after(exact, ticks(now) - width) :]
+    many = len(left)
+    here, lowest = place_among(marks, many), place_among(marks, 0)
+    for gone, (tick, *_) in enumerate(left, 1):
+        if here == lowest:
+            break
+        if gone < many and left[gone][0] == tick:
+            continue  # it does not leave alone
+        place = place_among(marks, many - gone)
+        if place != here:
+            here = place
+            yield Ahead(moment_of(tick + width), place)
 
 
 def _only_falls(count: Count, exact: Sequence[list[Any]], portions: Sequence[list[Any]]) -> bool:

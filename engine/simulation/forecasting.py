@@ -57,11 +57,8 @@ class Firings:
             journey: _Schedule(program, bundle, matcher, every=every)
             for journey, program in sorted(scheduled(bundle).items())
         }
-
-    @property
-    def journeys(self) -> Sequence[str]:
+        self.journeys: Sequence[str] = tuple(self._schedules)
         """The journeys that are entered by the clock, by name."""
-        return tuple(self._schedules)
 
     def state_of(self, journey: str, profile: Profile) -> Hashable:
         """What it hangs on whether a firing lets this contact in."""

@@ -27,6 +27,8 @@ from engine.plugin.contracts import (
 from engine.plugin.registry import Registry
 
 _ASKING = timedelta(seconds=2)
+_CAN_GO = Preflight(True)
+_TAKEN = Accepted()
 
 
 def ask_at_once(channel: Channel, message: Message, _timeout: timedelta) -> Preflight:
@@ -76,14 +78,14 @@ class _SilentChannel:
         return self
 
     def preflight(self, message: Message) -> Preflight:
-        return Preflight(True)
+        return _CAN_GO
 
     async def send(self, message: Message, idempotency_key: str) -> SendResult:
         code = self.refused.get(idempotency_key)
         if code is not None:
             return Rejected(code)
         self.taken[idempotency_key] = message
-        return Accepted()
+        return _TAKEN
 
     async def close(self) -> None:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -81,7 +80,7 @@ class Reacting:
         """Whether the event would start a run of the program as things stand."""
         facts = {**person.facts(self._bundle, event.received_at), **event_facts(event)}
         programs = addressed(self._programs.get(event.type, []), event)
-        doors = replace(self._doors(person, event, facts, programs), has_entered=lambda _journey, _key: False)
+        doors = changed(self._doors(person, event, facts, programs), has_entered=lambda _journey, _key: False)
         history = person.history.get(program.journey, NO_RUNS)
         return isinstance(decide_entry(program, event, facts, event.received_at, doors, history), Entering)
 
@@ -114,7 +113,7 @@ class Reacting:
             if said.is_refusal
             and (found := take_back(said, person.consents, self._bundle.purposes, now)) is not None
         ]
-        withdrawn = frozenset[str]().union(*(each.ends_runs_of for each in taken))
+        withdrawn: frozenset[str] = frozenset().union(*(each.ends_runs_of for each in taken))
         reaction = matching.NO_REACTION
         if programs or withdrawn or is_deletion or _is_heard(event, person.active.values()):
             reaction = matching.react(

@@ -103,7 +103,7 @@ class Returned:
         known = self._known.get(budget.id)
         if known is None:
             known = self._known[budget.id] = _Known(first_judged(budget, now), now)
-        if known.next_at <= now:
+        if known.next_at <= now and self._touches:
             # A period in which nobody was reached changes nothing: what is known was judged already.
             for starts, ends in self._reached(budget, known.judged_until, now):
                 known.judged_until, _ = judge_ripe(
@@ -123,7 +123,7 @@ class Returned:
         periods = {
             period_of(budget, touch.at)
             for (name, _), (_, touch) in self._touches.items()
-            if name == budget.id and touch.at >= after
+            if name == budget.id and after <= touch.at < until
         }
         return sorted(period for period in periods if period and after <= period[0] and period[1] <= until)
 

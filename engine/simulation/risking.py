@@ -136,7 +136,7 @@ class Risking:
 
     def next_look(self) -> datetime | None:
         """When time alone may change a breaker next."""
-        return min(self._looks.values(), default=None)
+        return min(self._looks.values()) if self._looks else None
 
     def look(self, now: datetime) -> None:
         """Look at the breakers whose moment has come."""

@@ -46,7 +46,7 @@ def cap(limit: int | None, *scale: Scale, min_gap: timedelta | None = None) -> C
 
 def limit(of: Cap, **facts: object) -> int | None:
     known: Facts = {f"contact.{name}": value for name, value in facts.items()}  # type: ignore[misc]
-    return tolerated(of, known, START).limit
+    return tolerated([of], known, START)[0].limit
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,13 @@ def test_the_first_condition_that_holds_decides() -> None:
     assert limit(both, activity="normal", response_rate=0.5) == 4
 
 
+def test_each_of_several_caps_is_scaled_by_its_own_conditions() -> None:
+    one, same, other, plain = cap(4, KEEN), cap(2, KEEN), cap(4, WEARY), cap(3)
+    known: Facts = {"contact.activity": "frequent", "contact.response_rate": 0.01}
+    found = tolerated([one, same, other, plain, one], known, START)
+    assert [each.limit for each in found] == [6, 3, 2, 3, 6]
+
+
 def test_what_is_not_known_never_makes_a_limit_larger() -> None:
     assert limit(cap(4, KEEN)) == 4
     assert limit(cap(4, WEARY)) == 2
@@ -97,7 +104,7 @@ def test_an_open_question_gives_the_least_of_what_its_answers_would_give(
 
 def test_a_gap_is_the_same_for_everybody() -> None:
     gap = cap(None, KEEN, min_gap=DAY)
-    assert tolerated(gap, {"contact.activity": "frequent"}, START) == gap
+    assert tolerated([gap], {"contact.activity": "frequent"}, START) == [gap]
 
 
 def test_the_pause_begins_when_an_answer_is_owed_so_long_and_ends_by_itself() -> None:

@@ -17,6 +17,7 @@ from engine.rules.counting import (
     next_turn_at,
     nothing_yet,
     tallied,
+    turns_ahead,
     value_at,
 )
 from engine.rules.timing import place_among
@@ -104,6 +105,24 @@ def test_the_next_turn_is_the_first_change_that_a_mark_tells_apart(
             assert turn == next_change_at(count, tally, now)
         else:
             assert turn == moment
+
+
+@settings(max_examples=60)
+@given(life=arrivals, marks=st.lists(st.sampled_from([0, 1, 2, 3, 19.99, 250]), unique=True, max_size=3))
+def test_the_turns_ahead_are_the_next_turn_and_the_one_after_it_until_there_is_none(
+    life: list[tuple[timedelta, timedelta, float]], marks: list[float]
+) -> None:
+    life = [*life, *[(timedelta(), HOUR, 1)] * 2]  # what happened at one moment leaves together
+    given = tuple(sorted(marks))
+    for count in (ORDERS, SPENT):
+        tally, now = kept(count, life)
+        here = value_at(count, tally, now)
+        ahead = turns_ahead(count, tally, here, now, given)
+        found: list[tuple[datetime, int]] = []
+        while (turn := next_turn_at(count, tally, here, now, given)) is not None:
+            now, here = turn, value_at(count, tally, turn)
+            found.append((turn, place_among(given, here)))
+        assert list(ahead) == found
 
 
 @settings(max_examples=30)
