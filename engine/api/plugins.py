@@ -36,15 +36,25 @@ class TallyRecord(BaseModel):
 
 
 class OfferRecord(BaseModel):
-    """One channel, generator, check or action."""
+    """One of all that a plugin offers."""
 
-    kind: Literal["channel", "generator", "check", "action"]
+    kind: Literal["channel", "generator", "check", "action", "fact", "event type", "metric"]
     name: str
+    title: str | None = Field(default=None, description="Of a fact, a type of events or a metric.")
     settings: dict[str, Any] | None = Field(default=None, description=_SCHEMA)
     values: dict[str, Any] | None = Field(default=None, description="Of an action: what steps tell it.")
     results: dict[str, Any] | None = Field(default=None, description="Of an action: what it answers.")
     capabilities: dict[str, Any] | None = None
     idempotent: bool | None = None
+    type: str | None = Field(default=None, description="Of a fact: what its value is.")
+    reads: list[str] | None = Field(default=None, description="Of a fact: what it is computed from.")
+    event_schema: dict[str, Any] | None = Field(
+        default=None, alias="schema", description="Of a type of events: JSON Schema of their properties."
+    )
+    of: str | None = Field(default=None, description="Of a metric: messages or events.")
+    receipts: list[str] | None = Field(default=None, description="Of a metric: what it listens to.")
+    events: list[str] | None = Field(default=None, description="Of a metric: what it listens to.")
+    scopes: list[str] | None = Field(default=None, description="Of a metric: what breakers watch by it.")
     used_by: list[UseRecord] | None = None
     in_this_process: TallyRecord | None = Field(default=None, description="Null: not called yet.")
 

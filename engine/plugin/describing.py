@@ -14,7 +14,7 @@ from engine.plugin.tallying import tallied
 
 MODELS = {
     "channel": ("settings",),
-    "generator": (),
+    "generator": ("settings",),
     "check": ("settings",),
     "action": ("settings", "values", "results"),
     "fact": (),
