@@ -117,14 +117,15 @@ def _capped(intent: Intent, found: CapsAnswer, view: View, now: Moment, channel:
     binding = found.binding
     cap = binding.cap
     wish = found.when_full
-    frees_at = binding.frees_at if wish is not WhenFull.DEFER else found.frees_at
+    frees_at = found.frees_at
+    full = sorted(each.cap.id for each in found.full)
     evidence: dict[str, Any] = {
         "cap": cap.id,
         "limit": cap.limit,
         "used": binding.used,
         "frees_at": frees_at.isoformat(),
         "when_full": wish.value,
-        "full": sorted(each.cap.id for each in found.full),
+        "full": full,
         "place": f"{cap.file}:{cap.line}" if cap.file else "",
     }
     stated = next(each for each in view.rules.caps if each.id == cap.id)
@@ -133,7 +134,11 @@ def _capped(intent: Intent, found: CapsAnswer, view: View, now: Moment, channel:
     if cap.quota is not None:
         reason = "cap.quota"
         evidence["quota"] = {"source": cap.quota.source, "as_of": cap.quota.as_of}
-    would_pass_if = f"it is tried at {frees_at.isoformat()} and nothing that {cap.id} counts is sent before"
+    # A place in the cap that decides is no use while another one is full.
+    counts = "counts" if len(full) == 1 else "count"
+    would_pass_if = (
+        f"it is tried at {frees_at.isoformat()} and nothing that {', '.join(full)} {counts} is sent before"
+    )
     verdict, outcome, hold_until = Verdict.SKIP, None, None
     if wish is WhenFull.SKIP:
         outcome = Outcome.CAPPED
