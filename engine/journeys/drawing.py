@@ -7,6 +7,7 @@ on it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -98,9 +99,16 @@ class _Picture:
         self._lines: dict[tuple[str, str], _Line] = {}
         self._taken: list[tuple[float, float, float, float]] = []
         """Where names of ways stand already: left, top, right, bottom."""
+        self._arriving: Counter[str] = Counter()
+        self._leaving: Counter[str] = Counter()
+        self._most = 0
+        """What the thickest way counts."""
 
     def drawn(self) -> str:
         sizes = self._boxes()
+        self._arriving = Counter(to for _, to in self._lines)
+        self._leaving = Counter(origin for origin, _ in self._lines)
+        self._most = max((each.count or 0 for each in self._lines.values()), default=0)
         layout = lay_out(sizes, list(self._lines))
         head = _wrapped(self._program.title or self._program.journey, 640.0, _TITLE)
         top = _MARGIN + len(head) * 24.0 + 14.0
@@ -261,8 +269,7 @@ class _Picture:
             path += f"C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2:.1f}"
             if number + 2 < len(points):
                 path += f"L{points[number + 2][0]:.1f} {points[number + 2][1]:.1f}"
-        arriving = sum(to == way[1] for _, to in self._lines)
-        leaving = sum(origin == way[0] for origin, _ in self._lines)
+        arriving, leaving = self._arriving[way[1]], self._leaving[way[0]]
         share = 0.3 if arriving > leaving else 0.66 if leaving > 1 else 0.45
         (x1, y1), (x2, y2) = points[0], points[1]
         smooth = share * share * (3 - 2 * share)
@@ -290,8 +297,7 @@ class _Picture:
 
     def _stroke(self, path: str, line: _Line) -> str:
         if line.count is None or line.count:
-            most = max((each.count or 0 for each in self._lines.values()), default=0)
-            width = 1.4 if line.count is None else 1.2 + 3.8 * line.count / max(most, 1)
+            width = 1.4 if line.count is None else 1.2 + 3.8 * line.count / max(self._most, 1)
             return (
                 f'<path d="{path}" fill="none" stroke="#5f6b7a" stroke-opacity=".75" '
                 f'stroke-width="{width:.1f}"{_TIP if width < 2 else ""}/>'
