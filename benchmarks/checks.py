@@ -29,7 +29,7 @@ LEAST = 0.95
 PATIENCE = timedelta(seconds=30)
 HELD_OUT = CASES / "held_out"
 BLIND = CASES / "blind"
-"""By somebody who had not read the lists."""
+"""By somebody who had not read the lists; learned from after they had been judged."""
 POINTING = {"lexicon", "personal_data"}
 WORDS = 20_000
 TEXTS = 5_000
@@ -38,6 +38,11 @@ RULES = (
     *("personal_data", "sensitive"),
 )
 """The rules that shipped checks look for."""
+STATE = "ad_law.state"
+FILED = ("ad_law.consumer", "ad_law.absolute")
+"""Article 9 (1) and (2), flags and organs of state, stand with consumers in one set, elsewhere in another.
+
+A finding of them counts for the rule of the sentence if it is one of these, else for the first."""
 LETTERS = (
     "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出"
     "就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
@@ -108,7 +113,7 @@ def judged(folder: Path = SENTENCES) -> dict[str, Score]:
     scores: dict[str, Score] = {}
     examine = shipped_checks()
     for sentence in sentences(folder):
-        findings = examine(sentence.text)
+        findings = [(_filed(rule, sentence), each) for rule, each in examine(sentence.text)]
         if sentence.marks and sentence.rule in RULES:
             score = scores.setdefault(sentence.rule, Score())
             mine = [each for rule, each in findings if rule == sentence.rule]
@@ -123,6 +128,12 @@ def judged(folder: Path = SENTENCES) -> dict[str, Score]:
             score = scores.setdefault(rule, Score())
             (score.beside if sentence.marks else score.wrong).append(sentence.text)
     return scores
+
+
+def _filed(rule: str, sentence: Sentence) -> str:
+    if rule != STATE:
+        return rule
+    return sentence.rule if sentence.rule in FILED else FILED[0]
 
 
 def _touches(finding: Finding, marks: Sequence[tuple[int, int]]) -> bool:
@@ -159,7 +170,9 @@ def shipped_checks() -> Callable[[str], list[tuple[str, Finding]]]:
 def _rule(code: str) -> str:
     """The rule of the frozen sentences that a finding belongs to; none for what they are not about."""
     bare = re.sub("^ad_law_(zh|en)", "ad_law", code.removeprefix("lexicon."))
-    return next((rule for rule in RULES if bare == rule or bare.startswith((f"{rule}.", f"{rule}_"))), "")
+    return next(
+        (rule for rule in (*RULES, STATE) if bare == rule or bare.startswith((f"{rule}.", f"{rule}_"))), ""
+    )
 
 
 def checks_per_second() -> float:

@@ -21,10 +21,10 @@ LAW = "《个人信息保护法》第五、六、二十八条"
 MOST_NUMBERS = 200
 """Written with a plus, in one text, that are asked about: asking takes its time."""
 
-IDENTITY = re.compile(r"(?<![\da-z])[1-8]\d{5}[ -]?\d{8}[ -]?\d{3}[\dx](?![\da-z])")
-CARD = re.compile(r"(?<![\d.-])[2-6]\d(?:[ -]?\d){12,17}(?![\d.])(?!-\d)")
+IDENTITY = re.compile(r"(?<![\da-z])[1-8]\d{5}[ ._·-]?\d{8}[ ._·-]?\d{3}[\dx](?![\da-z])")
+CARD = re.compile(r"(?<![\d.-])[2-6]\d(?:[ _·-]?\d){12,17}(?![\d.])(?!-\d)")
 MOBILE = re.compile(
-    r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ .·-]?\d{4}){2}(?!\.?\d)(?! ?[件个元次])"
+    r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ ._·-]?\d{4}){2}(?!\.?\d)(?! ?[件个元次])"
     r"|(?<![\d.] )(?<![\d.])1 [3-9](?: \d){9}(?! ?\d)"
 )
 AT = re.compile(r" ?[(\[] ?at ?[)\]] ?")
@@ -173,7 +173,7 @@ def _is_phone(found: str) -> bool:
 def _bare(found: str) -> str:
     """A number or an address without what it is only set apart by."""
     found = AT.sub("@", found)
-    return found.replace(" ", "") if "@" in found else re.sub(r"[ ().·-]", "", found)
+    return found.replace(" ", "") if "@" in found else re.sub(r"[ ()._·-]", "", found)
 
 
 def _finding(kind: _Kind, form: Form, start: int, end: int, part: str) -> Finding:

@@ -85,7 +85,8 @@ def _kept(text: str, kinds: list[str]) -> list[int]:
         while end < size and kinds[end] == "S":
             end += 1
         if not (kept and end < size and end - at <= LONGEST_GAP and _belong(kinds, at, end)):
-            kept.extend(range(at, end))
+            # Of several blanks one stays: "n u m b e r  o n e" are two words.
+            kept.extend(range(at, at + 1 if text[at:end].isspace() else end))
         at = end
     return kept
 

@@ -8,7 +8,7 @@ NUMERALS = dict(zip("0123456789", "零一二三四五六七八九", strict=True)
 }
 """Numbers as the characters that words are written with."""
 
-CHARACTERS = dict(zip("蕞嘬冣氐笫囯圀粿巅", "最最最低第国国果颠", strict=True))
+CHARACTERS = dict(zip("蕞嘬冣氐笫囯圀粿巅菅", "最最最低第国国果颠管", strict=True))
 """Chinese characters that stand for another one in advertisements and hardly anywhere else."""
 
 LETTERS = dict(

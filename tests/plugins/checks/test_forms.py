@@ -78,6 +78,7 @@ def test_a_new_sentence_is_never_joined_to_the_one_before(text: str) -> None:
             ("the class assessment", "the class assessment"),
         ),
         *(("最 . . . . 好", "最 . . . . 好"), ("он дома", "он дома"), ("p.o.r.n", "porn")),
+        ("n u m b e r  o n e", "number one"),
     ],
 )
 def test_disguises_are_taken_off(text: str, reads: str) -> None:

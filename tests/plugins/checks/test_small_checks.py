@@ -115,6 +115,8 @@ def test_a_number_is_named_by_its_kind_and_never_quoted() -> None:
         ("投递 li.ming(at)example.com", "email", "li.ming(at)example.com"),
         ("投递 li [at] example.com", "email", "li [at] example.com"),
         ("打 138.1234.5678 找我", "phone", "138.1234.5678"),
+        ("打 138_1234_5678 找我", "phone", "138_1234_5678"),
+        ("证件 110105·19491231·002X 登记", "id_number", "110105·19491231·002X"),
         ("打 1 3 8 1 2 3 4 5 6 7 8 找我", "phone", "1 3 8 1 2 3 4 5 6 7 8"),
         ("打幺三八幺二三四五六七八找我", "phone", "幺三八幺二三四五六七八"),
         ("比分 1 3 8 1 2 3 4 5 6 7 8 9", "", ""),
