@@ -30,6 +30,8 @@ PATIENCE = timedelta(seconds=30)
 HELD_OUT = CASES / "held_out"
 BLIND = CASES / "blind"
 """By somebody who had not read the lists; learned from after they had been judged."""
+BLIND2 = CASES / "blind2"
+"""By another author, before that; judged after it."""
 POINTING = {"lexicon", "personal_data"}
 WORDS = 20_000
 TEXTS = 5_000
@@ -241,6 +243,7 @@ def main() -> int:
     _told(DEVELOPMENT)
     _told(HELD_OUT)
     _told(BLIND)
+    _told(BLIND2)
     print(f"{checks_per_second():,.0f} checks/s with {WORDS:,} words")
     return 0 if good else 1
 
