@@ -38,7 +38,7 @@ PRODUCED_BY: Mapping[str, str] = {
     "rate.limited": "test_channels_of_one_account_share_its_rate",
     "rate.provider_busy": "test_a_provider_that_asks_for_a_pause_gets_it_from_everybody",
     "circuit.open": "test_a_failing_provider_is_left_alone_and_tried_by_one_message",
-    "circuit.half_open": "test_a_failing_provider_is_left_alone_and_tried_by_one_message",
+    "circuit.half_open": "test_while_one_message_tries_the_others_wait",
     "rate.retry": "test_a_provider_that_is_always_busy_ends_in_failure",
     "unknown.no_answer": "test_a_broken_channel_counts_as_unknown",
     "entry.entered": "test_a_chain_that_sleeps_begins_anew",

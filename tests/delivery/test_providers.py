@@ -18,7 +18,7 @@ from engine.delivery.providers import Providers
 from engine.gate.model import Intent, Outcome
 from engine.gate.rates import Provider, Rate
 from engine.gate.state import Attempt, Moment
-from engine.plugin.contracts import Accepted, Rejected, Retry, SendResult, Unknown
+from engine.plugin.contracts import Accepted, Message, Rejected, Retry, SendResult, Unknown
 from engine.plugin.recording import RecordingChannel
 from engine.store.database import Store
 from engine.store.tables import DecisionRow
@@ -143,6 +143,37 @@ async def test_a_failing_provider_is_left_alone_and_tried_by_one_message(desk: A
     assert calls[4] == 2
     assert 3 in calls
     assert [desk.row(f"k{number}").outcome for number in range(6)] == ["sent"] * 6
+
+
+class Trying(RecordingChannel):
+    """A provider that is slow to say whether it is well again: another message wants to leave meanwhile."""
+
+    def __init__(self, desk: Any, results: list[SendResult]) -> None:
+        super().__init__("push", results=results)
+        self.desk = desk
+        self.tries_at = len(results)
+
+    async def send(self, message: Message, idempotency_key: str) -> SendResult:
+        if len(self.calls) == self.tries_at:
+            assert await self.desk.deliver("another") is None
+        return await super().send(message, idempotency_key)
+
+
+async def test_while_one_message_tries_the_others_wait(desk: Any) -> None:
+    desk.push = Trying(desk, [Retry(SECOND, "connection"), Retry(SECOND, "connection")])
+    desk.process()
+    desk.publish(channels=CHANNELS)
+    for key in ("k0", "k1", "another"):
+        desk.plan(key, desk.contact(key), channels=("app",))
+    assert [await desk.deliver("k0"), await desk.deliver("k1")] == [None, None]
+    desk.clock.advance(MINUTE)
+
+    assert await desk.deliver("k0") is Outcome.SENT
+    assert desk.reasons("another") == ["circuit.half_open"]
+    assert evidence(desk, "another")["account"] == "app"
+    desk.clock.advance(MINUTE)
+    await desk.settle_down()
+    assert desk.row("another").outcome == "sent", "it was well again"
 
 
 async def test_meanwhile_another_channel_of_the_step_is_taken(sqlite_desk: Any) -> None:
