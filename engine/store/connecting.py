@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -21,6 +21,8 @@ from engine.errors import CommandError
 LOCK_WAIT_SECONDS = 30
 """How long a transaction waits for another's lock before it fails."""
 
+SOONEST, LATEST = 0.0005, 0.005
+"""Seconds until somebody who waits for SQLite's write lock asks again: the latter when it has waited long."""
 
 REST_SECONDS = 1.0
 """A connection that nobody used for this long is asked whether it still lives before it is used again."""
@@ -71,10 +73,17 @@ def why_unreachable(error: DatabaseError) -> str:
     return "this is not a database that Wayline can read"
 
 
-def connect(url: URL, *, pool_size: int, seconds: Callable[[], float] = time.monotonic) -> Engine:
+def connect(
+    url: URL,
+    *,
+    pool_size: int,
+    seconds: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> Engine:
     """An engine with at most `pool_size` connections, each set up for Wayline; the caller disposes of it.
 
-    `seconds` tells how long connections have rested.
+    `seconds` tells how long connections have rested and transactions have waited, and `pause` lets so many
+    of them pass.
     """
     options: dict[str, Any] = {
         "json_serializer": _dump_json,
@@ -100,7 +109,7 @@ def connect(url: URL, *, pool_size: int, seconds: Callable[[], float] = time.mon
         url, connect_args={"timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}, **options
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, seconds, pause))
     return engine
 
 
@@ -176,9 +185,41 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
         time.sleep(0.01)
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("takes_write_lock", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+def _begin_sqlite(
+    connection: Connection, seconds: Callable[[], float], pause: Callable[[float], None]
+) -> None:
+    if not connection.get_execution_options().get("takes_write_lock", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        if not _takes_turn(cursor, seconds, pause):
+            # Once more, for the error as SQLAlchemy tells it.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000}")
+        cursor.close()
+
+
+def _takes_turn(cursor: DBAPICursor, seconds: Callable[[], float], pause: Callable[[float], None]) -> bool:
+    """Whether the transaction has begun; not if another one keeps the write lock for as long as is waited.
+
+    SQLite itself would soon ask ten times a second only. A process that writes one transaction after another
+    leaves gaps of a millisecond, which who asks so seldom does not meet: it would stand still meanwhile.
+    """
+    begun = seconds()
+    while True:
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.Error as error:
+            waited = seconds() - begun
+            # The lower byte is the kind, whatever made it so.
+            is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or waited >= LOCK_WAIT_SECONDS:
+                return False
+        pause(min(max(waited / 20, SOONEST), LATEST))
 
 
 def _dump_json(value: Any) -> str:

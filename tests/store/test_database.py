@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col
 
 from engine.errors import CommandError
-from engine.store.connecting import REST_SECONDS, connect, parse_url
+from engine.store.connecting import REST_SECONDS, connect, for_writing, parse_url
 from engine.store.database import Store, lock_contacts
 from engine.store.tables import ContactRow, DeadLetterRow
 
@@ -163,6 +164,41 @@ def test_sqlite_is_set_up_for_many_readers_and_one_writer(sqlite_store: Store) -
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+
+
+def test_who_wants_the_write_lock_of_sqlite_meets_the_gap_between_two_transactions(sqlite_url: str) -> None:
+    """SQLite's own waits grow to a tenth of a second, and a busy process leaves gaps of a millisecond."""
+    pauses: list[float] = []
+    with closing(sqlite3.connect(parse_url(sqlite_url).database or "", isolation_level=None)) as other:
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if sum(pauses) >= 1:
+                other.execute("COMMIT")
+
+        engine = connect(parse_url(sqlite_url), pool_size=1, seconds=lambda: sum(pauses), pause=pause)
+        other.execute("BEGIN IMMEDIATE")
+        with for_writing(engine).begin() as connection:
+            connection.execute(text("DELETE FROM contact"))
+            # Statements that SQLite lets wait by itself are waited for as long as ever.
+            assert connection.scalar(text("PRAGMA busy_timeout")) == 30_000
+        engine.dispose()
+    assert pauses[0] < 0.001
+    assert max(pauses) <= 0.005
+
+
+def test_a_write_lock_that_nobody_gives_back_is_an_error_after_half_a_minute(sqlite_url: str) -> None:
+    pauses: list[float] = []
+    with closing(sqlite3.connect(parse_url(sqlite_url).database or "", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        engine = connect(parse_url(sqlite_url), pool_size=1, seconds=lambda: sum(pauses), pause=pauses.append)
+        with pytest.raises(OperationalError, match="locked"), for_writing(engine).begin():
+            pass
+        assert sum(pauses) == pytest.approx(30, abs=0.01)
+        other.execute("COMMIT")
+        with for_writing(engine).begin() as connection:
+            assert connection.scalar(text("PRAGMA busy_timeout")) == 30_000
+        engine.dispose()
 
 
 def test_postgresql_waits_for_a_lock_as_long_as_sqlite(postgres_store: Store) -> None:
