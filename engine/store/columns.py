@@ -36,6 +36,9 @@ class Instant(TypeDecorator[datetime]):
         # times as long.
         return super().bind_processor(dialect) if dialect.name == "postgresql" else _as_text
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        return super().result_processor(dialect, coltype) if dialect.name == "postgresql" else _from_text
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
@@ -51,6 +54,11 @@ def _as_text(value: datetime | None) -> str | None:
             raise ValueError("a moment without a time zone cannot be stored")
         value = value.astimezone(UTC)
     return value.isoformat(" ", "microseconds")[:26]
+
+
+def _from_text(stored: str | None) -> datetime | None:
+    """As `sqlite.DATETIME` reads it, in UTC."""
+    return None if stored is None else datetime.fromisoformat(stored + "+00:00")
 
 
 Document = JSON().with_variant(postgresql.JSONB(), "postgresql")

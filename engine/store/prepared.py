@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Executable, Insert
@@ -43,12 +44,7 @@ class Prepared:
         connection = session.connection()
         if _is_watched(connection):
             return session.execute(self._statement, values).all()
-        form = self._form(connection, values)
-        cursor = _execute(connection, form.text, form.bound(values))
-        try:
-            return form.rows(cursor, connection.dialect)
-        finally:
-            cursor.close()
+        return self._answers(connection, [values])[0]
 
     def row(self, session: Session, values: Mapping[str, Any]) -> Any | None:
         """The answer's only row; None for none."""
@@ -83,9 +79,10 @@ class Prepared:
 
     def rows_of_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """As `run_each`; what the statement answers, for all rows of values together."""
-        if _is_watched(session.connection()):
+        connection = session.connection()
+        if _is_watched(connection):
             return list(session.execute(self._statement, list(rows)).all())
-        return [answered for row in rows for answered in self.rows(session, row)]
+        return [answered for each in self._answers(connection, rows) for answered in each]
 
     def rows_for(self, session: Session, asked: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
         """What a SELECT answers to each of many sets of values, which give the same names.
@@ -93,8 +90,13 @@ class Prepared:
         On PostgreSQL it is one statement: the values travel as a document, and are answered one after the
         other, so that rows are locked in the order in which they are asked for.
         """
-        if len(asked) < 2 or session.connection().dialect.name != "postgresql":
-            return [self.rows(session, values) for values in asked]
+        if not asked:
+            return []
+        connection = session.connection()
+        if len(asked) < 2 or connection.dialect.name != "postgresql":
+            if _is_watched(connection):
+                return [self.rows(session, values) for values in asked]
+            return self._answers(connection, asked)
         answers: list[list[Any]] = [[] for _ in asked]
         document = [{**values, PLACE: place} for place, values in enumerate(asked)]
         make = self._make
@@ -117,6 +119,17 @@ class Prepared:
         if session.connection().dialect.name != "postgresql":
             return self.run_each(session, rows)
         return self._of_many(rows[0]).run(session, {"asked": list(rows)})
+
+    def _answers(self, connection: Connection, many: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
+        """What it answers to each of many sets of values, which give the same names."""
+        form = self._form(connection, many[0])
+        cursor = connection.connection.cursor()
+        try:
+            return [form.answer(cursor, connection.dialect, values) for values in many]
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _told(connection, cursor, form.text, error) from error
+        finally:
+            cursor.close()
 
     def _of_many(self, values: Mapping[str, Any]) -> Prepared:
         names = tuple(values)
@@ -141,31 +154,34 @@ class _Form:
     text: str
     constants: Mapping[str, Any]
     """What the statement itself holds, as the driver takes it."""
-    binding: tuple[tuple[str, Process | None], ...]
-    positions: tuple[str, ...] | None
-    """The names in the driver's order; None where it takes names."""
+    binding: tuple[tuple[str, Process], ...]
+    """What the driver does not take as it is."""
+    in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None
+    """The values in the driver's order; None where it takes names."""
     columns: tuple[ColumnElement[Any], ...]
     make: Callable[[Sequence[Any]], Any]
     reading: tuple[tuple[int, Process], ...] | None = None
     """Known with the first answer, which tells the driver's own types."""
 
     def bound(self, values: Mapping[str, Any]) -> Any:
-        ready = dict(self.constants)
+        ready = {**values, **self.constants}
         for name, process in self.binding:
-            value = values[name]
-            ready[name] = value if process is None else process(value)
-        return ready if self.positions is None else [ready[name] for name in self.positions]
+            ready[name] = process(values[name])
+        return ready if self.in_order is None else self.in_order(ready)
 
-    def rows(self, cursor: DBAPICursor, dialect: Dialect) -> Sequence[Any]:
+    def answer(self, cursor: DBAPICursor, dialect: Dialect, values: Mapping[str, Any]) -> Sequence[Any]:
+        cursor.execute(self.text, self.bound(values))
         reading, make = self.reading, self.make
         if reading is None:
             reading = self.reading = tuple(_readers(self.columns, cursor, dialect))
         rows = []
         for found in cursor.fetchall():
-            values = list(found)
+            row = list(found)
             for place, process in reading:
-                values[place] = process(values[place])
-            rows.append(make(values))
+                # Every type reads what is not there as None.
+                if row[place] is not None:
+                    row[place] = process(row[place])
+            rows.append(make(row))
         return rows
 
 
@@ -190,11 +206,17 @@ def _formed(statement: Executable, dialect: Dialect, values: Mapping[str, Any]) 
     return _Form(
         text=str(compiled),
         constants=constants,
-        binding=tuple((name, processes[name]) for name in values if name in processes),
-        positions=tuple(compiled.positiontup or ()) if compiled.positional else None,
+        binding=tuple((name, process) for name in values if (process := processes.get(name)) is not None),
+        in_order=_picker(compiled.positiontup or ()) if compiled.positional else None,
         columns=columns,
         make=_row_type([column.key for column in columns]),
     )
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def _row_type(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
