@@ -6,7 +6,6 @@ A link to say no does not expire: whoever finds an old message must still be abl
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,9 +42,9 @@ def unsubscribe_url(public_url: str, secret: str, contact_id: str, purpose: str,
     return f"{public_url.rstrip('/')}/u/{token}"
 
 
-def preferences_url(public_url: str, secret: str, contact_id: str, purpose: str, channel: str) -> str:
-    """The page on which one recipient chooses what they get, and where."""
-    return f"{unsubscribe_url(public_url, secret, contact_id, purpose, channel)}/preferences"
+def preferences_url(unsubscribe: str) -> str:
+    """The page on which the recipient whose link that is chooses what they get, and where."""
+    return f"{unsubscribe}/preferences"
 
 
 def confirmation_url(public_url: str, secret: str, confirmation: Confirmation) -> str:
@@ -105,7 +104,7 @@ def _opened(secret: str, use: bytes, token: str) -> list[str] | None:
 
 
 def _mac(secret: str, use: bytes, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), use + body, hashlib.sha256).digest()[:_MAC_BYTES]
+    return hmac.digest(secret.encode(), use + body, "sha256")[:_MAC_BYTES]
 
 
 def _text(data: bytes) -> str:

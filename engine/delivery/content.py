@@ -180,11 +180,13 @@ class ContentPipeline:
         return Made(message, hash_of(draft), findings, adapted.done, sealed, text)
 
     def _links(self, intent: Intent, way: Way) -> dict[str, str]:
-        whose = (self.public_url, self.secret, intent.contact_id, intent.purpose, way.channel)
+        unsubscribe = unsubscribe_url(
+            self.public_url, self.secret, intent.contact_id, intent.purpose, way.channel
+        )
         asked = Confirmation(intent.contact_id, way.channel, intent.created_at)
         return {
-            "unsubscribe": unsubscribe_url(*whose),
-            "preferences": preferences_url(*whose),
+            "unsubscribe": unsubscribe,
+            "preferences": preferences_url(unsubscribe),
             "confirm": confirmation_url(self.public_url, self.secret, asked),
         }
 

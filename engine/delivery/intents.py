@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from engine.changing import changed
 from engine.delivery.budgets import LiningUp, release_spendings
 from engine.gate.model import Answer, Intent, Outcome, Verdict
 from engine.gate.stages import Stage
@@ -139,7 +140,7 @@ def plan_each(
     written = dict(insert_new(session, IntentRow, rows, returning=("key", "variables")))
     # As every later reader sees them: values that are not JSON become what JSON makes of them.
     return [
-        replace(intent, variables=written[intent.key]) if intent.key in written else None
+        changed(intent, variables=written[intent.key]) if intent.key in written else None
         for intent, _ in wishes
     ]
 

@@ -373,6 +373,7 @@ def _real(time: JourneyTime, moment: datetime) -> datetime:
 
 
 def _standing(row: LockedRun, clocks: Clocks) -> Carried:
+    state = state_of(row)
     return Carried(
         revision=row.revision,
         status=row.status,
@@ -381,6 +382,6 @@ def _standing(row: LockedRun, clocks: Clocks) -> Carried:
         due_real=_real(clocks.time, row.due_at) if row.due_at is not None else None,
         position=row.position,
         outcome=row.outcome,
-        intent_key=wished_by(state_of(row)),
-        call_key=called_by(state_of(row)),
+        intent_key=wished_by(state),
+        call_key=called_by(state),
     )

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -231,9 +231,27 @@ def _is_quick(source: str, tree: nodes.Template) -> bool:
     )
 
 
+class _Read(NamedTuple):
+    """A source that was read."""
+
+    template: jinja2.Template
+    is_quick: bool
+    """Whether it is filled in no time."""
+    plain: str | None
+    """Its text, where that is the same whatever the facts are."""
+
+
+def _plain(tree: nodes.Template) -> str | None:
+    inserted = [
+        part for node in tree.body for part in (node.nodes if isinstance(node, nodes.Output) else [node])
+    ]
+    texts = [part.data for part in inserted if isinstance(part, nodes.TemplateData)]
+    return "".join(texts) if len(texts) == len(inserted) else None
+
+
 @lru_cache(maxsize=MOST_KNOWN)
-def _compiled(source: str) -> tuple[jinja2.Template, bool]:
-    """The template, and whether it is filled in no time."""
+def _compiled(source: str) -> _Read:
+    """The template, ready to be filled."""
     if len(source) > MOST_SOURCE:
         raise GeneratorFailed(f"the template is longer than {MOST_SOURCE} characters")
     try:
@@ -245,12 +263,13 @@ def _compiled(source: str) -> tuple[jinja2.Template, bool]:
                 )
             if isinstance(node, nodes.Name) and node.name in INNER_NAMES:
                 raise GeneratorFailed(f"line {node.lineno}: {node.name} is not allowed here")
-        is_quick = _is_quick(source, tree)
+        is_quick, plain = _is_quick(source, tree), _plain(tree)
         for loop in tree.find_all(nodes.For):
             if loop.recursive:
                 raise GeneratorFailed(f"line {loop.lineno}: a recursive loop is not allowed here")
             loop.iter = nodes.Filter(loop.iter, "bounded", [], [], None, None, lineno=loop.lineno)
-        return SANDBOX.template_class.from_code(SANDBOX, SANDBOX.compile(tree), {}), is_quick
+        template = SANDBOX.template_class.from_code(SANDBOX, SANDBOX.compile(tree), {})
+        return _Read(template, is_quick, plain)
     except jinja2.TemplateSyntaxError as error:
         raise GeneratorFailed(f"line {error.lineno}: {error.message}") from None
     except RecursionError:
@@ -260,12 +279,14 @@ def _compiled(source: str) -> tuple[jinja2.Template, bool]:
 def render(source: str, facts: Mapping[str, Any]) -> str:
     """The text; GeneratorFailed names what is wrong, and never a value."""
     written, size = [], 0
-    names = _Facts(facts)
     try:
-        template, is_quick = _compiled(source)
+        template, is_quick, plain = _compiled(source)
         if len(_QUICK) >= MOST_KNOWN and source not in _QUICK:
             _QUICK.clear()
         _QUICK[source] = is_quick
+        if plain is not None and len(plain) <= MOST_OUTPUT:
+            return plain
+        names = _Facts(facts)
         for piece in template.generate({**names.present(), BUDGET: [MOST_ROUNDS]}):
             size += len(piece)
             if size > MOST_OUTPUT:

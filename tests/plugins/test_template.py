@@ -67,6 +67,20 @@ def test_a_template_becomes_the_text_one_expects(source: str, text: str) -> None
     assert render(source, FACTS) == text
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("", ""),
+        ("hello", "hello"),
+        ("你好\n\n再见\n", "你好\n\n再见"),
+        ("a\r\nb", "a\nb"),
+        ("a{# why #}b", "ab"),
+    ],
+)
+def test_a_text_that_names_no_fact_is_the_same_for_everybody(source: str, text: str) -> None:
+    assert render(source, FACTS) == render(source, {}) == text
+
+
 def test_facts_named_like_methods_of_a_mapping_are_facts() -> None:
     assert render("{{ contact.items[1] }} {{ contact.values.keys }}", FACTS) == "second 3"
 
