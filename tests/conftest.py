@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from sqlalchemy import text
 
 from engine.store.database import Store, upgrade
@@ -39,6 +40,10 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("wayline")
+if os.environ.get("CI"):
+    # Else some are made of constants in our modules, of those that a process happens to have imported so far.
+    assert hasattr(providers, "_get_local_constants")
+    providers._get_local_constants = providers.Constants  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
