@@ -36,6 +36,12 @@ CLAIMS = [
     ),
     ("逢考必胜的冲刺班", "lexicon.ad_law_zh.education", "祝同学们逢考必胜"),
     ("经济学家力荐的私募", "lexicon.ad_law_zh.finance", "投资有风险，本课程不荐股"),
+    (
+        "没有任何副作用的减肥胶囊",
+        "lexicon.ad_law_zh.medical",
+        "布洛芬缓释胶囊，用于缓解轻至中度疼痛，请按说明书服用",
+    ),
+    ("三天根治糖尿病的口服液", "lexicon.ad_law_zh.medical", "清热解毒口服液：用于外感风热，请按说明书服用"),
     ("鼻炎喷剂，无效退款", "lexicon.ad_law_zh.medical", "所谓“包治百病”的神药都是骗局"),
     ("再来投诉就弄死你", "lexicon.sensitive_words.violence", "遇到威胁请截图举报"),
     (
