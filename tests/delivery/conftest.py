@@ -19,7 +19,7 @@ from engine.gate.model import Intent, Outcome
 from engine.governance.publishing import publish
 from engine.plugin.contracts import Channel
 from engine.plugin.recording import RecordingChannel
-from engine.plugin.registry import load_registry
+from engine.plugin.registry import Registry, load_registry
 from engine.store.bundles import BundleShelf
 from engine.store.control import change_control, read_control
 from engine.store.database import Store
@@ -130,7 +130,10 @@ class Desk:
         """Delivery as one more process would run it, with the channels as they are now."""
         offers = [self.mail, self.push]
         others = [template, *([lexicon] if checks else [])]
-        registry = load_registry(entry_points=False, extra=[*offers, *others])
+        return self.over(load_registry(entry_points=False, extra=[*offers, *others]))
+
+    def over(self, registry: Registry, *, limits: Limits = LIMITS, **options: Any) -> Delivery:
+        """Delivery as one more process would run it, with these plugins."""
         self.delivery = Delivery(
             self.store,
             self.shelf,
@@ -138,7 +141,8 @@ class Desk:
             self.clock,
             public_url="https://here.example",
             secret="s" * 32,
-            limits=LIMITS,
+            limits=limits,
+            **options,
         )
         return self.delivery
 

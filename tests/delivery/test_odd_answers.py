@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from engine.delivery.service import Delivery
 from engine.gate.model import Outcome
 from engine.plugin import (
     Accepted,
@@ -26,7 +25,7 @@ from engine.plugin.recording import RecordingChannel
 from engine.plugin.registry import load_registry
 from plugins.checks import lexicon
 from plugins.generators import template
-from tests.delivery.conftest import LIMITS, Desk
+from tests.delivery.conftest import Desk
 
 HALF, NUL = "\ud83d", "\x00"
 """Half of an emoji, as a text that was cut by its UTF-16 units ends with; what PostgreSQL has in no text."""
@@ -78,15 +77,7 @@ def with_odd(desk: Desk, odd: Odd) -> None:
     desk.publish(**FILES)
     registry = load_registry(entry_points=False, extra=[desk.mail, desk.push, template, lexicon, odd])
     assert registry.faults == ()
-    desk.delivery = Delivery(
-        desk.store,
-        desk.shelf,
-        registry,
-        desk.clock,
-        public_url="https://here.example",
-        secret="s" * 32,
-        limits=LIMITS,
-    )
+    desk.over(registry)
     desk.contact()
 
 

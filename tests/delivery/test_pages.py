@@ -13,7 +13,6 @@ from sqlalchemy import event
 
 from engine.delivery.intents import withdrawn_answer
 from engine.delivery.pages import Taken, in_rounds
-from engine.delivery.service import Delivery
 from engine.delivery.waking import drop_held
 from engine.gate.model import Outcome
 from engine.plugin import Accepted, SendResult
@@ -24,7 +23,6 @@ from engine.store.database import lock_contacts
 from engine.store.tables import BudgetPlaceRow, BudgetPurseRow, ContactRow, IntentRow, OutboxRow, RunRow
 from plugins.checks import lexicon
 from plugins.generators import template
-from tests.delivery.conftest import LIMITS
 from tests.delivery.test_setting_out import CAP, PAID, SCARCE, told, warmed
 
 CONTACTS = 6
@@ -135,16 +133,7 @@ async def test_no_more_are_handed_over_than_are_given_to_providers_at_once(desk:
     desk.mail = slow = Slow()
     await populated(desk, ["eve", *(f"c{number}" for number in range(8))])
     registry = load_registry(entry_points=False, extra=[slow, desk.push, template, lexicon])
-    desk.delivery = Delivery(
-        desk.store,
-        desk.shelf,
-        registry,
-        desk.clock,
-        public_url="https://here.example",
-        secret="s" * 32,
-        limits=LIMITS,
-        at_once=4,
-    )
+    desk.over(registry, at_once=4)
     await warmed(desk)
     delivering = asyncio.create_task(desk.delivery.deliver_due(100))
     async with asyncio.timeout(20):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.authoring.loading import load_folder
-from engine.delivery.service import Delivery
+from engine.delivery.limits import Limits
 from engine.gate.model import Outcome
 from engine.plugin.registry import Registry, load_registry
 from engine.simulation.testing import run_tests
@@ -67,14 +67,7 @@ async def test_a_model_writes_the_welcome_and_the_checks_read_it(
         if not each.name.endswith(".test.yaml")
     }
     desk.publish()
-    desk.delivery = Delivery(
-        desk.store,
-        desk.shelf,
-        registry,
-        desk.clock,
-        public_url="https://here.example",
-        secret="s" * 32,
-    )
+    desk.over(registry, limits=Limits())
     bodies = ["小林好，欢迎加入。杭州的门店可以自提。", "家人们，手慢无。"]
     server.writes = lambda _: {"subject": "欢迎", "body": bodies.pop(0), "call_to_action": ""}
     for number in (1, 2):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.contacts.consent import ConsentEntry, record_consent
+from engine.delivery.limits import Limits
 from engine.plugin.contracts import Message
 from engine.plugin.registry import Registry, load_registry
 from engine.store.tables import DecisionRow, GeneratorDayRow, GeneratorSpendRow
@@ -106,14 +107,7 @@ def process(desk: Desk, environ: Mapping[str, str]) -> None:
     plugins = [desk.mail, desk.push, template, llm, lexicon, ai_label]
     registry = load_registry(entry_points=False, extra=plugins, environ=environ)
     OPEN.append(registry)
-    desk.delivery = type(desk.delivery)(
-        desk.store,
-        desk.shelf,
-        registry,
-        desk.clock,
-        public_url="https://here.example",
-        secret="s" * 32,
-    )
+    desk.over(registry, limits=Limits())
 
 
 @pytest.fixture
