@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from engine.changing import changed, frozen
 from engine.experiments.assignment import NOTHING_REMEMBERED, Assignment, Assignments, By, assign
 from engine.journeys.calendar import working_facts
-from engine.journeys.keeping import is_short, kept_of
+from engine.journeys.keeping import kept_of
 from engine.journeys.program import (
     LONGEST_STRIDE,
     Ask,
@@ -21,7 +21,6 @@ from engine.journeys.program import (
     Experiment,
     Program,
     Repeat,
-    Scalar,
     Send,
     SetValues,
     Start,
@@ -62,8 +61,9 @@ from engine.journeys.run import (
     WaitKind,
     journey_facts,
 )
+from engine.journeys.values import of_declared_types, with_values
 from engine.journeys.waiting import may_be_over_at_once, next_minute, task_is_due_at, wait_is_over_at
-from engine.rules.facts import Facts, FactType, FactValue
+from engine.rules.facts import Facts, FactValue
 
 BUDGET = 2 * LONGEST_STRIDE
 """Steps after which a run that has not slept ends as `run.loop`; no journey that was checked comes near."""
@@ -170,7 +170,7 @@ class _Walk:
                 past = changed(run, outcomes={**run.outcomes, step: outcome})
                 return past, send.outcomes.get(outcome, send.next)
             case CallEnded(step, outcome, results), Call() as call if step == waiting.step:
-                answers = {**run.results, step: _kept(call.results, results)}
+                answers = {**run.results, step: of_declared_types(call.results, results)}
                 past = changed(run, calls={**run.calls, step: outcome}, results=answers)
                 return past, call.next if outcome == CallOutcome.DONE else call.failed
         return None
@@ -250,7 +250,7 @@ class _Walk:
                     known.update(journey_facts(run))
                     here = step.ways[step.design.arms.index(arm)]
                 case SetValues():
-                    run = changed(run, values=_with_values(run, step, known))
+                    run = changed(run, values=with_values(run, step, known))
                     # A fact that is unknown has taken away what its name stood for.
                     known.update({f"journey.values.{name}": None for name in step.facts})
                     known.update(journey_facts(run))
@@ -350,43 +350,12 @@ def _withdrawn(run: RunState) -> tuple[TaskClosed, ...]:
     return (TaskClosed(waiting.step, run.visits[waiting.step], TaskState.WITHDRAWN),)
 
 
-def _with_values(run: RunState, step: SetValues, known: Facts) -> dict[str, Scalar]:
-    """What a run keeps once a step has set values: those written, and those of facts."""
-    values = {**run.values, **step.values}
-    for name, copied in step.facts.items():
-        value = known.get(copied.fact)
-        values.pop(name, None)
-        if isinstance(value, int | float | str) and _type_of(value) is copied.type and is_short(value):
-            values[name] = value
-    return values
-
-
 def _remembering(run: RunState, step: StepId, kept: Mapping[str, FactValue]) -> RunState:
     """The run with what it keeps of the event that a wait has just ended with; nothing when none had come."""
     if not kept and step not in run.events:
         return run
     others = {name: each for name, each in run.events.items() if name != step}
     return changed(run, events={**others, step: kept} if kept else others)
-
-
-def _kept(declared: Mapping[str, FactType], results: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """What the step keeps of an answer; what is not of the declared type stays unknown."""
-    return {
-        name: results[name]
-        for name, kind in declared.items()
-        if name in results and _type_of(results[name]) is kind
-    }
-
-
-def _type_of(value: object) -> FactType | None:
-    match value:
-        case bool():
-            return FactType.BOOLEAN
-        case int() | float():
-            return FactType.NUMBER
-        case str():
-            return FactType.TEXT
-    return None
 
 
 def _changed(tags: FactValue | None, step: ChangeTags) -> frozenset[str]:
